@@ -1,0 +1,364 @@
+"""What the engines need from outside, as short Protocols; the docstring of each is its contract.
+
+`app.data` implements Journal, Latch and Directory, `app.live` the Notifier, `engines.brokers` the Broker and `engines.market` the Feed. One
+contract test runs for every implementation. The real clock and ids at the end are the only code that may ask the machine for time or chance.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Protocol
+
+from engines.core.facts import Fact
+from engines.core.model import (
+    Account,
+    AccountDay,
+    AccountMapping,
+    Candle,
+    ExitPlan,
+    Fill,
+    Halt,
+    Instrument,
+    Order,
+    OrderState,
+    OrderType,
+    Position,
+    Product,
+    Side,
+    StrategyConfig,
+    Tick,
+    Timestamp,
+)
+
+# --- errors, named for what the caller must do ---------------------------------------------------------------------
+
+
+class TandemError(Exception):
+    """The root of our own errors; its text is fit to show to a person and holds no secret."""
+
+
+class Refused(TandemError):
+    """The broker has proved that the order does not exist: it ends as rejected, with these words."""
+
+
+class Unknown(TandemError):
+    """Nobody can say whether the order exists: never resend, ask the broker until there is evidence."""
+
+
+class Retry(TandemError):
+    """Nothing was sent or booked, and the same call may go through later (throttled, not yet connected). `after` in seconds."""
+
+    def __init__(self, message: str, after: float = 0.5) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class NeedsLogin(TandemError):
+    """The session is over; nothing was booked. The account's gate closes until a person or job signs in."""
+
+
+class Halted(TandemError):
+    """The gate closed before the first byte was written: the order was not sent."""
+
+
+class JournalDown(TandemError):
+    """The write is not durable (disk full, database locked). Whoever asked must not send."""
+
+
+class DuplicateSignal(TandemError):
+    """The user has used this signal id before; nothing was written."""
+
+
+# --- time, ids -----------------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """Where time comes from. `now` is wall time (UTC epoch seconds) and may jump; `monotonic` never goes back: use it for ages and waits."""
+
+    def now(self) -> Timestamp: ...
+
+    def monotonic(self) -> float: ...
+
+
+class Ids(Protocol):
+    """Names that are never used twice, across accounts, days and restarts: at most 20 characters of A-Z and 0-9 (fits every broker's tag)."""
+
+    def new(self) -> str: ...
+
+
+# --- what app.data gives -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """Everything the engines need to go on after a stop of any kind."""
+
+    live_orders: Sequence[Order] = ()
+    opening: Sequence[Position] = ()
+    """Positions as folded from every fill before `since`; those that were open then or have traded since."""
+    fills: Sequence[Fill] = ()
+    """Every fill since `since`, oldest first; opening + fills = the positions of now."""
+    settled_cash: Mapping[str, Decimal] = field(default_factory=dict)
+    """account_id → cash flow − charges of every fill before `since` (all positions, also those long flat)."""
+    plans: Sequence[ExitPlan] = ()  # armed ones
+    days: Sequence[AccountDay] = ()  # the newest of each account
+    halts: Sequence[Halt] = ()  # that hold
+    kill_switches: Mapping[str, str] = field(default_factory=dict)  # account_id → reason, only those that are on
+    engines_off: Mapping[str | None, str] = field(default_factory=dict)  # user_id (None: system) → by; only those that are off
+    strategy_states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    quarantined: Mapping[str, str] = field(default_factory=dict)
+    closed_trades: Mapping[tuple[str, str], Sequence[Decimal]] = field(default_factory=dict)
+    """(account_id, strategy_id) → net P&L of the newest 200 round trips, oldest first (for Kelly)."""
+
+
+class Journal(Protocol):
+    """The single writer of trading facts.
+
+    `commit` returns when all its facts are durable in one transaction, or raises JournalDown (nothing of it was written) or DuplicateSignal.
+    `append` returns at once and keeps the order of calls (also relative to commit); facts appended are never dropped: while the database cannot be
+    written they wait in memory, `healthy` is False and the system closes its gates. `then` runs on the writer's thread after they are durable.
+    """
+
+    def commit(self, *facts: Fact) -> None: ...
+
+    def append(self, *facts: Fact, then: Callable[[], None] | None = None) -> None: ...
+
+    def load(self, since: Timestamp) -> Recovered:
+        """Everything needed to go on; `since` is the start of the present session day."""
+        ...
+
+    def find_signal(self, user_id: str, signal_id: str) -> tuple[str, Sequence[Order]] | None:
+        """The key and orders of a signal already used, or None. Only asked after DuplicateSignal."""
+        ...
+
+    @property
+    def healthy(self) -> bool: ...
+
+    def stats(self) -> Mapping[str, float]:
+        """queue_depth, flush_ms_p50, flush_ms_p99, commits, facts."""
+        ...
+
+
+class Latch(Protocol):
+    """Halts that hold even when the database cannot be written: a small file beside it, flushed to disk before `set` returns.
+
+    `set` never raises for a full disk; it returns False when the halt is only in memory."""
+
+    def active(self) -> Sequence[Halt]: ...
+
+    def set(self, halt: Halt) -> bool: ...
+
+    def lift(self, halt_id: str) -> bool: ...
+
+
+class Directory(Protocol):
+    """Who trades what: read at start and again whenever `on_change` callbacks say that something changed. Never on the order path."""
+
+    def accounts(self) -> Sequence[Account]: ...
+
+    def strategies(self) -> Sequence[StrategyConfig]: ...
+
+    def mappings(self) -> Sequence[AccountMapping]: ...
+
+    def credentials(self, account_id: str) -> Mapping[str, str]:
+        """Decrypted; kept only inside the broker client that it builds."""
+        ...
+
+    def candles(self, symbol: str, timeframe: str, limit: int) -> Sequence[Candle]:
+        """The newest stored candles, oldest first (warm-up after a restart)."""
+        ...
+
+    def on_change(self, callback: Callable[[], None]) -> None: ...
+
+
+class Notifier(Protocol):
+    """Where the engines tell people: `kind` is an event of the stream (pnl, order, position, signal, engine, halt, incident), `user_id` whose it is
+    (None: only the owner, the machine's own health). Must return at once and never raise."""
+
+    def publish(self, kind: str, user_id: str | None, payload: Mapping[str, Any]) -> None: ...
+
+
+# --- brokers -------------------------------------------------------------------------------------------------------
+
+Permit = Callable[[], AbstractContextManager[None]]
+"""Asked by a broker's transport at the last moment: `with permit(): write the bytes`. Entering raises Halted when the gate is closed; while it is held
+no stop is acknowledged. Nothing slow (connect, TLS, waiting for the answer) happens inside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """What an adapter needs to place one order."""
+
+    client_id: str
+    instrument: Instrument
+    side: Side
+    quantity: Decimal
+    order_type: OrderType
+    product: Product
+    price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    reduce_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerFill:
+    """A trade as the broker reports it; charges None: we compute an estimate from the dated tables."""
+
+    trade_id: str
+    quantity: Decimal
+    price: Decimal
+    traded_at: Timestamp
+    charges: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReport:
+    """What the broker says of one order, from an answer, a push or its order book. `fills` may repeat what was told before.
+
+    `state` is one of open, partly_filled, filled, cancelled, rejected, expired. `filled_quantity` is cumulative."""
+
+    broker_order_id: str
+    state: OrderState
+    client_id: str | None = None
+    symbol: str | None = None
+    side: Side | None = None
+    quantity: Decimal | None = None
+    filled_quantity: Decimal = Decimal(0)
+    average_price: Decimal | None = None
+    message: str = ""
+    at: Timestamp = 0.0
+    fills: tuple[BrokerFill, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerPosition:
+    symbol: str
+    product: Product
+    quantity: Decimal
+    average_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    cash: Decimal
+    used_margin: Decimal
+    available: Decimal
+    equity: Decimal
+    currency: str = "INR"
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerTraits:
+    """What differs between brokers, as data. Rates are requests a second; None: no limit (paper).
+    `absent_after` is how many seconds after the send an order missing from two healthy order books proves that it was not placed."""
+
+    orders_per_second: float | None = None
+    burst: int = 1
+    absent_after: float = 10.0
+    currency: str = "INR"
+
+
+class Broker(Protocol):
+    """One account at one broker. Every call is made by the account's lane, one at a time; `on_report` may be called from any thread.
+
+    `place` returns a report (usually OPEN) or raises Refused, Unknown, Retry, NeedsLogin or Halted; whatever else escapes is treated as Unknown.
+    It must call `permit` around the write of the request and nowhere else. `cancel` and `modify` raise the same errors and never change an order by themselves:
+    the truth comes as a report. `order_book` and `trades` are complete or raise: an empty answer that may be a failure must raise.
+    """
+
+    traits: BrokerTraits
+
+    def connect(self, on_report: Callable[[OrderReport], None]) -> None:
+        """Sign in with what is stored and start order updates; raises NeedsLogin or Refused with a reason a person can act on."""
+        ...
+
+    def place(self, request: OrderRequest, permit: Permit) -> OrderReport: ...
+
+    def cancel(self, broker_order_id: str, request: OrderRequest) -> OrderReport | None: ...
+
+    def modify(
+        self, broker_order_id: str, request: OrderRequest, *, quantity: Decimal | None, price: Decimal | None, trigger_price: Decimal | None
+    ) -> OrderReport | None: ...
+
+    def order_book(self) -> Sequence[OrderReport]: ...
+
+    def positions(self) -> Sequence[BrokerPosition]: ...
+
+    def balance(self) -> Balance: ...
+
+    def keep_alive(self) -> None:
+        """A cheap call every ~25 s so that the connection is warm when it counts."""
+        ...
+
+    def abort(self) -> None:
+        """Cut the connection now, from any thread: a pending write or read fails as Unknown."""
+        ...
+
+    def close(self) -> None: ...
+
+
+# --- market --------------------------------------------------------------------------------------------------------
+
+
+class Feed(Protocol):
+    """A source of ticks. After `start`, `on_ticks` gets batches in time order from the feed's own thread; it must return quickly.
+
+    `prime` returns a first tick for each instrument, so that prices exist before the first batch. `finished` is True when a replay has played to its end."""
+
+    source: str
+
+    def instruments(self) -> Sequence[Instrument]: ...
+
+    def prime(self) -> Sequence[Tick]: ...
+
+    def start(self, on_ticks: Callable[[Sequence[Tick]], None]) -> None: ...
+
+    def stop(self) -> None: ...
+
+    @property
+    def finished(self) -> bool: ...
+
+
+# --- the real clock and ids ----------------------------------------------------------------------------------------
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> Timestamp:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+class RandomIds:
+    """18 characters: milliseconds since the epoch (9, base 36, so that ids sort by age) and 9 random ones (46 bits)."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def new(self) -> str:
+        with self._lock:
+            self._last = max(self._last + 1, int(self._clock.now() * 1000))
+            head = self._last
+        return _base36(head, 9) + "".join(secrets.choice(_ALPHABET) for _ in range(9))
+
+
+def _base36(number: int, width: int) -> str:
+    out = ""
+    while number:
+        number, digit = divmod(number, 36)
+        out = _ALPHABET[digit] + out
+    return out.rjust(width, "0")
