@@ -1,0 +1,1 @@
+"""One module or folder for each broker behind `ports.Broker`; paper is one of them."""
