@@ -31,6 +31,7 @@ from engines.core.model import (
     Position,
     Product,
     Side,
+    Signal,
     StrategyConfig,
     Tick,
     Timestamp,
@@ -100,6 +101,7 @@ class Recovered:
     """Everything the engines need to go on after a stop of any kind."""
 
     live_orders: Sequence[Order] = ()
+    signals: Sequence[Signal] = ()  # those of live_orders: their exit specs are still needed
     opening: Sequence[Position] = ()
     """Positions as folded from every fill before `since`; those that were open then or have traded since."""
     fills: Sequence[Fill] = ()
