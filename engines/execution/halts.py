@@ -1,0 +1,111 @@
+"""What forbids exposure-raising orders: halts, engine switches and kill switches, in memory and read on every send.
+
+The board only answers "may this account raise exposure, and if not, why". It never touches a database: the latch file keeps halts over
+a restart, the journal keeps the switches, and both are written by whoever changes the board.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from engines.core.model import Account, Denial, Halt, HaltScope, Timestamp
+
+
+def covers(halt: Halt, account: Account, strategy_id: str | None) -> bool:
+    """Whether the halt forbids entries of this account (and strategy)."""
+    match halt.scope:
+        case HaltScope.SYSTEM:
+            return True
+        case HaltScope.USER:
+            return halt.scope_id == account.user_id
+        case HaltScope.ACCOUNT:
+            return halt.scope_id == account.account_id
+        case HaltScope.STRATEGY:
+            return halt.scope_id == strategy_id
+
+
+class HaltBoard:
+    """Every change replaces a whole immutable value, so that readers need no lock; writers take one among themselves."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._halts: tuple[Halt, ...] = ()
+        self._off: frozenset[str | None] = frozenset()
+        self._killed: Mapping[str, str] = {}
+        self._journal_down = False
+
+    # --- reading
+
+    @property
+    def halts(self) -> Sequence[Halt]:
+        return self._halts
+
+    def denial(self, account: Account, strategy_id: str | None) -> Denial | None:
+        """Why this account may not raise exposure now, or None. Cheap: asked again under the gate of every send."""
+        if self._journal_down or None in self._off or account.user_id in self._off:
+            return Denial.HALTED
+        if self._halts and any(covers(halt, account, strategy_id) for halt in self._halts):
+            return Denial.HALTED
+        if account.account_id in self._killed:
+            return Denial.KILL_SWITCH
+        return None
+
+    def find(self, halt_id: str) -> Halt | None:
+        return next((halt for halt in self._halts if halt.halt_id == halt_id), None)
+
+    def held(self, scope: HaltScope, scope_id: str | None) -> Halt | None:
+        """The halt that already covers the whole of this scope, if one does."""
+        for halt in self._halts:
+            if (halt.scope, halt.scope_id) == (scope, scope_id):
+                return halt
+        return None
+
+    def halted(self, account: Account) -> Halt | None:
+        return next((halt for halt in self._halts if covers(halt, account, None)), None)
+
+    def engines_on(self, user_id: str | None) -> bool:
+        return None not in self._off and (user_id is None or user_id not in self._off)
+
+    def kill_reason(self, account_id: str) -> str | None:
+        return self._killed.get(account_id)
+
+    @property
+    def journal_down(self) -> bool:
+        return self._journal_down
+
+    # --- changing
+
+    def restore(self, halts: Sequence[Halt], off: Sequence[str | None], killed: Mapping[str, str]) -> None:
+        with self._lock:
+            self._halts, self._off, self._killed = tuple(halts), frozenset(off), dict(killed)
+
+    def add(self, halt: Halt) -> tuple[Halt, bool]:
+        """Set the halt, or return the one that already holds for the same scope."""
+        with self._lock:
+            existing = self.held(halt.scope, halt.scope_id)
+            if existing:
+                return existing, False
+            self._halts = (*self._halts, halt)
+            return halt, True
+
+    def lift(self, halt_id: str, by: str, now: Timestamp) -> Halt | None:
+        with self._lock:
+            halt = self.find(halt_id)
+            if halt is None:
+                return None
+            self._halts = tuple(h for h in self._halts if h.halt_id != halt_id)
+            return replace(halt, lifted_at=now, lifted_by=by)
+
+    def switch_engines(self, on: bool, user_id: str | None) -> None:
+        with self._lock:
+            self._off = self._off - {user_id} if on else self._off | {user_id}
+
+    def switch_kill(self, account_id: str, on: bool, reason: str) -> None:
+        with self._lock:
+            killed = {key: why for key, why in self._killed.items() if key != account_id}
+            self._killed = killed | {account_id: reason} if on else killed
+
+    def set_journal_down(self, down: bool) -> None:
+        self._journal_down = down
