@@ -1,0 +1,55 @@
+"""The data service: tables, queries, the journal, migrations. The only code that knows SQL.
+
+Everything others may use is named here; the modules below are private to this package.
+"""
+
+from app.data.errors import Conflict, DataError, Invalid, NotFound
+from app.data.rows import (
+    AccountRow,
+    Actor,
+    ApiToken,
+    AuditRow,
+    DayPnl,
+    EquityPoint,
+    KillSwitch,
+    MappingRow,
+    OrderStory,
+    Page,
+    PositionRow,
+    RoundTrip,
+    SignalRow,
+    StoredAnswer,
+    StrategyRow,
+    StrategyStatus,
+    TradeRow,
+    User,
+    UserRole,
+    Webhook,
+)
+
+__all__ = [
+    "AccountRow",
+    "Actor",
+    "ApiToken",
+    "AuditRow",
+    "Conflict",
+    "DataError",
+    "DayPnl",
+    "EquityPoint",
+    "Invalid",
+    "KillSwitch",
+    "MappingRow",
+    "NotFound",
+    "OrderStory",
+    "Page",
+    "PositionRow",
+    "RoundTrip",
+    "SignalRow",
+    "StoredAnswer",
+    "StrategyRow",
+    "StrategyStatus",
+    "TradeRow",
+    "User",
+    "UserRole",
+    "Webhook",
+]
