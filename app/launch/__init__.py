@@ -1,0 +1,1 @@
+"""The commands behind the launcher: serving, the demo, people and tokens, doctor, backup, tests and benchmarks."""

@@ -1,0 +1,35 @@
+"""Fixtures of the whole suite: a network that ends at this machine, folders of one's own, and the real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.support.net import forbid_outside
+from tests.support.server import Server
+
+# Two shared cores: time says nothing about a rule, so no deadline; what failed once is printed so that it can be tried again.
+settings.register_profile("tandem", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tandem")
+
+
+def pytest_configure() -> None:
+    forbid_outside()  # before any test module is imported: an import may reach out, too
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """A data folder that does not exist yet, as on a first start."""
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def server(data_dir: Path) -> Iterator[Server]:
+    """A running workspace with an owner (`server.owner`) and the owner's API token (`server.token`, `server.api`)."""
+    made = Server(data_dir)
+    made.make_owner()
+    with made:
+        yield made

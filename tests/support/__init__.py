@@ -1,0 +1,1 @@
+"""What tests of several rooms share: a small HTTP client, free ports, the real server as a child process."""
