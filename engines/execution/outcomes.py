@@ -29,9 +29,12 @@ class Tracker:
         self._ms: dict[str, float] = {}
         self._timed = False
 
-    def stamp(self, name: str, monotonic: float, *, first: bool = False) -> None:
-        if not (first and name in self._ms):
-            self._ms[name] = round((monotonic - self.received) * 1000, 3)
+    def stamp(self, name: str, monotonic: float) -> None:
+        """Note a moment; `first_…` keeps the earliest, everything else the latest (lanes race to stamp)."""
+        ms = round((monotonic - self.received) * 1000, 3)
+        keep = min if name.startswith("first_") else max
+        with self._lock:
+            self._ms[name] = keep(ms, self._ms.get(name, ms))
 
     def attach(self, orders: Iterable[Order]) -> None:
         with self._lock:

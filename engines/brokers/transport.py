@@ -1,0 +1,175 @@
+"""One warm keep-alive HTTP/1.1 connection for one account: thin, because the order path pays for every line of it.
+
+It knows exactly when the first byte left: a failure before that is `Retry` (nothing can have been booked), a failure after it is `Unknown`.
+It never resends anything, follows no redirect and keeps no cookies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engines.ports import Permit, Retry, Unknown
+
+_MAX_HEAD = 64 * 1024
+_MAX_BODY = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    headers: Mapping[str, str]  # lower-cased names
+    body: bytes
+
+
+class Connection:
+    """Used by one thread at a time (the lane); only `abort` may be called from another."""
+
+    def __init__(self, host: str, port: int, *, tls: bool = False, connect_timeout: float = 3.0, read_timeout: float = 7.0) -> None:
+        self._address = (host, port)
+        self._host = host if port in (80, 443) else f"{host}:{port}"
+        self._context = ssl.create_default_context() if tls else None
+        self._connect_timeout = connect_timeout
+        self._read_timeout = read_timeout
+        self._socket: socket.socket | None = None
+        self._buffer = b""
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        permit: Permit | None = None,
+    ) -> Response:
+        """Send one request and read its answer. Raises Retry (not sent), Unknown (sent, answer lost) or what `permit` raises."""
+        message = self._serialise(method, path, headers or {}, body)
+        connection = self._ready()
+        try:
+            if permit is None:
+                connection.sendall(message)
+            else:
+                with permit():
+                    connection.sendall(message)
+        except OSError as error:
+            self.close()
+            raise Unknown(f"connection broke while sending: {type(error).__name__}") from error
+        try:
+            response, reusable = self._read(connection, method)
+        except (OSError, ValueError) as error:
+            self.close()
+            raise Unknown(f"no complete answer: {type(error).__name__} {error}") from error
+        if not reusable:
+            self.close()
+        return response
+
+    def abort(self) -> None:
+        connection = self._socket
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        connection, self._socket, self._buffer = self._socket, None, b""
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.close()
+
+    def _serialise(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if body or method in ("POST", "PUT", "PATCH"):
+            lines.append(f"Content-Length: {len(body)}")
+        if any("\r" in line or "\n" in line for line in lines):
+            raise ValueError("line break in a request header")
+        return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+
+    def _ready(self) -> socket.socket:
+        """The open connection, or a new one where the old was closed by the other side: found out before a byte of the order leaves."""
+        connection = self._socket
+        if connection is not None and not _readable(connection):
+            return connection
+        self.close()
+        try:
+            connection = socket.create_connection(self._address, self._connect_timeout)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._context is not None:
+                connection = self._context.wrap_socket(connection, server_hostname=self._address[0])
+            connection.settimeout(self._read_timeout)
+        except OSError as error:
+            raise Retry(f"cannot connect: {type(error).__name__}") from error
+        self._socket = connection
+        return connection
+
+    def _read(self, connection: socket.socket, method: str) -> tuple[Response, bool]:
+        head = self._read_until(connection, b"\r\n\r\n")
+        status_line, *lines = head.decode("latin-1").split("\r\n")
+        version, status_text, *_ = status_line.split(" ", 2)
+        status = int(status_text)
+        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+        if 100 <= status < 200:
+            return self._read(connection, method)
+        reusable = headers.get("connection", "").lower() != "close" and version == "HTTP/1.1"
+        if method == "HEAD" or status in (204, 304):
+            body = b""
+        elif "chunked" in headers.get("transfer-encoding", "").lower():
+            body = self._read_chunks(connection)
+        elif "content-length" in headers:
+            body = self._read_exactly(connection, int(headers["content-length"]))
+        else:
+            body, reusable = self._read_to_end(connection), False
+        return Response(status, headers, body), reusable
+
+    def _read_until(self, connection: socket.socket, mark: bytes) -> bytes:
+        while (found := self._buffer.find(mark)) < 0:
+            if len(self._buffer) > _MAX_HEAD:
+                raise ValueError("answer head too long")
+            self._fill(connection)
+        part, self._buffer = self._buffer[:found], self._buffer[found + len(mark) :]
+        return part
+
+    def _read_exactly(self, connection: socket.socket, length: int) -> bytes:
+        if not 0 <= length <= _MAX_BODY:
+            raise ValueError("answer length out of range")
+        while len(self._buffer) < length:
+            self._fill(connection)
+        part, self._buffer = self._buffer[:length], self._buffer[length:]
+        return part
+
+    def _read_chunks(self, connection: socket.socket) -> bytes:
+        parts = []
+        while size := int(self._read_until(connection, b"\r\n").split(b";")[0], 16):
+            parts.append(self._read_exactly(connection, size))
+            self._read_exactly(connection, 2)
+        while self._read_until(connection, b"\r\n"):
+            pass  # trailers
+        return b"".join(parts)
+
+    def _read_to_end(self, connection: socket.socket) -> bytes:
+        while len(self._buffer) <= _MAX_BODY:
+            data = connection.recv(65536)
+            if not data:
+                break
+            self._buffer += data
+        part, self._buffer = self._buffer, b""
+        return part
+
+    def _fill(self, connection: socket.socket) -> None:
+        data = connection.recv(65536)
+        if not data:
+            raise ConnectionError("closed by the other side")
+        self._buffer += data
+
+
+def _readable(connection: socket.socket) -> bool:
+    """An idle connection with something to read is a closed one (or one out of step): either way not to be used again."""
+    poller = select.poll() if hasattr(select, "poll") else None
+    if poller is None:
+        return bool(select.select([connection], [], [], 0)[0])
+    poller.register(connection, select.POLLIN)
+    return bool(poller.poll(0))

@@ -1,0 +1,466 @@
+"""The books of one account in memory: orders, fills, positions, exit plans and what its limits have used up.
+
+A desk is changed only under its own lock, which is never held during I/O, and every change leaves as facts for the journal in the
+order in which it happened. It knows no broker and no thread; the lane and the feed call it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+from engines.core import charges as charge_rules
+from engines.core import exits as exit_rules
+from engines.core import orders as order_rules
+from engines.core import positions as position_rules
+from engines.core import risk as risk_rules
+from engines.core.facts import DayChanged, Fact, FillBooked, OrderChanged, PlanChanged
+from engines.core.model import (
+    FINAL_STATES,
+    ZERO,
+    Account,
+    AccountDay,
+    ExitPlan,
+    ExitSpec,
+    Fill,
+    Instrument,
+    Order,
+    OrderEvent,
+    OrderState,
+    PlanState,
+    Position,
+    PositionKey,
+    Role,
+    Timestamp,
+)
+from engines.core.orders import EventKind
+from engines.core.sessions import session_day
+from engines.execution.views import PnlRow
+from engines.ports import Clock, Ids, Journal, OrderReport
+
+
+@dataclass(frozen=True, slots=True)
+class DeskTools:
+    """What every desk is handed: where facts go, where prices and instruments come from, and who wants to hear of changes."""
+
+    journal: Journal
+    clock: Clock
+    ids: Ids
+    instrument: Callable[[str], Instrument | None]
+    mark: Callable[[str], Decimal | None]
+    on_durable: Callable[[Desk, Sequence[Fact]], None]
+    on_plan: Callable[[Desk, ExitPlan], None]
+    on_exit_failed: Callable[[Desk, Order], None]
+    on_trouble: Callable[[str, str, str, str | None], None]  # kind, severity, message, account id
+
+
+@dataclass(slots=True)
+class Book:
+    """One position with what is needed to fold it again when a late fill comes."""
+
+    opening: Position
+    position: Position
+    fills: list[Fill] = field(default_factory=list)
+
+
+class Desk:
+    def __init__(self, account: Account, tools: DeskTools) -> None:
+        self.lock = threading.RLock()
+        self.account = account
+        self.tools = tools
+        self.orders: dict[str, Order] = {}  # live ones, and the settled ones of the session
+        self.books: dict[PositionKey, Book] = {}
+        self.plans: dict[PositionKey, ExitPlan] = {}
+        self.specs: dict[str, ExitSpec] = {}  # by signal key, for fills that are still to come
+        self.references: dict[str, Decimal] = {}  # order id → the price it was valued at when it was admitted
+        self.counted: set[str] = set()  # signal keys that count as a trade of the session
+        self.day = AccountDay(account.account_id, "")
+        self.cash = ZERO  # cash flow − charges of every fill ever
+        self.realised = ZERO  # of the session
+        self.charges = ZERO  # of the session
+        self.ready = False  # reconciled with its broker in this run
+        self.state_detail = "starting"
+        self.needs_login = False
+        self.counters: dict[str, int] = {}
+        self._live: set[str] = set()
+        self._by_broker_id: dict[str, str] = {}
+        self._seen: set[tuple[str, str]] = set()
+        self._brokerage: dict[str, Decimal] = {}  # order id → brokerage its fills have paid so far
+
+    # --- reading (hold the lock for more than one)
+
+    def live_orders(self) -> list[Order]:
+        return [self.orders[order_id] for order_id in self._live]
+
+    def position(self, key: PositionKey) -> Position:
+        book = self.books.get(key)
+        return book.position if book else position_rules.empty(key)
+
+    def open_positions(self) -> list[Position]:
+        return [book.position for book in self.books.values() if book.position.quantity]
+
+    def pending_exits(self, key: PositionKey) -> Decimal:
+        """Units that live exit orders may still take out of this position; an unknown order counts in full (the worst case)."""
+        return sum(
+            (o.remaining for o in self.live_orders() if o.position_key == key and not o.raises_exposure),
+            ZERO,
+        )
+
+    def unrealised(self) -> Decimal:
+        total = ZERO
+        for position in self.open_positions():
+            mark = self.tools.mark(position.key.symbol)
+            if mark is not None:
+                total += position.unrealised(mark)
+        return total
+
+    def pnl(self) -> PnlRow:
+        return PnlRow(self.realised, self.unrealised(), self.charges)
+
+    def equity(self) -> Decimal:
+        """Capital plus everything ever earned: cash and what is held, at the newest prices."""
+        held = ZERO
+        for position in self.open_positions():
+            mark = self.tools.mark(position.key.symbol)
+            held += position.quantity * mark if mark is not None else position.open_cost
+        return self.account.capital + self.cash + held
+
+    def used_margin(self) -> Decimal:
+        """Margin blocked by what is held and by entries that may still fill."""
+        used = ZERO
+        for position in self.open_positions():
+            instrument = self.tools.instrument(position.key.symbol)
+            if instrument is not None:
+                side = order_rules.side_of(position.quantity)
+                used += risk_rules.margin_required(instrument, position.key.product, side, abs(position.open_cost), self.account.leverage)
+        for order in self.live_orders():
+            if order.raises_exposure:
+                used += self.margin_of(order, order.remaining)
+        return used
+
+    def margin_of(self, order: Order, quantity: Decimal) -> Decimal:
+        instrument = self.tools.instrument(order.symbol)
+        if instrument is None:
+            return ZERO
+        value = quantity * self.references.get(order.order_id, order.price or ZERO)
+        return risk_rules.margin_required(instrument, order.product, order.side, value, self.account.leverage)
+
+    def find(self, report: OrderReport) -> Order | None:
+        """Our order behind a report: by the broker's id, else by the client id it carries."""
+        order_id = self._by_broker_id.get(report.broker_order_id)
+        if order_id is None and report.client_id is not None and report.client_id in self.orders:
+            order_id = report.client_id
+        return self.orders.get(order_id) if order_id else None
+
+    # --- recovery
+
+    def restore(
+        self,
+        *,
+        orders: Iterable[Order],
+        specs: Mapping[str, ExitSpec],
+        opening: Iterable[Position],
+        fills: Iterable[Fill],
+        plans: Iterable[ExitPlan],
+        day: AccountDay | None,
+        cash: Decimal,
+    ) -> None:
+        """Take over what the journal knows. Orders that were on their way become unknown when the lane starts, not here."""
+        with self.lock:
+            self.specs.update(specs)
+            self.cash = cash
+            self.day = day or self.day
+            for position in opening:
+                self.books[position.key] = Book(position, position)
+            for fill in fills:
+                self._seen.add((fill.order_id, fill.trade_id))
+                self._book(fill)
+            for order in orders:
+                self._keep(order)
+            self.plans.update({plan.key: plan for plan in plans})
+
+    def open_day(self, now: Timestamp, exchange: str = "NSE") -> bool:
+        """Begin a new session's counts when the day has changed; True when it did."""
+        today = session_day(now, exchange)
+        with self.lock:
+            if self.day.day == today:
+                return False
+            first = not self.day.day
+            self.day = AccountDay(self.account.account_id, today)
+            self.counted.clear()
+            self.realised = self.charges = ZERO if not first else self.realised
+            for key, book in list(self.books.items()):
+                self.books[key] = Book(book.position, book.position)
+            self._forget_settled()
+            self.tools.journal.append(DayChanged(self.day))
+            return True
+
+    def _forget_settled(self) -> None:
+        for order_id in [key for key in self.orders if key not in self._live]:
+            order = self.orders.pop(order_id)
+            self.references.pop(order_id, None)
+            self._brokerage.pop(order_id, None)
+            if order.broker_order_id:
+                self._by_broker_id.pop(order.broker_order_id, None)
+
+    # --- admitting
+
+    def admit(self, order: Order, reference: Decimal) -> None:
+        """Reserve: from now on this order counts in every limit, until it ends."""
+        with self.lock:
+            self.references[order.order_id] = reference
+            self._keep(order)
+
+    def forget(self, orders: Iterable[Order]) -> None:
+        """Release what was reserved for orders that never became durable."""
+        with self.lock:
+            for order in orders:
+                self.orders.pop(order.order_id, None)
+                self._live.discard(order.order_id)
+                self.references.pop(order.order_id, None)
+
+    def trades_today(self) -> int:
+        """Entries that were sent, and those on their way: what max_trades_per_day is measured against."""
+        waiting = {
+            o.signal_key for o in self.live_orders() if o.raises_exposure and o.state is OrderState.PLANNED and o.signal_key not in self.counted
+        }
+        return self.day.trades + len(waiting)
+
+    # --- events
+
+    def mark(self, order_id: str, kind: EventKind, detail: Mapping[str, Any] | None = None, **changes: Any) -> Order | None:
+        """Apply an event that is not a fill; None when the table does not allow it (then nothing changes and it is counted)."""
+        with self.lock:
+            order = self.orders.get(order_id)
+            if order is None:
+                return None
+            facts: list[Fact] = []
+            changed = self._apply(order, kind, facts, detail or {}, changes)
+            self._publish(facts)
+            return changed
+
+    def on_report(self, report: OrderReport) -> Order | None:
+        """What the broker says: fills first, then its state. Repeats and late news change nothing twice (law 3)."""
+        with self.lock:
+            order = self.find(report)
+            if order is None:
+                self._count("strangers")
+                return None
+            facts: list[Fact] = []
+            if order.broker_order_id is None:
+                order = self._adopt(order, report, facts)
+            for fill in self._fills_in(order, report):
+                order = self._fill(order, fill, facts)
+            kind = order_rules.implied_event(order, report)
+            if kind is not None:
+                changes = {"reason": report.message} if report.message and kind is not EventKind.ACCEPTED else {}
+                order = self._apply(order, kind, facts, {"message": report.message} if report.message else {}, changes) or order
+            self._publish(facts)
+            return order
+
+    def _adopt(self, order: Order, report: OrderReport, facts: list[Fact]) -> Order:
+        """The first time the broker names our order: keep its id, and leave sending/unknown by evidence."""
+        now = self.tools.clock.now()
+        changed = self._apply(
+            order,
+            EventKind.ACCEPTED,
+            facts,
+            {"broker_order_id": report.broker_order_id},
+            {"broker_order_id": report.broker_order_id, "acknowledged_at": order.acknowledged_at or now},
+        )
+        if changed is None:
+            changed = replace(order, broker_order_id=report.broker_order_id)
+            self._keep(changed)
+        return changed
+
+    def _fills_in(self, order: Order, report: OrderReport) -> list[Fill]:
+        fills = [self._as_fill(order, part.trade_id, part.quantity, part.price, part.traded_at, part.charges) for part in report.fills]
+        known = order.filled_quantity + sum((f.quantity for f in fills if (f.order_id, f.trade_id) not in self._seen), ZERO)
+        if report.filled_quantity > known and not fills and report.average_price is not None:
+            # Only the total is told: book the difference under a name made from it, so that the same news is the same fill.
+            done = order.filled_quantity * (order.average_price or ZERO)
+            missing = report.filled_quantity - order.filled_quantity
+            price = (report.filled_quantity * report.average_price - done) / missing
+            fills.append(self._as_fill(order, f"CUM-{report.filled_quantity}", missing, price, report.at or self.tools.clock.now(), None))
+        return fills
+
+    def _as_fill(
+        self, order: Order, trade_id: str, quantity: Decimal, price: Decimal, at: Timestamp, charges: Decimal | None
+    ) -> Fill:
+        return Fill(
+            trade_id=trade_id,
+            order_id=order.order_id,
+            account_id=order.account_id,
+            symbol=order.symbol,
+            side=order.side,
+            product=order.product,
+            quantity=quantity,
+            price=price,
+            charges=ZERO if charges is None else charges,
+            traded_at=at,
+            strategy_id=order.strategy_id,
+            broker_order_id=order.broker_order_id,
+        )
+
+    def _with_charges(self, fill: Fill) -> Fill:
+        """An estimate from the dated tables where the broker told none; brokerage is capped for the order, not for each fill."""
+        instrument = self.tools.instrument(fill.symbol)
+        if fill.charges or instrument is None:
+            return fill
+        paid = self._brokerage.get(fill.order_id, ZERO)
+        estimate = charge_rules.fill_charges(instrument, fill, self.account.broker, brokerage_paid=paid)
+        self._brokerage[fill.order_id] = paid + estimate.brokerage
+        return replace(fill, charges=estimate.total)
+
+    def _fill(self, order: Order, fill: Fill, facts: list[Fact]) -> Order:
+        if (fill.order_id, fill.trade_id) in self._seen:
+            return order
+        applied = order_rules.apply_fill(order, fill, self.tools.clock.now())
+        if applied is None:
+            self._count("illegal_events")
+            return order
+        self._seen.add((fill.order_id, fill.trade_id))
+        fill = self._with_charges(fill)
+        changed, kind = applied
+        self._keep(changed)
+        if changed.filled_quantity > changed.quantity:
+            self.tools.on_trouble("overfill", "critical", f"{order.symbol}: more was filled than ordered", order.account_id)
+        position = self._book(fill)
+        detail = {"quantity": str(fill.quantity), "price": str(fill.price), "trade_id": fill.trade_id}
+        facts.append(FillBooked(fill, changed, position, OrderEvent(order.order_id, kind.value, self.tools.clock.now(), detail)))
+        self._guard(changed, fill, position, facts)
+        return changed
+
+    def _book(self, fill: Fill) -> Position:
+        """Fold the fill into its position; a fill older than the newest one folds the session again, so that order never matters."""
+        key = fill.position_key
+        book = self.books.get(key)
+        if book is None:
+            flat = position_rules.empty(key)
+            book = self.books[key] = Book(flat, flat)
+        before = book.position
+        late = bool(book.fills) and (fill.traded_at, fill.trade_id) < (book.fills[-1].traded_at, book.fills[-1].trade_id)
+        book.fills.append(fill)
+        if late:
+            book.fills.sort(key=lambda f: (f.traded_at, f.trade_id))
+            book.position = position_rules.fold(book.opening, book.fills)
+        else:
+            book.position = position_rules.book(before, fill)
+        after = book.position
+        self.cash += (after.cash_flow - after.charges) - (before.cash_flow - before.charges)
+        self.realised += after.realised - before.realised
+        self.charges += after.charges - before.charges
+        return after
+
+    def _guard(self, order: Order, fill: Fill, position: Position, facts: list[Fact]) -> None:
+        """Arm, grow or close the exit plan of the position that this fill has changed."""
+        plan = self.plans.get(position.key)
+        if plan is not None and plan.state is PlanState.DONE:
+            plan = None
+        if not position.quantity:
+            if plan is not None:
+                self._set_plan(exit_rules.close(plan, self.tools.clock.now()), facts)
+            return
+        spec = self.specs.get(order.signal_key)
+        if order.role is not Role.ENTRY or (plan is None and (spec is None or spec.empty)):
+            return
+        try:
+            changed = self._plan_for(plan, order, fill, position, spec)
+        except ValueError as error:
+            self.tools.on_trouble("unguarded", "critical", f"{order.symbol}: no exit plan, {error}", order.account_id)
+            return
+        if changed is not None:
+            self._set_plan(changed, facts)
+
+    def _plan_for(self, plan: ExitPlan | None, order: Order, fill: Fill, position: Position, spec: ExitSpec | None) -> ExitPlan | None:
+        now = self.tools.clock.now()
+        instrument = self.tools.instrument(order.symbol)
+        entry = position.average_price
+        if instrument is None or entry is None:
+            return None
+        if plan is not None and plan.side is order.side:
+            return exit_rules.grow(plan, fill.quantity, entry, now)
+        return exit_rules.make_plan(
+            self.tools.ids.new(),
+            position.key,
+            order.user_id,
+            order.side,
+            entry,
+            abs(position.quantity),
+            spec or ExitSpec(),
+            instrument,
+            now,
+            order.signal_key,
+        )
+
+    def _set_plan(self, plan: ExitPlan, facts: list[Fact]) -> None:
+        self.plans[plan.key] = plan
+        if plan.state is not PlanState.ARMED:
+            self.plans.pop(plan.key) if plan.state is PlanState.DONE else None
+        facts.append(PlanChanged(plan))
+        self.tools.on_plan(self, plan)
+
+    def replace_plan(self, plan: ExitPlan, *, journal: bool = True) -> None:
+        """Keep a plan that moved (trailing, a person's edit); `journal=False` when its fact travels with the exit it caused."""
+        with self.lock:
+            facts: list[Fact] = []
+            self._set_plan(plan, facts)
+            if journal:
+                self._publish(facts)
+
+    def _apply(
+        self, order: Order, kind: EventKind, facts: list[Fact], detail: Mapping[str, Any], changes: Mapping[str, Any]
+    ) -> Order | None:
+        now = self.tools.clock.now()
+        changed = order_rules.apply(order, kind, now, **changes)
+        if changed is None:
+            self._count("illegal_events")
+            return None
+        self._keep(changed)
+        facts.append(OrderChanged(changed, OrderEvent(order.order_id, kind.value, now, dict(detail))))
+        self._count_trade(changed, kind, facts)
+        if changed.state in FINAL_STATES and changed.state is not OrderState.FILLED and not changed.raises_exposure:
+            self.tools.on_exit_failed(self, changed)
+        return changed
+
+    def _count_trade(self, order: Order, kind: EventKind, facts: list[Fact]) -> None:
+        """max_trades_per_day counts entries that were sent; one the broker refused or never got is given back."""
+        if not order.raises_exposure:
+            return
+        if kind is EventKind.SENT and order.signal_key not in self.counted:
+            self.counted.add(order.signal_key)
+            self.day = replace(self.day, trades=self.day.trades + 1)
+        elif kind in (EventKind.REJECTED, EventKind.NOT_PLACED) and order.signal_key in self.counted:
+            if any(o.signal_key == order.signal_key and o.order_id != order.order_id for o in self.orders.values()):
+                return
+            self.counted.discard(order.signal_key)
+            self.day = replace(self.day, trades=max(0, self.day.trades - 1))
+        else:
+            return
+        facts.append(DayChanged(self.day))
+
+    def set_day(self, day: AccountDay) -> None:
+        with self.lock:
+            self.day = day
+            self.tools.journal.append(DayChanged(day))
+
+    def _keep(self, order: Order) -> None:
+        self.orders[order.order_id] = order
+        if order.broker_order_id:
+            self._by_broker_id[order.broker_order_id] = order.order_id
+        if order.live:
+            self._live.add(order.order_id)
+        else:
+            self._live.discard(order.order_id)
+            self.references.pop(order.order_id, None)
+
+    def _count(self, name: str) -> None:
+        self.counters[name] = self.counters.get(name, 0) + 1
+
+    def _publish(self, facts: list[Fact]) -> None:
+        if facts:
+            told = tuple(facts)
+            self.tools.journal.append(*told, then=lambda: self.tools.on_durable(self, told))

@@ -1,0 +1,257 @@
+"""The one worker of an account: every broker call goes through it, in order, exits before entries.
+
+A lane is also the bulkhead: a broker that hangs keeps only its own account waiting. It holds no rule about orders: it asks the gate, calls the
+broker and tells the desk what came back; whatever is not proof is unknown, and an unknown order is looked for, never sent again (law 1).
+"""
+
+from __future__ import annotations
+
+import queue
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from engines.core.limiter import Limiter
+from engines.core.model import Account, Denial, Order, OrderState
+from engines.core.orders import EventKind
+from engines.crashpoints import crash
+from engines.execution.desk import Desk
+from engines.execution.gate import Gate
+from engines.execution.outcomes import OutcomeBoard
+from engines.execution.supervisor import Worker
+from engines.ports import (
+    Broker,
+    Clock,
+    Halted,
+    NeedsLogin,
+    OrderReport,
+    OrderRequest,
+    Refused,
+    Retry,
+)
+
+log = structlog.get_logger(__name__)
+
+MOST_RETRIES = 3
+KEEP_ALIVE_AFTER = 25.0
+BEAT = 1.0
+
+
+class Job(Protocol):
+    """Something the lane does for its account. `urgent` jobs (exits, cancels, stops) go before all others."""
+
+    urgent: bool
+
+    def run(self, lane: Lane) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTools:
+    clock: Clock
+    outcomes: OutcomeBoard
+    denial: Callable[[Account, str | None], Denial | None]
+    on_trouble: Callable[[str, str, str, str | None], None]
+    on_needs_login: Callable[[Desk, str], None]
+    latency: Callable[[float], None]  # send → answer, in seconds
+
+
+class Lane:
+    def __init__(self, desk: Desk, broker: Broker, tools: LaneTools, exit_reserve: int = 2) -> None:
+        self.desk = desk
+        self.broker = broker
+        self.tools = tools
+        self.gate = Gate()
+        traits = broker.traits
+        self.limiter = Limiter(traits.orders_per_second, traits.burst, min(exit_reserve, max(0, traits.burst - 1)))
+        self.current: str | None = None  # the order whose bytes may be on the wire now
+        self._urgent: deque[Job] = deque()
+        self._normal: deque[Job] = deque()
+        self._later: list[tuple[float, Job]] = []
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._busy = False
+        self._last_call = 0.0
+
+    # --- from any thread
+
+    def put(self, job: Job) -> None:
+        (self._urgent if job.urgent else self._normal).append(job)
+        self._wake.put(None)
+
+    def put_later(self, job: Job, seconds: float) -> None:
+        """Run the job after a pause; only the lane's own jobs ask for this."""
+        self._later.append((self.tools.clock.monotonic() + seconds, job))
+        self._wake.put(None)
+
+    def depth(self) -> int:
+        return len(self._urgent) + len(self._normal)
+
+    @property
+    def idle(self) -> bool:
+        return not self._busy and not self._urgent and not self._normal
+
+    # --- the lane's own thread
+
+    def loop(self, worker: Worker) -> None:
+        self._resume()
+        while not worker.stopping:
+            worker.beat()
+            try:
+                self._wake.get(timeout=self._nap())
+            except queue.Empty:
+                pass
+            while not worker.stopping and (job := self._next()) is not None:
+                worker.beat()
+                job.run(self)
+                self._busy = False
+            self._keep_alive()
+        self._busy = False
+
+    def _next(self) -> Job | None:
+        """Due later jobs first become ordinary ones; `_busy` is set before the job leaves its queue, so that `idle` never lies."""
+        if self._later:
+            now = self.tools.clock.monotonic()
+            due = [entry for entry in self._later if entry[0] <= now]
+            for entry in due:
+                self._later.remove(entry)
+                (self._urgent if entry[1].urgent else self._normal).append(entry[1])
+        self._busy = True
+        if self._urgent:
+            return self._urgent.popleft()
+        if self._normal:
+            return self._normal.popleft()
+        self._busy = False
+        return None
+
+    def _nap(self) -> float:
+        if not self._later:
+            return BEAT
+        soonest = min(at for at, _ in self._later)
+        return min(BEAT, max(0.001, soonest - self.tools.clock.monotonic()))
+
+    def _resume(self) -> None:
+        """After the death of this thread: what was on the wire is unknown now."""
+        self._busy = False
+        order_id, self.current = self.current, None
+        if order_id is not None:
+            self.lost(order_id, "the lane died while sending")
+
+    def _keep_alive(self) -> None:
+        now = self.tools.clock.monotonic()
+        if not self.desk.ready or now - self._last_call < KEEP_ALIVE_AFTER:
+            return
+        self._last_call = now
+        try:
+            self.broker.keep_alive()
+        except NeedsLogin as error:
+            self.tools.on_needs_login(self.desk, str(error))
+        except (Retry, Refused, OSError) as error:
+            log.info("keep-alive failed", account=self.desk.account.account_id, error=str(error))
+
+    # --- sending
+
+    def send(self, order_id: str, attempt: int = 1) -> float | None:
+        """Place one planned order. None when it is done with; else the seconds after which to try again (nothing has left)."""
+        order = self.desk.orders.get(order_id)
+        if order is None or order.state is not OrderState.PLANNED:
+            return None
+        wait = self.limiter.wait(self.tools.clock.monotonic(), exit=not order.raises_exposure)
+        if wait > 0:
+            return wait
+        request = self.request_for(order)
+        if request is None:
+            self._denied(order, Denial.NOT_CONNECTED.value)
+            return None
+        crash("in-lane-before-send")
+        return self._place(order, request, attempt)
+
+    def request_for(self, order: Order) -> OrderRequest | None:
+        instrument = self.desk.tools.instrument(order.symbol)
+        if instrument is None:
+            return None
+        return OrderRequest(
+            client_id=order.client_id,
+            instrument=instrument,
+            side=order.side,
+            quantity=order.quantity,
+            order_type=order.order_type,
+            product=order.product,
+            price=order.price,
+            trigger_price=order.trigger_price,
+            reduce_only=not order.raises_exposure,
+        )
+
+    def _place(self, order: Order, request: OrderRequest, attempt: int) -> float | None:
+        clock = self.tools.clock
+        self._last_call = clock.monotonic()
+        self.current = order.order_id
+        sent_at: list[float] = []
+
+        def leaving() -> None:
+            sent_at.append(clock.monotonic())
+            self.desk.mark(order.order_id, EventKind.SENT)
+
+        try:
+            report = self.broker.place(request, self.gate.permit(lambda: self._why_not(order), leaving))
+        except Halted as error:
+            self._denied(order, str(error))
+        except Refused as error:
+            self.desk.mark(order.order_id, EventKind.REJECTED, {"message": str(error)}, reason=str(error))
+        except Retry as error:
+            return self._again(order, error, attempt, bool(sent_at))
+        except NeedsLogin as error:
+            self.tools.on_needs_login(self.desk, str(error))
+            self.desk.mark(order.order_id, EventKind.REJECTED if sent_at else EventKind.DENIED, {"message": str(error)}, reason="not_connected")
+        except Exception as error:  # whatever else happened proves nothing: the order may exist (law 1)
+            log.warning("order outcome unknown", order=order.order_id, error=type(error).__name__)
+            self.lost(order.order_id, f"{type(error).__name__}: {error}")
+        else:
+            crash("after-answer-before-booking")
+            self.desk.on_report(report)
+        finally:
+            self.current = None
+        self._stamp(order, sent_at)
+        return None
+
+    def _why_not(self, order: Order) -> str | None:
+        """Asked under the gate: only exposure-raising orders can be stopped here (law 7)."""
+        if not order.raises_exposure:
+            return None
+        denial = self.tools.denial(self.desk.account, order.strategy_id)
+        return denial.value if denial else None
+
+    def _denied(self, order: Order, reason: str) -> None:
+        self.desk.mark(order.order_id, EventKind.DENIED, {"reason": reason}, reason=reason)
+
+    def _again(self, order: Order, error: Retry, attempt: int, sent: bool) -> float | None:
+        """Nothing was booked. Try again a few times while it is still planned; then say so and end it."""
+        if not sent and attempt < MOST_RETRIES:
+            return error.after
+        kind = EventKind.REJECTED if sent else EventKind.DENIED
+        self.desk.mark(order.order_id, kind, {"message": str(error)}, reason=str(error) if sent else Denial.NOT_CONNECTED.value)
+        return None
+
+    def lost(self, order_id: str, why: str) -> None:
+        """Nobody can say whether the order exists: unknown, until the broker's own books prove one or the other."""
+        changed = self.desk.mark(order_id, EventKind.LOST, {"message": why})
+        if changed is not None:
+            self.tools.on_trouble("unknown_order", "warning", f"{changed.symbol}: {why}; asking the broker", changed.account_id)
+            from engines.execution.jobs import Settle
+
+            self.put_later(Settle(), 0.2)
+
+    def _stamp(self, order: Order, sent_at: list[float]) -> None:
+        now = self.tools.clock.monotonic()
+        tracker = self.tools.outcomes.get(order.signal_key)
+        if tracker is None or not sent_at:
+            return
+        tracker.stamp("first_sent", sent_at[0])
+        tracker.stamp("last_sent", sent_at[0])
+        tracker.stamp("last_acknowledged", now)
+        self.tools.latency(now - sent_at[0])
+
+    def report(self, report: OrderReport | None) -> None:
+        if report is not None:
+            self.desk.on_report(report)

@@ -1,0 +1,295 @@
+"""From one signal and one account to orders: what part is an exit, what part an entry, how much, and whether it may leave.
+
+Runs under the desk's lock, so that what is admitted is reserved before anybody else is asked (law 6). It sends nothing and writes nothing:
+its orders become real when the journal has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from engines.core import exits as exit_rules
+from engines.core import positions as position_rules
+from engines.core import risk as risk_rules
+from engines.core import sizing as sizing_rules
+from engines.core.model import (
+    ONE,
+    ZERO,
+    Account,
+    AccountMapping,
+    Check,
+    Denial,
+    Instrument,
+    Order,
+    OrderState,
+    OrderType,
+    Position,
+    Role,
+    Side,
+    Signal,
+    Source,
+    Tick,
+)
+from engines.core.prices import exact, is_lot_multiple, round_lot_down
+from engines.core.slicing import slices
+from engines.execution.desk import Desk
+
+CLOCK_SLACK = 1.0
+"""Seconds a tick may lie ahead of our clock before its age counts as unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What the plan is made against: the instrument, its newest tick and whether its exchange is open for this account."""
+
+    instrument: Instrument
+    tick: Tick | None
+    age: float | None  # seconds
+    max_age: float
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTools:
+    new_id: Callable[[], str]
+    now: Callable[[], float]
+    halt_denial: Callable[[Account, str | None], Denial | None]
+    closed_trades: Callable[[str, str], Sequence[Decimal]]
+    most_slices: int = 10
+
+
+def reference_price(side: Side, order_type: OrderType, price: Decimal | None, trigger: Decimal | None, tick: Tick | None) -> Decimal | None:
+    """What one unit is valued at: a limit at its price, a stop at its trigger, a MARKET order at the opposite quote."""
+    if order_type in (OrderType.LIMIT, OrderType.SL) and price is not None:
+        return price
+    if order_type is OrderType.SL_M and trigger is not None:
+        return trigger
+    if tick is None:
+        return None
+    quote = tick.ask if side is Side.BUY else tick.bid
+    try:
+        return exact(quote if quote > 0 else tick.last_price)
+    except ValueError:
+        return None
+
+
+def plan(desk: Desk, signal: Signal, mapping: AccountMapping | None, market: Market, tools: PlanTools) -> tuple[Order, ...]:
+    """The orders of this account for this signal, denied ones among them; those not denied are reserved when this returns."""
+    with desk.lock:
+        planner = _Planner(desk, signal, mapping, market, tools)
+        orders = planner.run()
+        for order in orders:
+            if order.state is not OrderState.DENIED:
+                desk.admit(order, planner.reference or ZERO)
+        if any(order.raises_exposure for order in orders) and not signal.exits.empty:
+            desk.specs[signal.key] = signal.exits
+        return orders
+
+
+class _Planner:
+    """One use: the plan of one signal on one account."""
+
+    def __init__(self, desk: Desk, signal: Signal, mapping: AccountMapping | None, market: Market, tools: PlanTools) -> None:
+        self.desk, self.signal, self.mapping, self.market, self.tools = desk, signal, mapping, market, tools
+        self.account = desk.account
+        self.instrument = market.instrument
+        self.now = tools.now()
+        self.reference = reference_price(signal.side, signal.order_type, signal.price, signal.trigger_price, market.tick)
+        self.blank = self._blank()
+        self.key = self.blank.position_key
+
+    def run(self) -> tuple[Order, ...]:
+        held = self.desk.position(self.key)
+        opposite = held.quantity * self.signal.side.sign < 0
+        sized = self._sized()
+        if opposite:
+            out, into = self._split(held, sized.quantity)
+        else:
+            out, into = ZERO, ZERO if self.signal.reduce_only else sized.quantity
+        orders: list[Order] = []
+        if out:
+            orders += self._exits(out)
+        wants_entry = not self.signal.reduce_only and (into or not out)
+        if wants_entry:
+            orders += self._entries(into, sized, freed=out)
+        if not orders:
+            orders.append(self._denied(self.blank, Denial.ZERO_QUANTITY, "there is nothing to close"))
+        return tuple(orders)
+
+    # --- how much
+
+    def _sized(self) -> sizing_rules.Sized:
+        if self.signal.reduce_only and self.signal.quantity is None:
+            return sizing_rules.Sized(ZERO, "closes what is there")
+        return sizing_rules.size(
+            sizing_rules.SizingInput(
+                capital=self.account.capital,
+                mapping=self.mapping,
+                instrument=self.instrument,
+                price=self.reference,
+                stop_price=exit_rules.stop_for(self.signal.exits, self.signal.side, self.reference),
+                quantity=self.signal.quantity,
+                closed_trades=self._closed_trades(),
+            )
+        )
+
+    def _closed_trades(self) -> Sequence[Decimal]:
+        if self.mapping is None or self.mapping.sizing.mode.value != "kelly":
+            return ()
+        return self.tools.closed_trades(self.mapping.account_id, self.mapping.strategy_id)
+
+    def _split(self, held: Position, wanted: Decimal) -> tuple[Decimal, Decimal]:
+        """Exit part and entry part. With a quantity the net change is that quantity; without one an opposite signal closes all and then
+        enters its full size (stop and reverse), because sizes drift between two signals and a rest nobody wanted would stay."""
+        pending = self.desk.pending_exits(self.key)
+        if self.signal.reduce_only:
+            free = max(ZERO, abs(held.quantity) - pending)
+            return (min(free, wanted) if self.signal.quantity is not None else free), ZERO
+        if self.signal.quantity is None:
+            return max(ZERO, abs(held.quantity) - pending), wanted
+        return position_rules.split(held.quantity, pending, self.signal.side, wanted)
+
+    # --- exits: never asked about entry limits (law 7)
+
+    def _exits(self, quantity: Decimal) -> list[Order]:
+        role = self.signal.role or Role.EXIT
+        lot = self.instrument.lot
+        parts: tuple[Decimal, ...] = (quantity,)
+        if is_lot_multiple(quantity, lot):
+            parts = self._slices(quantity, most=1000)
+        return [replace(self.blank, order_id=self.tools.new_id(), role=role, quantity=part) for part in parts]
+
+    # --- entries
+
+    def _entries(self, quantity: Decimal, sized: sizing_rules.Sized, freed: Decimal) -> list[Order]:
+        order = replace(self.blank, order_id=self.tools.new_id(), role=Role.ENTRY, quantity=quantity)
+        checks: list[Check] = []
+        denial = self._first_denial(quantity, sized, freed, checks)
+        order = replace(order, checks=tuple(checks))
+        if denial is not None:
+            failed = next((check.detail for check in checks if not check.passed), "")
+            return [self._denied(order, denial, failed)]
+        parts = self._slices(quantity, most=self.tools.most_slices)
+        return [order if n == 0 and len(parts) == 1 else replace(order, order_id=self.tools.new_id(), quantity=p) for n, p in enumerate(parts)]
+
+    def _slices(self, quantity: Decimal, most: int) -> tuple[Decimal, ...]:
+        return slices(quantity, self.instrument.lot, self.instrument.freeze_quantity, most)
+
+    def _first_denial(self, quantity: Decimal, sized: sizing_rules.Sized, freed: Decimal, checks: list[Check]) -> Denial | None:
+        """Every check is asked and kept; the first that fails names the denial (order: API.md, "Order of reasons")."""
+        found: Denial | None = None
+
+        def ask(denial: Denial | None, name: str, detail: str) -> None:
+            nonlocal found
+            checks.append(Check(name, denial is None, detail))
+            found = found or denial
+
+        halted = self.tools.halt_denial(self.account, self.signal.strategy_id)
+        ask(halted, halted.value if halted else Denial.HALTED.value, "a stop or switch forbids entries" if halted else "no stop holds")
+        connected = self.desk.ready and self.account.enabled
+        ask(None if connected else Denial.NOT_CONNECTED, Denial.NOT_CONNECTED.value, self.desk.state_detail)
+        auto = self.account.auto_trade or self.signal.source is Source.MANUAL
+        ask(None if auto else Denial.AUTO_TRADE_OFF, Denial.AUTO_TRADE_OFF.value, "auto-trade is on" if auto else "auto-trade is off")
+        for denial, name, detail in self._market_questions():
+            ask(denial, name, detail)
+        denial, answers = risk_rules.check_entry(self._risk_input(quantity, freed))
+        checks.extend(answers)
+        found = found or denial
+        ask(sized.denial, (sized.denial or Denial.ZERO_QUANTITY).value, sized.detail)
+        if sized.denial is None:
+            ask(*self._freeze_question(quantity))
+        dry = Denial.DRY_RUN if self.account.dry_run else None
+        ask(dry, Denial.DRY_RUN.value, "dry run: recorded, not sent" if dry else "live")
+        return found
+
+    def _market_questions(self) -> list[tuple[Denial | None, str, str]]:
+        closed = None if self.market.open else Denial.MARKET_CLOSED
+        unknown = any(o.state is OrderState.UNKNOWN and o.symbol == self.signal.symbol for o in self.desk.live_orders())
+        pending = Denial.UNKNOWN_ORDER_PENDING if unknown else None
+        tick = self.market.tick
+        last = tick.last_price if tick else None
+        band: Denial | None = None
+        if last is not None:
+            band = risk_rules.check_price(
+                self.instrument, self.signal.order_type, self.signal.price, self.signal.trigger_price, last, self.signal.side
+            )
+        return [
+            (closed, Denial.MARKET_CLOSED.value, "the market is closed" if closed else "the market is open"),
+            (pending, Denial.UNKNOWN_ORDER_PENDING.value, "an order here is unknown" if pending else "no unknown order here"),
+            (band, Denial.PRICE_BAND.value, f"price {self.signal.price or self.signal.trigger_price or 'at market'}, last {last}"),
+        ]
+
+    def _freeze_question(self, quantity: Decimal) -> tuple[Denial | None, str, str]:
+        try:
+            count = len(self._slices(quantity, self.tools.most_slices)) if quantity else 0
+        except ValueError as error:
+            return Denial.FREEZE_QUANTITY, Denial.FREEZE_QUANTITY.value, str(error)
+        return None, Denial.FREEZE_QUANTITY.value, f"{count} order(s)"
+
+    def _risk_input(self, quantity: Decimal, freed: Decimal) -> risk_rules.RiskInput:
+        desk, symbol = self.desk, self.signal.symbol
+        price = self.reference
+        value = quantity * price if price is not None else None
+        pending = [o for o in desk.live_orders() if o.raises_exposure]
+        positions = desk.open_positions()
+        held = sum((abs(p.open_cost) for p in positions if p.key.symbol == symbol), ZERO)
+        waiting = sum((o.remaining * desk.references.get(o.order_id, ZERO) for o in pending if o.symbol == symbol), ZERO)
+        freed_value = freed * price if price is not None else ZERO
+        product, leverage = self.signal.product, self.account.leverage
+        margin = None if value is None else risk_rules.margin_required(self.instrument, product, self.signal.side, value, leverage)
+        released = risk_rules.margin_required(self.instrument, product, self.signal.side, freed_value, leverage)
+        return risk_rules.RiskInput(
+            limits=self.account.limits,
+            capital=self.account.capital,
+            day_pnl=desk.pnl().net,
+            trades_today=desk.trades_today(),
+            symbol=symbol,
+            open_symbols={p.key.symbol for p in positions} | {o.symbol for o in pending},
+            price=price,
+            price_age=self._age(),
+            order_value=value,
+            position_value_after=None if value is None else max(ZERO, held - freed_value) + waiting + value,
+            available_funds=desk.equity() - desk.used_margin() + released,
+            required_margin=margin,
+            max_price_age=self.market.max_age,
+            locked=desk.day.locked,
+        )
+
+    def _age(self) -> float | None:
+        age = self.market.age
+        return max(0.0, age) if age is not None and age > -CLOCK_SLACK else age
+
+    # --- shapes
+
+    def _blank(self) -> Order:
+        signal = self.signal
+        return Order(
+            order_id="",
+            account_id=self.account.account_id,
+            user_id=self.account.user_id,
+            signal_key=signal.key,
+            symbol=signal.symbol,
+            side=signal.side,
+            quantity=ZERO,
+            order_type=signal.order_type,
+            product=signal.product,
+            role=signal.role or (Role.EXIT if signal.reduce_only else Role.ENTRY),
+            created_at=self.now,
+            updated_at=self.now,
+            strategy_id=signal.strategy_id,
+            price=signal.price,
+            trigger_price=signal.trigger_price,
+        )
+
+    def _denied(self, order: Order, denial: Denial, detail: str) -> Order:
+        order_id = order.order_id or self.tools.new_id()
+        checks = order.checks or (Check(denial.value, False, detail),)
+        return replace(order, order_id=order_id, state=OrderState.DENIED, reason=denial.value, checks=checks)
+
+
+def whole_lots(quantity: Decimal, instrument: Instrument) -> Decimal:
+    """What of a quantity can be ordered at all (a position left by the broker may hold less than a lot)."""
+    lot = instrument.lot if instrument.lot > 0 else ONE
+    return round_lot_down(quantity, lot)
