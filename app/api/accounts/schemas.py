@@ -1,0 +1,272 @@
+"""Accounts on the wire: what a person sets, and what the account looks like now. Credentials go in and come out only masked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, StrictStr, model_validator
+
+from app.api.wire import (
+    Amount,
+    BadValue,
+    Body,
+    Count,
+    Flag,
+    LimitPercent,
+    Moment,
+    Name,
+    Note,
+    NotNegative,
+    Out,
+    PageQuery,
+    Positive,
+    Secret,
+)
+from engines.core.model import ZERO
+
+Broker = Literal["paper", "zerodha", "angelone", "binance_spot", "binance_usdm"]
+BROKERS: tuple[str, ...] = get_args(Broker)
+
+CREDENTIALS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "paper": ((), ()),
+    "zerodha": (("api_key", "api_secret"), ("user_id", "password", "totp_secret", "access_token")),
+    "angelone": (("api_key", "client_code", "pin", "totp_secret"), ()),
+    "binance_spot": (("api_key", "api_secret"), ("testnet",)),
+    "binance_usdm": (("api_key", "api_secret"), ("testnet",)),
+}
+"""Broker → the names of credentials it needs, and those it may have."""
+
+Credentials = dict[str, Secret | bool | None]
+
+
+class PaperIn(Body):
+    """How a paper account's exchange behaves."""
+
+    latency_ms: Annotated[int, Field(strict=True, ge=0, le=60_000)] = 0
+    slippage_ticks: Annotated[NotNegative, Field(le=10_000)] = ZERO
+    partial_fills: Flag = False
+    reject_pct: Annotated[NotNegative, Field(le=100)] = ZERO
+    session_hours: Flag = False
+    seed: Annotated[int, Field(strict=True, ge=0, le=2**31)] = 0
+
+
+class LimitFields(Body):
+    """Limits: null = none, 0 = nothing allowed. Of a money limit and its percent of capital the tighter holds."""
+
+    max_daily_loss: NotNegative | None = None
+    max_daily_loss_pct: LimitPercent | None = None
+    max_daily_profit: NotNegative | None = None
+    max_daily_profit_pct: LimitPercent | None = None
+    max_trades_per_day: Count | None = None
+    max_open_positions: Count | None = None
+    max_order_value: NotNegative | None = None
+    max_order_value_pct: LimitPercent | None = None
+    max_position_value: NotNegative | None = None
+    max_position_value_pct: LimitPercent | None = None
+    flatten_on_limit: Flag = False
+
+
+Leverage = Annotated[Positive, Field(le=100)]
+
+
+class AccountIn(LimitFields):
+    name: Name
+    broker: Broker
+    credentials: Credentials = Field(default_factory=dict)
+    capital: Positive
+    leverage: Leverage | None = None
+    dry_run: Flag | None = None
+    """Default: false for paper, true for live brokers."""
+    auto_trade: Flag = False
+    paper: PaperIn | None = None
+
+    @model_validator(mode="after")
+    def fits_broker(self) -> AccountIn:
+        check_credentials(self.broker, self.credentials, complete=True)
+        if self.paper is not None and self.broker != "paper":
+            raise BadValue("paper settings are for paper accounts")
+        return self
+
+
+class AccountPatch(Body):
+    """Only what is sent changes; null takes a limit away. Broker and owner of an account never change."""
+
+    name: Name | None = None
+    credentials: Credentials | None = None
+    capital: Positive | None = None
+    max_daily_loss: NotNegative | None = None
+    max_daily_loss_pct: LimitPercent | None = None
+    max_daily_profit: NotNegative | None = None
+    max_daily_profit_pct: LimitPercent | None = None
+    max_trades_per_day: Count | None = None
+    max_open_positions: Count | None = None
+    max_order_value: NotNegative | None = None
+    max_order_value_pct: LimitPercent | None = None
+    max_position_value: NotNegative | None = None
+    max_position_value_pct: LimitPercent | None = None
+    flatten_on_limit: Flag | None = None
+    leverage: Leverage | None = None
+    dry_run: Flag | None = None
+    auto_trade: Flag | None = None
+    enabled: Flag | None = None
+    paper: PaperIn | None = None
+
+    @model_validator(mode="after")
+    def not_null(self) -> AccountPatch:
+        needed = ("name", "credentials", "capital", "flatten_on_limit", "leverage", "dry_run", "auto_trade", "enabled", "paper")
+        for name in needed:
+            if name in self.model_fields_set and getattr(self, name) is None:
+                raise BadValue(f"{name} cannot be null")
+        return self
+
+
+def check_credentials(broker: str, credentials: dict[str, Any], *, complete: bool) -> None:
+    """Raises BadValue when names are unknown to the broker or, if `complete`, missing."""
+    needed, optional = CREDENTIALS[broker]
+    unknown = sorted(set(credentials) - {*needed, *optional})
+    if unknown:
+        raise BadValue(f"credentials: {broker} does not use {', '.join(unknown)[:200]}")
+    missing = [name for name in needed if not credentials.get(name)]
+    if complete and missing:
+        raise BadValue(f"credentials: {broker} needs {', '.join(missing)}")
+    if any(isinstance(value, bool) != (name == "testnet") for name, value in credentials.items() if value is not None):
+        raise BadValue("credentials: testnet is true or false, all others are text")
+
+
+class ZerodhaIn(LimitFields):
+    """`create-zerodha`: an account whose first log-in follows at `login_url`."""
+
+    name: Name
+    api_key: Secret
+    api_secret: Secret
+    user_id: Secret | None = None
+    password: Secret | None = None
+    totp_secret: Secret | None = None
+    access_token: Secret | None = None
+    capital: Positive
+    leverage: Leverage | None = None
+    dry_run: Flag | None = None
+
+
+class AccountQuery(PageQuery):
+    id: str | None = None
+    name: str | None = None
+    broker: Broker | None = None
+    state: Literal["ready", "needs_login", "halted", "error", "disabled"] | None = None
+    auto_trade: bool | None = None
+    dry_run: bool | None = None
+    enabled: bool | None = None
+    kill_switch: bool | None = None
+
+
+class BookQuery(PageQuery):
+    """Lists of one account: `source=broker` asks the broker in place of our own books."""
+
+    source: Literal["ours", "broker"] = "ours"
+    symbol: str | None = None
+
+
+class PaperOut(Out):
+    latency_ms: int
+    slippage_ticks: Amount
+    partial_fills: bool
+    reject_pct: Amount
+    session_hours: bool
+    seed: int
+
+
+class AccountOut(Out):
+    id: str
+    name: str
+    broker: str
+    credentials: dict[str, str]
+    capital: Amount
+    max_daily_loss: Amount | None
+    max_daily_loss_pct: Amount | None
+    max_daily_profit: Amount | None
+    max_daily_profit_pct: Amount | None
+    max_trades_per_day: int | None
+    max_open_positions: int | None
+    max_order_value: Amount | None
+    max_order_value_pct: Amount | None
+    max_position_value: Amount | None
+    max_position_value_pct: Amount | None
+    flatten_on_limit: bool
+    leverage: Amount
+    dry_run: bool
+    auto_trade: bool
+    enabled: bool
+    paper: PaperOut | None
+    state: str
+    state_detail: str
+    session_expires_at: Moment | None
+    equity: Amount | None
+    available: Amount | None
+    used_margin: Amount | None
+    realised: Amount | None
+    unrealised: Amount | None
+    charges: Amount | None
+    day_pnl: Amount | None
+    day_trades: int | None
+    day_loss_used_pct: Amount | None
+    open_positions: int | None
+    kill_switch: bool
+    kill_reason: str
+    locked: str | None
+    connected: bool
+    currency: str
+    queue_depth: int
+    created_at: Moment | None
+
+
+class CreatedZerodha(Out):
+    account_id: str
+    login_url: str
+
+
+class LoginOut(Out):
+    """`login_url` where a person has to sign in at the broker, else `state`."""
+
+    login_url: str | None = None
+    state: str | None = None
+    state_detail: str | None = None
+
+
+class BalanceOut(Out):
+    cash: Amount
+    used_margin: Amount
+    available: Amount
+    equity: Amount
+    currency: str
+
+
+class KillSwitchIn(Body):
+    on: Flag
+    reason: Note = ""
+    flatten: Flag = False
+
+
+class AutoTradeIn(Body):
+    on: Flag
+    confirm: StrictStr | None = None
+    """The account's name, typed; asked of live accounts when switching on."""
+
+
+class BrokerPositionOut(Out):
+    symbol: str
+    product: str
+    quantity: Amount
+    average_price: Amount | None
+
+
+class BrokerOrderOut(Out):
+    broker_order_id: str
+    client_id: str | None
+    state: str
+    symbol: str | None
+    side: str | None
+    quantity: Amount | None
+    filled_quantity: Amount
+    average_price: Amount | None
+    message: str
+    at: Moment | None

@@ -1,0 +1,105 @@
+"""People, their API tokens and the audit log on the wire. Passwords go in and never come out; a token comes out once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StrictStr, StringConstraints, model_validator
+
+from app.api.wire import BadValue, Body, Flag, Moment, Name, Out, PageQuery, When
+
+Email = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=254)]
+NewPassword = Annotated[str, StringConstraints(min_length=10, max_length=1000)]
+Role = Literal["owner", "trader", "viewer"]
+
+
+class UserIn(Body):
+    email: Email
+    password: NewPassword
+    name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)] = ""
+    role: Role = "trader"
+
+
+class UserPatch(Body):
+    name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)] | None = None
+    role: Role | None = None
+    active: Flag | None = None
+    password: NewPassword | None = None
+
+    @model_validator(mode="after")
+    def something(self) -> UserPatch:
+        if all(value is None for value in (self.name, self.role, self.active, self.password)):
+            raise BadValue("give name, role, active or password")
+        return self
+
+
+class UserQuery(PageQuery):
+    id: str | None = None
+    email: str | None = None
+    role: Role | None = None
+    active: bool | None = None
+
+
+class UserOut(Out):
+    id: str
+    email: str
+    name: str
+    role: str
+    active: bool
+    created_at: Moment
+    last_sign_in_at: Moment | None
+
+
+class PasswordIn(Body):
+    current: StrictStr
+    new: NewPassword
+
+
+class MePatch(Body):
+    name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)]
+
+
+class TokenIn(Body):
+    """`read`: GET only, whatever the role of its owner."""
+
+    name: Name
+    scope: Literal["full", "read"] = "full"
+    expires_at: When | None = None
+
+
+class TokenQuery(PageQuery):
+    id: str | None = None
+    name: str | None = None
+
+
+class TokenOut(Out):
+    id: str
+    name: str
+    prefix: str
+    scope: str
+    created_at: Moment
+    expires_at: Moment | None
+    last_used_at: Moment | None
+
+
+class CreatedToken(TokenOut):
+    token: str
+
+
+class AuditQuery(PageQuery):
+    action: str | None = None
+    object_kind: str | None = None
+    object_id: str | None = None
+
+
+class AuditOut(Out):
+    id: Annotated[str, Field()]
+    at: Moment
+    actor: str | None
+    via: str
+    ip: str | None
+    action: str
+    object_kind: str
+    object_id: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None

@@ -1,0 +1,76 @@
+"""Profit and loss on the wire: now, by day, and the equity curve."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from app.api.wire import Amount, Moment, Out, PageQuery, When
+
+Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
+class PnlOut(Out):
+    realised: Amount
+    unrealised: Amount
+    charges: Amount
+    net: Amount
+
+
+class AccountPnlOut(PnlOut):
+    account_id: str
+    equity: Amount | None
+    day_pnl: Amount | None
+    day_loss_used_pct: Amount | None
+    open_positions: int | None
+
+
+class StrategyPnlOut(PnlOut):
+    strategy_id: str | None
+
+
+class RealtimeOut(Out):
+    total: PnlOut
+    by_account: list[AccountPnlOut]
+    by_strategy: list[StrategyPnlOut]
+    as_of: Moment
+
+
+class DailyQuery(PageQuery):
+    """`by`: one row a day, or a day and account, or a day and strategy, or each combination."""
+
+    by: Literal["day", "account", "strategy", "all"] = "day"
+    account_id: str | None = None
+    strategy_id: str | None = None
+    from_: Day | None = Field(None, alias="from")
+    to: Day | None = None
+
+
+class DayPnlOut(Out):
+    """What was booked on one session day. `unrealised` is not kept by day: null."""
+
+    day: str
+    account_id: str | None
+    strategy_id: str | None
+    realised: Amount
+    unrealised: Amount | None
+    charges: Amount
+    net: Amount
+    fills: int
+    turnover: Amount
+
+
+class EquityQuery(PageQuery):
+    account_id: str | None = None
+    from_: When | None = Field(None, alias="from")
+    to: When | None = None
+
+
+class EquityPointOut(Out):
+    account_id: str
+    at: Moment
+    equity: Amount
+    realised: Amount
+    unrealised: Amount
+    charges: Amount

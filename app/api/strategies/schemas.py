@@ -1,0 +1,89 @@
+"""Strategies and their kinds on the wire."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from app.api.exits import ExitsIn, ExitsOut
+from app.api.wire import BadValue, Body, Flag, Moment, Name, Out, PageQuery, Symbol
+from engines.core.model import Timeframe
+
+Instruments = Annotated[list[Symbol], Field(min_length=1, max_length=200)]
+Params = Annotated[dict[str, Any], Field(max_length=100)]
+
+
+def _no_twins(instruments: list[str] | None) -> None:
+    if instruments is not None and len(set(instruments)) != len(instruments):
+        raise BadValue("instruments: each one once")
+
+
+class StrategyIn(Body):
+    name: Name
+    kind: Name
+    params: Params = Field(default_factory=dict)
+    timeframe: Timeframe
+    instruments: Instruments
+    active: Flag = False
+    exit_plan: ExitsIn | None = None
+
+    @model_validator(mode="after")
+    def check(self) -> StrategyIn:
+        _no_twins(self.instruments)
+        return self
+
+
+class StrategyPatch(Body):
+    """Only what is sent changes; `exit_plan: null` takes the plan away. `params` are replaced as a whole."""
+
+    name: Name | None = None
+    kind: Name | None = None
+    params: Params | None = None
+    timeframe: Timeframe | None = None
+    instruments: Instruments | None = None
+    active: Flag | None = None
+    exit_plan: ExitsIn | None = None
+
+    @model_validator(mode="after")
+    def check(self) -> StrategyPatch:
+        _no_twins(self.instruments)
+        for name in ("name", "kind", "params", "timeframe", "instruments", "active"):
+            if name in self.model_fields_set and getattr(self, name) is None:
+                raise BadValue(f"{name} cannot be null")
+        return self
+
+
+class StrategyQuery(PageQuery):
+    id: str | None = None
+    name: str | None = None
+    kind: str | None = None
+    timeframe: Timeframe | None = None
+    active: bool | None = None
+    state: Literal["running", "off", "quarantined"] | None = None
+    instrument: str | None = None
+    """Strategies that trade this symbol."""
+
+
+class StrategyOut(Out):
+    """`state`: running (active and healthy), off, or quarantined (it raised: `state_detail` says what)."""
+
+    id: str
+    name: str
+    kind: str
+    params: dict[str, Any]
+    timeframe: str
+    instruments: list[str]
+    active: bool
+    exit_plan: ExitsOut | None
+    state: str
+    state_detail: str
+    created_at: Moment
+    updated_at: Moment
+
+
+class StrategyKindOut(Out):
+    kind: str
+    name: str
+    description: str
+    params_schema: dict[str, Any]
