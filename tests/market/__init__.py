@@ -1,0 +1,1 @@
+"""Tests of the market room: feeds, prices, candles, instruments and the watch over silence."""
