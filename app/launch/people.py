@@ -1,0 +1,45 @@
+"""`user add` and `token add`: people and API tokens from the command line, before the first start or while it runs.
+
+A password comes only from standard input and is never echoed; a token is printed once, alone on standard output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from app.data import UserRole
+from app.launch.common import CLI, opened, settings_for
+from app.launch.errors import CannotRun
+
+
+def run(args: argparse.Namespace) -> int:
+    return {"user": add_user, "token": add_token}[args.command](args)
+
+
+def add_user(args: argparse.Namespace) -> int:
+    password = read_password()
+    role = UserRole(args.role) if args.role else None
+    with opened(settings_for(args)) as data:
+        user = data.users.add(args.email, password, role=role, by=CLI)
+    print(f"added {user.email} ({user.role})")
+    return 0
+
+
+def add_token(args: argparse.Namespace) -> int:
+    with opened(settings_for(args)) as data:
+        user = data.users.find(args.email)
+        if user is None:
+            raise CannotRun(f"there is no {args.email}; add them with: run_strategy_system.py user add {args.email} --password-stdin")
+        _, token = data.tokens.create(user.user_id, args.name, by=CLI)
+    print(token)
+    return 0
+
+
+def read_password() -> str:
+    """Everything on standard input but one newline at its end."""
+    try:
+        text = sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError:
+        raise CannotRun("the password is not UTF-8 text") from None
+    return text.removesuffix("\n").removesuffix("\r")
