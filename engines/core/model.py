@@ -525,6 +525,9 @@ class ExitPlan:
     state: PlanState
     updated_at: Timestamp
     signal_key: str = ""
+    tick_size: Decimal = Decimal("0.05")  # of the instrument: levels worked out from percents lie on it
+    lot: Decimal = ONE  # targets leave in whole lots
+    trail_from: Decimal | None = None  # steps of a trail count from here; None: from the entry price
 
 
 @dataclass(frozen=True, slots=True)
