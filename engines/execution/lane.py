@@ -31,6 +31,7 @@ from engines.ports import (
     OrderRequest,
     Refused,
     Retry,
+    TandemError,
 )
 
 log = structlog.get_logger(__name__)
@@ -56,6 +57,7 @@ class LaneTools:
     on_trouble: Callable[[str, str, str, str | None], None]
     on_needs_login: Callable[[Desk, str], None]
     latency: Callable[[float], None]  # send → answer, in seconds
+    settle: Callable[[], Job]  # the job that asks the broker what became of unknown orders
 
 
 class Lane:
@@ -73,6 +75,7 @@ class Lane:
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._busy = False
         self._last_call = 0.0
+        self.absent_since: dict[str, float] = {}  # unknown orders → when they were first missing from a healthy order book
 
     # --- from any thread
 
@@ -147,7 +150,7 @@ class Lane:
             self.broker.keep_alive()
         except NeedsLogin as error:
             self.tools.on_needs_login(self.desk, str(error))
-        except (Retry, Refused, OSError) as error:
+        except (TandemError, OSError) as error:
             log.info("keep-alive failed", account=self.desk.account.account_id, error=str(error))
 
     # --- sending
@@ -238,9 +241,7 @@ class Lane:
         changed = self.desk.mark(order_id, EventKind.LOST, {"message": why})
         if changed is not None:
             self.tools.on_trouble("unknown_order", "warning", f"{changed.symbol}: {why}; asking the broker", changed.account_id)
-            from engines.execution.jobs import Settle
-
-            self.put_later(Settle(), 0.2)
+            self.put_later(self.tools.settle(), 0.2)
 
     def _stamp(self, order: Order, sent_at: list[float]) -> None:
         now = self.tools.clock.monotonic()

@@ -15,7 +15,6 @@ from engines.core import positions as position_rules
 from engines.core import risk as risk_rules
 from engines.core import sizing as sizing_rules
 from engines.core.model import (
-    ONE,
     ZERO,
     Account,
     AccountMapping,
@@ -32,7 +31,7 @@ from engines.core.model import (
     Source,
     Tick,
 )
-from engines.core.prices import exact, is_lot_multiple, round_lot_down
+from engines.core.prices import exact, is_lot_multiple
 from engines.core.slicing import slices
 from engines.execution.desk import Desk
 
@@ -86,6 +85,12 @@ def plan(desk: Desk, signal: Signal, mapping: AccountMapping | None, market: Mar
         if any(order.raises_exposure for order in orders) and not signal.exits.empty:
             desk.specs[signal.key] = signal.exits
         return orders
+
+
+def preview(desk: Desk, signal: Signal, mapping: AccountMapping | None, market: Market, tools: PlanTools) -> tuple[Order, ...]:
+    """What `plan` would answer now, with nothing reserved."""
+    with desk.lock:
+        return _Planner(desk, signal, mapping, market, tools).run()
 
 
 class _Planner:
@@ -238,8 +243,11 @@ class _Planner:
         waiting = sum((o.remaining * desk.references.get(o.order_id, ZERO) for o in pending if o.symbol == symbol), ZERO)
         freed_value = freed * price if price is not None else ZERO
         product, leverage = self.signal.product, self.account.leverage
-        margin = None if value is None else risk_rules.margin_required(self.instrument, product, self.signal.side, value, leverage)
-        released = risk_rules.margin_required(self.instrument, product, self.signal.side, freed_value, leverage)
+        side = self.signal.side
+        margin = None
+        if value is not None:
+            margin = risk_rules.margin_required(self.instrument, product, side, value, leverage, quantity=quantity)
+        released = risk_rules.margin_required(self.instrument, product, side.opposite, freed_value, leverage, quantity=freed)
         return risk_rules.RiskInput(
             limits=self.account.limits,
             capital=self.account.capital,
@@ -287,9 +295,3 @@ class _Planner:
         order_id = order.order_id or self.tools.new_id()
         checks = order.checks or (Check(denial.value, False, detail),)
         return replace(order, order_id=order_id, state=OrderState.DENIED, reason=denial.value, checks=checks)
-
-
-def whole_lots(quantity: Decimal, instrument: Instrument) -> Decimal:
-    """What of a quantity can be ordered at all (a position left by the broker may hold less than a lot)."""
-    lot = instrument.lot if instrument.lot > 0 else ONE
-    return round_lot_down(quantity, lot)

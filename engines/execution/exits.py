@@ -1,0 +1,87 @@
+"""Exits that Tandem decides on itself: stops, targets, closes and square-offs, each planned in the lane of the account that holds the position.
+
+An exit is a signal like any other, with its own id and outcome; it goes only to the account whose position it closes (law 8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from engines.core.facts import Fact, SignalPlanned
+from engines.core.model import Order, OrderState, PositionKey, Role, Side, Signal, Source
+from engines.crashpoints import crash
+from engines.execution.desk import Desk
+from engines.execution.lane import Lane
+from engines.execution.outcomes import OutcomeBoard, Tracker
+from engines.execution.planning import Market, PlanTools, plan
+from engines.ports import Clock, Ids, Journal, JournalDown
+
+
+@dataclass(frozen=True, slots=True)
+class ExitDesk:
+    """Makes, journals and hands out exit orders; shared by all lanes."""
+
+    journal: Journal
+    clock: Clock
+    ids: Ids
+    outcomes: OutcomeBoard
+    market: Callable[[Desk, str], Market | None]
+    plan_tools: PlanTools
+
+    def signal(self, desk: Desk, key: PositionKey, side: Side, quantity: Decimal | None, role: Role, source: Source, note: str = "") -> Signal:
+        """A reduce-only wish for this position; its id is made here and never used again."""
+        name = self.ids.new()
+        return Signal(
+            key=name,
+            signal_id=f"{role.value}-{name}",
+            user_id=desk.account.user_id,
+            source=source,
+            symbol=key.symbol,
+            side=side,
+            created_at=self.clock.now(),
+            product=key.product,
+            quantity=quantity,
+            strategy_id=key.strategy_id,
+            account_ids=(key.account_id,),
+            reduce_only=True,
+            role=role,
+            note=note,
+        )
+
+    def open(self, desk: Desk, key: PositionKey, quantity: Decimal | None, role: Role, source: Source, note: str = "") -> Tracker:
+        """Name the exit now, so that its asker can wait for it, and plan it later in the lane."""
+        held = desk.position(key).quantity
+        side = Side.SELL if held >= 0 else Side.BUY
+        signal = self.signal(desk, key, side, quantity, role, source, note)
+        tracker, _ = self.outcomes.open(signal, self.clock.monotonic())
+        return tracker
+
+    def plan(
+        self, lane: Lane, key: PositionKey, quantity: Decimal | None, role: Role, tracker: Tracker | None, facts: tuple[Fact, ...]
+    ) -> Sequence[Order]:
+        """Plan and journal the exit in one transaction with `facts`; the orders to send now. Raises JournalDown (nothing reserved)."""
+        desk = lane.desk
+        ours = tracker is None
+        if tracker is None:
+            if not desk.position(key).quantity:
+                return ()
+            tracker = self.open(desk, key, quantity, role, Source.SYSTEM)
+        market = self.market(desk, key.symbol)
+        if market is None:
+            self.outcomes.discard(tracker)
+            return ()
+        orders = plan(desk, tracker.signal, None, market, self.plan_tools)
+        tracker.stamp("planned", self.clock.monotonic())
+        crash("after-fire-before-exit-commit")
+        try:
+            self.journal.commit(SignalPlanned(tracker.signal, orders), *facts)
+        except JournalDown:
+            desk.forget(orders)
+            if ours:
+                self.outcomes.discard(tracker)
+            raise
+        tracker.stamp("journaled", self.clock.monotonic())
+        tracker.attach(orders)
+        return [order for order in orders if order.state is OrderState.PLANNED]

@@ -1,0 +1,76 @@
+"""The trigger book at work: every tick is held against all armed stops, targets and trails, and what fires becomes an exit in its account's lane.
+
+Runs on the feed's thread and does no I/O: a tick that fires nothing costs one comparison, a trail is moved here and now, and an exit is only
+handed over. A stop fires at most once, and only on a fresh, sane price.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from engines.core import exits as exit_rules
+from engines.core.model import ExitPlan, PlanState, PositionKey, Tick
+from engines.core.triggers import TriggerBook
+from engines.execution.desk import Desk
+
+Fire = Callable[[Desk, ExitPlan, Sequence[exit_rules.ExitOrder]], None]
+
+
+@dataclass(slots=True)
+class _Guarded:
+    desk: Desk
+    key: PositionKey
+
+
+class Guard:
+    def __init__(self, now: Callable[[], float], mark: Callable[[str, float], Decimal | None], fire: Fire) -> None:
+        self._now = now
+        self._mark = mark  # symbol, float price → exact price on the tick
+        self._fire = fire
+        self._lock = threading.Lock()
+        self._book = TriggerBook()
+        self._guarded: dict[str, _Guarded] = {}
+        self.fired = 0
+
+    def watch(self, desk: Desk, plan: ExitPlan) -> None:
+        """Arm, re-arm or disarm: called with every change of a plan, under its desk's lock."""
+        with self._lock:
+            if plan.state is PlanState.ARMED:
+                self._guarded[plan.plan_id] = _Guarded(desk, plan.key)
+                self._book.set(plan.plan_id, plan.key.symbol, exit_rules.levels(plan))
+            else:
+                self._guarded.pop(plan.plan_id, None)
+                self._book.remove(plan.plan_id)
+
+    def on_ticks(self, ticks: Iterable[Tick]) -> None:
+        for tick in ticks:
+            with self._lock:
+                hits = self._book.on_tick(tick.symbol, tick.last_price)
+                owners = {hit.plan_id: self._guarded.get(hit.plan_id) for hit in hits}
+            for plan_id, guarded in owners.items():
+                if guarded is not None:
+                    self._touch(plan_id, guarded, tick)
+
+    def armed(self) -> int:
+        return len(self._guarded)
+
+    def _touch(self, plan_id: str, guarded: _Guarded, tick: Tick) -> None:
+        price = self._mark(tick.symbol, tick.last_price)
+        if price is None:
+            return
+        desk = guarded.desk
+        with desk.lock:
+            plan = desk.plans.get(guarded.key)
+            if plan is None or plan.plan_id != plan_id or plan.state is not PlanState.ARMED:
+                return
+            changed, exits = exit_rules.on_price(plan, price, self._now())
+            if changed != plan:
+                # The fact of a plan that fired travels with its exit: were it durable alone, a crash in between would leave
+                # a position with neither stop nor exit.
+                desk.replace_plan(changed, journal=not exits)
+        if exits:
+            self.fired += 1
+            self._fire(desk, changed, exits)

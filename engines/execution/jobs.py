@@ -1,0 +1,315 @@
+"""What a lane does: connect, send, exit, cancel, modify, settle, flatten. Each job is one small object that runs on the lane's thread.
+
+A job that cannot finish now puts itself back for later; none of them waits inside the lane. Exits, cancels and stops are urgent.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from engines.core.facts import PlanChanged
+from engines.core.model import ZERO, ExitPlan, Order, OrderState, PositionKey, Role
+from engines.core.orders import EventKind
+from engines.core.reconcile import reconcile
+from engines.execution.desk import Desk
+from engines.execution.exits import ExitDesk
+from engines.execution.lane import Lane
+from engines.execution.outcomes import Tracker
+from engines.ports import JournalDown, NeedsLogin, Refused, TandemError
+
+SETTLE_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
+FLATTEN_EVERY = 0.3
+
+
+@dataclass(slots=True)
+class Send:
+    """Place one planned order, trying again while the limiter or a broken connection holds it back."""
+
+    order_id: str
+    urgent: bool
+    attempt: int = 1
+
+    def run(self, lane: Lane) -> None:
+        pause = lane.send(self.order_id, self.attempt)
+        if pause is not None:
+            lane.put_later(Send(self.order_id, self.urgent, self.attempt + 1), pause)
+
+
+@dataclass(slots=True)
+class Connect:
+    """Sign in, find out what became of every order, and only then open the account for entries. Start and recovery are the same."""
+
+    attempt: int = 0
+    urgent: bool = False
+    done: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, lane: Lane) -> None:
+        desk = lane.desk
+        with desk.lock:
+            for order in desk.live_orders():
+                if order.state in (OrderState.PLANNED, OrderState.SENDING) and order.order_id != lane.current and not desk.ready:
+                    desk.mark(order.order_id, EventKind.LOST, {"message": "Tandem stopped before its outcome was known"})
+        try:
+            lane.broker.connect(desk.on_report)
+        except (NeedsLogin, Refused) as error:
+            lane.tools.on_needs_login(desk, str(error))
+            self.done.set()
+            return
+        except (TandemError, OSError) as error:
+            desk.state_detail = f"cannot connect: {error}"
+            self._again(lane)
+            return
+        desk.needs_login = False
+        if not settle(lane):
+            self._again(lane)
+            return
+        desk.ready, desk.state_detail = True, "ready"
+        if any(order.state is OrderState.UNKNOWN for order in desk.live_orders()):
+            lane.put_later(Settle(), SETTLE_PAUSES[0])
+        self.done.set()
+
+    def _again(self, lane: Lane) -> None:
+        lane.put_later(Connect(self.attempt + 1, done=self.done), min(0.5 * 2**self.attempt, 30.0))
+
+
+@dataclass(slots=True)
+class Settle:
+    """Ask the broker's order book what became of live orders, again and again while one of them is unknown."""
+
+    attempt: int = 0
+    urgent: bool = False
+
+    def run(self, lane: Lane) -> None:
+        settle(lane)
+        if any(order.state is OrderState.UNKNOWN for order in lane.desk.live_orders()):
+            pause = SETTLE_PAUSES[min(self.attempt, len(SETTLE_PAUSES) - 1)]
+            lane.put_later(Settle(self.attempt + 1), pause)
+
+
+def settle(lane: Lane) -> bool:
+    """One complete, healthy read of the order book applied to our orders; False when it could not be read (which proves nothing)."""
+    desk = lane.desk
+    with desk.lock:
+        before = desk.live_orders()
+    try:
+        reports = lane.broker.order_book()
+    except NeedsLogin as error:
+        lane.tools.on_needs_login(desk, str(error))
+        return False
+    except (TandemError, OSError, ValueError) as error:
+        desk.state_detail = f"order book could not be read: {error}"
+        return False
+    now = lane.tools.clock.now()
+    result = reconcile(before, reports, now, lane.broker.traits.absent_after, lane.absent_since)
+    lane.absent_since = dict(result.seen_absent)
+    for _, report in result.updates:
+        desk.on_report(report)
+    for order in result.not_placed:
+        desk.mark(order.order_id, EventKind.NOT_PLACED, {"message": "absent from two complete order books"})
+    for order, twins in result.doubles:
+        lane.tools.on_trouble("double_order", "critical", f"{order.symbol}: {len(twins)} live orders carry one name", order.account_id)
+    return True
+
+
+@dataclass(slots=True)
+class Cancel:
+    """Ask the broker to cancel one order; the truth comes as a report."""
+
+    order_id: str
+    urgent: bool = True
+    done: threading.Event = field(default_factory=threading.Event)
+    error: str = ""
+
+    def run(self, lane: Lane) -> None:
+        order = lane.desk.orders.get(self.order_id)
+        if order is not None and order.live:
+            self.error = cancel_now(lane, order)
+        self.done.set()
+
+
+def cancel_now(lane: Lane, order: Order) -> str:
+    """Cancel, in the lane. Empty when asked for, else the reason why not."""
+    desk = lane.desk
+    if order.state is OrderState.PLANNED:
+        desk.mark(order.order_id, EventKind.CANCELLED, {"message": "taken back before it was sent"})
+        return ""
+    request = lane.request_for(order)
+    if order.broker_order_id is None or request is None:
+        lane.put(Settle())
+        return "the broker has not named this order yet; it is being looked for"
+    try:
+        lane.report(lane.broker.cancel(order.broker_order_id, request))
+    except NeedsLogin as error:
+        lane.tools.on_needs_login(desk, str(error))
+        return str(error)
+    except (TandemError, OSError) as error:
+        lane.put(Settle())
+        return str(error)
+    return ""
+
+
+@dataclass(slots=True)
+class Modify:
+    order_id: str
+    quantity: Decimal | None
+    price: Decimal | None
+    trigger_price: Decimal | None
+    urgent: bool = True
+    done: threading.Event = field(default_factory=threading.Event)
+    error: str = ""
+
+    def run(self, lane: Lane) -> None:
+        order = lane.desk.orders.get(self.order_id)
+        request = lane.request_for(order) if order else None
+        if order is None or request is None or not order.live or order.broker_order_id is None:
+            self.error = "the order is no longer open"
+        else:
+            self.error = self._ask(lane, order.broker_order_id, request_order=order)
+        self.done.set()
+
+    def _ask(self, lane: Lane, broker_order_id: str, request_order: Order) -> str:
+        request = lane.request_for(request_order)
+        if request is None:
+            return "the instrument is not known"
+        wanted = {"quantity": self.quantity, "price": self.price, "trigger_price": self.trigger_price}
+        try:
+            report = lane.broker.modify(
+                broker_order_id, request, quantity=self.quantity, price=self.price, trigger_price=self.trigger_price
+            )
+        except (TandemError, OSError) as error:
+            lane.put(Settle())
+            return str(error)
+        changes = {name: value for name, value in wanted.items() if value is not None}
+        detail = {name: str(value) for name, value in changes.items()}
+        lane.desk.mark(self.order_id, EventKind.ACCEPTED, {"modified": detail}, **changes)
+        lane.report(report)
+        return ""
+
+
+@dataclass(slots=True)
+class Exit:
+    """Take a position out, in whole or in part: a stop, a target, a close. It is planned here, at the last moment, so that it never exceeds
+    what is held (law 7), journaled, and sent at once."""
+
+    desk_exits: ExitDesk
+    key: PositionKey
+    role: Role
+    quantity: Decimal | None = None
+    plan: ExitPlan | None = None  # the plan as it is after firing: durable together with the exit it caused
+    tracker: Tracker | None = None
+    attempt: int = 0
+    urgent: bool = True
+
+    def run(self, lane: Lane) -> None:
+        desk = lane.desk
+        for order in self._in_the_way(desk):
+            cancel_now(lane, order)
+        if self._in_the_way(desk) and self.attempt < 20:
+            self._again(lane, 0.1)
+            return
+        facts = (PlanChanged(self.plan),) if self.plan else ()
+        try:
+            orders = self.desk_exits.plan(lane, self.key, self.quantity, self.role, self.tracker, facts)
+        except JournalDown:
+            self._again(lane, 0.25)  # nothing is sent that is not journaled; the gate is closed and the page says so
+            return
+        for order in orders:
+            Send(order.order_id, urgent=True).run(lane)
+
+    def _in_the_way(self, desk: Desk) -> list[Order]:
+        """Resting exits that hold what this one needs: they are cancelled first, so that both can never fill (law 9)."""
+        with desk.lock:
+            held = abs(desk.position(self.key).quantity)
+            wanted = held if self.quantity is None else min(held, self.quantity)
+            if held - desk.pending_exits(self.key) >= wanted:
+                return []
+            return [
+                order
+                for order in desk.live_orders()
+                if order.position_key == self.key and not order.raises_exposure and order.state in (OrderState.OPEN, OrderState.PARTLY_FILLED)
+            ]
+
+    def _again(self, lane: Lane, pause: float) -> None:
+        lane.put_later(
+            Exit(self.desk_exits, self.key, self.role, self.quantity, self.plan, self.tracker, self.attempt + 1), pause
+        )
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far one account has come in a stop; read by the report, written only by the lane."""
+
+    cancelled: set[str] = field(default_factory=set)
+    flattened: set[PositionKey] = field(default_factory=set)
+    rounds: int = 0
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Flatten:
+    """Cancel everything, then close everything, and look again until the account is verifiably flat.
+
+    While `holds` says yes (a halt or kill switch) whatever else turns up is cancelled and closed too; a plain square-off (`holds` None) ends
+    what was there when it began and nothing that came later. `strategy_id` narrows it to one strategy's orders and positions.
+    """
+
+    desk_exits: ExitDesk
+    progress: Progress
+    close: bool
+    holds: Callable[[], bool] | None = None
+    strategy_id: str | None = None
+    urgent: bool = True
+    _orders: frozenset[str] | None = None
+    _keys: frozenset[PositionKey] | None = None
+
+    def run(self, lane: Lane) -> None:
+        self.progress.rounds += 1
+        if self.holds is not None and not self.holds():
+            return  # lifted by a person
+        if self.holds is None and self._orders is None:
+            self._orders = frozenset(order.order_id for order in lane.desk.live_orders())
+            self._keys = frozenset(position.key for position in lane.desk.open_positions())
+        for order in self._to_cancel(lane.desk):
+            self._cancel(lane, order)
+        for key in self._to_close(lane.desk):
+            self._close(lane, key)
+        if self._to_cancel(lane.desk) or self._to_close(lane.desk):
+            lane.put_later(self, FLATTEN_EVERY)
+
+    def _to_cancel(self, desk: Desk) -> list[Order]:
+        """Entries always; exits too when everything is to be closed, except our own square-offs on their way."""
+        with desk.lock:
+            return [
+                order
+                for order in desk.live_orders()
+                if (order.raises_exposure or (self.close and order.role is not Role.SQUARE_OFF))
+                and (self._orders is None or order.order_id in self._orders)
+                and self.strategy_id in (None, order.strategy_id)
+            ]
+
+    def _to_close(self, desk: Desk) -> list[PositionKey]:
+        if not self.close:
+            return []
+        with desk.lock:
+            return [
+                position.key
+                for position in desk.open_positions()
+                if (self._keys is None or position.key in self._keys) and self.strategy_id in (None, position.key.strategy_id)
+            ]
+
+    def _cancel(self, lane: Lane, order: Order) -> None:
+        self.progress.detail = cancel_now(lane, order)
+        after = lane.desk.orders.get(order.order_id)
+        if after is not None and after.state is OrderState.CANCELLED:
+            self.progress.cancelled.add(order.order_id)
+
+    def _close(self, lane: Lane, key: PositionKey) -> None:
+        with lane.desk.lock:
+            free = abs(lane.desk.position(key).quantity) - lane.desk.pending_exits(key)
+        if free > ZERO:
+            Exit(self.desk_exits, key, Role.SQUARE_OFF, attempt=20).run(lane)
+        if not lane.desk.position(key).quantity:
+            self.progress.flattened.add(key)

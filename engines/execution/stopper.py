@@ -1,0 +1,157 @@
+"""Stopping: halts that hold before they are acknowledged, kill switches, engine switches, and the way to verifiably flat.
+
+The order of things is the point: the board first (every gate sees it), then the latch file (it survives a restart), then the barrier through every
+gate (nobody is still writing), and only then the answer. Cancelling and flattening follow, every account in its own lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from engines.core.facts import EngineSwitched, HaltChanged, KillSwitched
+from engines.core.model import Account, Halt, HaltScope, OrderState
+from engines.crashpoints import crash
+from engines.execution.exits import ExitDesk
+from engines.execution.halts import HaltBoard, covers
+from engines.execution.jobs import Flatten, Progress
+from engines.execution.lane import Lane
+from engines.execution.views import AccountHalt, HaltReport
+from engines.ports import Clock, Ids, Journal, Latch
+
+BARRIER_PATIENCE = 0.1
+"""Seconds a stop waits for a write in progress before it cuts that connection."""
+STUCK_AFTER = 10.0
+
+
+@dataclass(slots=True)
+class _Running:
+    """A stop at work: what each account has done so far."""
+
+    halt: Halt
+    began: float
+    progress: dict[str, Progress] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Stopper:
+    board: HaltBoard
+    latch: Latch
+    journal: Journal
+    clock: Clock
+    ids: Ids
+    exits: ExitDesk
+    lanes: Callable[[], Sequence[Lane]]
+    tell: Callable[[str, str | None, object], None]
+    on_trouble: Callable[[str, str, str, str | None], None]
+    running: dict[str, _Running] = field(default_factory=dict)
+
+    # --- halts
+
+    def stop(self, scope: HaltScope, scope_id: str | None, reason: str, by: str, flatten: bool) -> tuple[Halt, bool]:
+        """Halt now; when this returns no exposure-raising order of the scope will be written to any socket (law 4)."""
+        halt = Halt(self.ids.new(), scope, scope_id, reason, self.clock.now(), by, flatten)
+        halt, created = self.board.add(halt)
+        if not created:
+            return halt, False
+        if not self.latch.set(halt):
+            self.on_trouble("halt_not_durable", "critical", "The stop holds, but could not be written to disk: a restart would lose it", None)
+        lanes = self._lanes_of(halt)
+        self.barrier(lanes)
+        self.journal.append(HaltChanged(halt))
+        crash("after-halt-before-flatten")
+        self._begin(halt, lanes)
+        self.tell("halt", None, halt)
+        return halt, True
+
+    def barrier(self, lanes: Sequence[Lane]) -> None:
+        """Pass through every gate; a lane that is still writing after the patience has its connection cut (its order becomes unknown)."""
+        for lane in lanes:
+            if not lane.gate.pass_through(BARRIER_PATIENCE):
+                lane.broker.abort()
+                lane.gate.pass_through(BARRIER_PATIENCE)
+
+    def resume(self, halts: Sequence[Halt]) -> None:
+        """After a restart the halts still hold and their flattening goes on."""
+        for halt in halts:
+            self._begin(halt, self._lanes_of(halt))
+
+    def _begin(self, halt: Halt, lanes: Sequence[Lane]) -> None:
+        running = self.running[halt.halt_id] = _Running(halt, self.clock.monotonic())
+        for lane in lanes:
+            progress = running.progress[lane.desk.account.account_id] = Progress()
+            lane.put(
+                Flatten(
+                    self.exits,
+                    progress,
+                    close=halt.flatten,
+                    holds=lambda: self.board.find(halt.halt_id) is not None,
+                    strategy_id=halt.scope_id if halt.scope is HaltScope.STRATEGY else None,
+                )
+            )
+
+    def lift(self, halt_id: str, by: str) -> Halt | None:
+        lifted = self.board.lift(halt_id, by, self.clock.now())
+        if lifted is None:
+            return None
+        if not self.latch.lift(halt_id):
+            self.on_trouble("halt_not_durable", "critical", "The lift could not be written to disk: a restart brings the stop back", None)
+        self.journal.append(HaltChanged(lifted))
+        if halt_id in self.running:
+            self.running[halt_id].halt = lifted
+        self.tell("halt", None, lifted)
+        return lifted
+
+    def report(self, halt_id: str) -> HaltReport | None:
+        running = self.running.get(halt_id)
+        if running is None:
+            halt = self.board.find(halt_id)
+            return HaltReport(halt, ()) if halt else None
+        lanes = {lane.desk.account.account_id: lane for lane in self.lanes()}
+        rows = [self._row(lanes[key], progress, running) for key, progress in running.progress.items() if key in lanes]
+        return HaltReport(running.halt, rows)
+
+    def _row(self, lane: Lane, progress: Progress, running: _Running) -> AccountHalt:
+        desk = lane.desk
+        with desk.lock:
+            orders = [order for order in desk.live_orders() if order.raises_exposure or running.halt.flatten]
+            positions = desk.open_positions()
+        unknown = sum(order.state is OrderState.UNKNOWN for order in orders)
+        flat = not orders and (not positions or not running.halt.flatten)
+        late = self.clock.monotonic() - running.began > STUCK_AFTER or not desk.ready
+        detail = progress.detail
+        if unknown:
+            detail = f"{unknown} order(s) unknown, asking the broker"
+        elif not desk.ready:
+            detail = desk.state_detail
+        return AccountHalt(
+            account_id=desk.account.account_id,
+            cancelled=len(progress.cancelled),
+            flattened=len(progress.flattened),
+            open_orders=len(orders),
+            open_positions=len(positions),
+            state="flat" if flat else "stuck" if late else "working",
+            detail="" if flat else detail,
+        )
+
+    def _lanes_of(self, halt: Halt) -> list[Lane]:
+        return [lane for lane in self.lanes() if covers(halt, lane.desk.account, None) or halt.scope is HaltScope.STRATEGY]
+
+    # --- switches
+
+    def switch_engines(self, on: bool, user_id: str | None, by: str) -> None:
+        """Off denies entries and leaves positions guarded; like a stop, it holds before this returns."""
+        self.board.switch_engines(on, user_id)
+        if not on:
+            self.barrier([lane for lane in self.lanes() if user_id is None or lane.desk.account.user_id == user_id])
+        self.journal.append(EngineSwitched(on, user_id, by, self.clock.now()))
+        self.tell("engine", user_id, {"on": on})
+
+    def switch_kill(self, account: Account, lane: Lane | None, on: bool, reason: str, by: str, flatten: bool) -> None:
+        self.board.switch_kill(account.account_id, on, reason)
+        if on and lane is not None:
+            self.barrier([lane])
+            lane.put(
+                Flatten(self.exits, Progress(), close=flatten, holds=lambda: self.board.kill_reason(account.account_id) is not None)
+            )
+        self.journal.append(KillSwitched(account.account_id, on, reason, by, self.clock.now()))
