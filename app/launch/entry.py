@@ -30,6 +30,8 @@ BAD_USE = 2
 
 def run(args: argparse.Namespace) -> int:
     """Carry out `args.command` and return its exit code."""
+    if args.command not in {"test", "lint"}:
+        importlib.import_module("app.launch.logs").to_terminal()
     try:
         code = importlib.import_module(COMMANDS[args.command]).run(args)
     except (CannotRun, ConfigError, TandemError) as error:

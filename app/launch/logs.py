@@ -1,52 +1,85 @@
-"""Where log lines go: warnings to the terminal, everything to a rotating file in the data folder.
+"""Where log lines go: warnings to the terminal, everything to a rotating file in the data folder, never to standard output.
 
-Secrets never reach a record in the first place; what this adds is a last net under it for the shapes that secrets have.
+Secrets do not reach a record in the first place; what this adds is a last net for the shapes and names that secrets have.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import logging.handlers
 import re
+from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any
 
-# Bearer tokens, `key=value` pairs and JSON members whose name says that the value is secret.
-_SECRET = re.compile(
-    r"(?i)(bearer\s+|[\"']?(?:password|passwd|pin|secret|api_secret|totp_secret|access_token|api_key|token|credential_keys|secret_key)[\"']?\s*[=:]\s*[\"']?)"
-    r"([^\s\"',}&]+)"
-)
+import structlog
+
+_NAMES = r"password|passwd|pin|totp|totp_secret|secret|api_secret|secret_key|api_key|access_token|refresh_token|token|authorization|credentials?|credential_keys?"
+_NAME = re.compile(rf"(?i)^(?:{_NAMES})$")
+# A bearer token, `name=value`, or a JSON member, where the name says that the value is secret.
+_PAIR = re.compile(rf"(?i)(bearer\s+|[\"']?\b(?:{_NAMES})[\"']?\s*[=:]\s*[\"']?)(?!bearer\b)([^\s\"',;}}&]+)")
 
 
 def redact(text: str) -> str:
-    return _SECRET.sub(r"\1…", text)
+    """The text with whatever looks like the value of a secret taken out."""
+    return _PAIR.sub(r"\1…", text)
 
 
-class JsonLines(logging.Formatter):
-    """One JSON object a line: easy to read by eye, by `grep` and by a program."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {"at": round(record.created, 6), "level": record.levelname, "from": record.name, "thread": record.threadName}
-        line["text"] = redact(record.getMessage())
-        if record.exc_info:
-            line["error"] = redact(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False, default=str)
-
-
-class Plain(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return f"tandem: {record.levelname.lower()}: {redact(record.getMessage())}"
+def redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The last processor before rendering."""
+    for name, value in event.items():
+        if _NAME.match(name):
+            event[name] = "…"
+        elif isinstance(value, str):
+            event[name] = redact(value)
+    return event
 
 
-def set_up(data_dir: Path, level: str) -> None:
-    """Once, by the process that serves."""
-    folder = data_dir / "logs"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    to_file = logging.handlers.RotatingFileHandler(folder / "tandem.log", maxBytes=10_000_000, backupCount=5, encoding="utf-8", delay=True)
-    to_file.setFormatter(JsonLines())
-    to_terminal = logging.StreamHandler()
-    to_terminal.setFormatter(Plain())
-    to_terminal.setLevel(logging.WARNING)
-    logging.basicConfig(level=level, handlers=[to_file, to_terminal], force=True)
+_COMMON = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    structlog.processors.format_exc_info,
+]
+
+
+def _formatter(renderer: Any) -> logging.Formatter:
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_COMMON, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redact_event, renderer]
+    )
+
+
+def _one_line(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    words = " ".join(
+        f"{name}={value}" for name, value in event.items() if name not in {"event", "level", "logger", "timestamp", "exception"}
+    )
+    line = f"tandem: {event['level']}: {event['event']} {words}".rstrip()
+    return f"{line}\n{event['exception']}" if "exception" in event else line
+
+
+def to_terminal() -> None:
+    """Warnings and worse, on standard error, for every command."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_formatter(_one_line))
+    handler.setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.captureWarnings(True)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a short queue is not news: the latency figures tell
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *_COMMON, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def to_file(data_dir: Path, level: str) -> None:
+    """Everything from `level` up, one JSON object a line, for the process that serves."""
+    folder = data_dir / "logs"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    handler = logging.handlers.RotatingFileHandler(folder / "tandem.log", maxBytes=10_000_000, backupCount=5, encoding="utf-8", delay=True)
+    handler.setFormatter(_formatter(structlog.processors.JSONRenderer(ensure_ascii=False)))
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(level)

@@ -56,7 +56,7 @@ def serve(settings: Settings, *, engines: bool, browser: bool, prepare: Prepare 
         from app.launch.common import opened
 
         data = stack.enter_context(opened(settings, exclusive=True))
-        logs.set_up(settings.data_dir, settings.log_level)
+        logs.to_file(settings.data_dir, settings.log_level)
         if settings.secret_key is None:
             settings = replace(settings, secret_key=data.secret_key().hex())
         if prepare is not None:

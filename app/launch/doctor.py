@@ -1,0 +1,165 @@
+"""`doctor`: looks at everything a trading day leans on and says what it found, one line a check; exit 0 = healthy.
+
+It may run beside a serving workspace, and it changes nothing but a probe file that it takes away again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.data import AccountRow, Data
+from app.launch.common import opened, settings_for
+from config import Settings
+
+SLOW_FLUSH_MS = 20.0
+LEAST_FREE_MB = 500
+FLUSHES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`well` None: worth knowing, no reason to be ill."""
+
+    check: str
+    well: bool | None
+    detail: str
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = settings_for(args)
+    findings = list(examine(settings))
+    width = max(len(finding.check) for finding in findings)
+    for finding in findings:
+        mark = {True: "ok  ", False: "FAIL", None: "note"}[finding.well]
+        print(f"{mark}  {finding.check:<{width}}  {finding.detail}")
+    return 1 if any(finding.well is False for finding in findings) else 0
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Every finding, the cheap ones first. Raises DataError when the data folder cannot be opened at all."""
+    yield _settings(settings)
+    yield _listening(settings)
+    yield from _clock()
+    with opened(settings) as data:
+        yield _database(data)
+        yield _disk(settings.data_dir)
+        yield _flush(settings.data_dir)
+        yield _keys(settings)
+        yield from _accounts(data)
+
+
+def _settings(settings: Settings) -> Finding:
+    loopback = settings.host in {"localhost", "::1"} or settings.host.startswith("127.")
+    if not loopback and not (settings.public_url or "").startswith("https://"):
+        return Finding(
+            "settings", None, f"listens on {settings.host} without TLS: put a proxy in front and set TANDEM_PUBLIC_URL=https://…"
+        )
+    return Finding("settings", True, f"data folder {settings.data_dir}, {settings.base_url}, feed {settings.feed}")
+
+
+def _listening(settings: Settings) -> Finding:
+    with contextlib.closing(socket.socket()) as probe:
+        probe.settimeout(1.0)
+        taken = probe.connect_ex(("127.0.0.1", settings.port)) == 0
+    return Finding(
+        "port", None if taken else True, f"{settings.port} is in use (by this workspace, or by another program)" if taken else "free"
+    )
+
+
+def _clock() -> Iterator[Finding]:
+    """A clock that steps while we look, or a machine without Indian time, spoils sessions and candles."""
+    wall, steady = time.time(), time.monotonic()
+    time.sleep(0.2)
+    drift = abs((time.time() - wall) - (time.monotonic() - steady))
+    sane = wall > 1_700_000_000  # November 2023: an unset clock starts in 1970
+    detail = f"UTC {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(wall))}, {drift * 1000:.1f} ms of step while watching"
+    yield Finding("clock", sane and drift < 0.1, detail)
+    yield Finding("time sync", *_synchronised())
+
+
+def _synchronised() -> tuple[bool | None, str]:
+    marker = Path("/run/systemd/timesync/synchronized")
+    if marker.exists():
+        return True, "synchronised"
+    return None, "cannot tell here whether the clock is kept by NTP; candles and sessions need it right to a second"
+
+
+def _database(data: Data) -> Finding:
+    counts = data.books.counts()
+    known = ", ".join(f"{count} {name}" for name, count in counts.items())
+    return Finding("database", data.journal.healthy, known or "empty")
+
+
+def _disk(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free >> 20
+    return Finding("disk", free >= LEAST_FREE_MB, f"{free:,} MB free")
+
+
+def _flush(folder: Path) -> Finding:
+    """Every order waits for one flush before it may leave, so this is a floor of the time to market."""
+    laps = []
+    handle, name = tempfile.mkstemp(prefix="doctor-", dir=folder)
+    try:
+        for _ in range(FLUSHES):
+            os.write(handle, b"x" * 4096)
+            started = time.perf_counter()
+            os.fsync(handle)
+            laps.append((time.perf_counter() - started) * 1000)
+    finally:
+        os.close(handle)
+        Path(name).unlink()
+    laps.sort()
+    middle, worst = laps[len(laps) // 2], laps[-1]
+    return Finding("disk flush", True if middle < SLOW_FLUSH_MS else None, f"{middle:.2f} ms median, {worst:.2f} ms worst of {FLUSHES}")
+
+
+def _keys(settings: Settings) -> Finding:
+    """Whoever can read a key file can read every broker credential."""
+    if os.name == "nt":
+        return Finding("keys", None, "make sure that only your user can read the data folder")
+    loose = [p.name for p in settings.data_dir.iterdir() if p.is_file() and "key" in p.name and p.stat().st_mode & 0o077]
+    return Finding("keys", not loose, f"readable by others: {', '.join(loose)}" if loose else "readable by their owner only")
+
+
+def _accounts(data: Data) -> Iterator[Finding]:
+    """Whether each account has what its broker needs to sign in; the sessions themselves belong to the process that serves."""
+    rows = data.accounts.list(None)
+    if not rows:
+        yield Finding("accounts", None, "none yet")
+    for row in rows:
+        if row.account.enabled:
+            yield _account(row, NEEDED.get(row.account.broker, _nothing))
+
+
+def _account(row: AccountRow, missing: Callable[[Mapping[str, str]], str]) -> Finding:
+    lacks = missing(row.credentials)
+    return Finding(f"account {row.account.name}", not lacks, f"{row.account.broker}: {lacks or 'has what it needs to sign in'}")
+
+
+def _nothing(_credentials: Mapping[str, str]) -> str:
+    return ""
+
+
+def _lacking(*names: str) -> Callable[[Mapping[str, str]], str]:
+    def missing(credentials: Mapping[str, str]) -> str:
+        lacks = [name for name in names if not credentials.get(name)]
+        return f"lacks {', '.join(lacks)}" if lacks else ""
+
+    return missing
+
+
+NEEDED: Mapping[str, Callable[[Mapping[str, str]], str]] = {
+    "zerodha": _lacking("api_key", "api_secret"),
+    "angelone": _lacking("api_key", "client_code", "pin", "totp_secret"),
+    "binance_spot": _lacking("api_key", "api_secret"),
+    "binance_usdm": _lacking("api_key", "api_secret"),
+}

@@ -1,0 +1,16 @@
+"""The rows of the table by name, in its order; each module has `measure(name) -> list[Figure]`."""
+
+from __future__ import annotations
+
+ROWS = {
+    "fanout-50": "tests.bench.fanout",
+    "fanout-200": "tests.bench.fanout",
+    "order-sequential": "tests.bench.orders",
+    "orders-at-once": "tests.bench.orders",
+    "orders-lost": "tests.bench.orders",
+    "stop": "tests.bench.stops",
+    "backtest": "tests.bench.backtest",
+    "start": "tests.bench.start",
+    "first-page": "tests.bench.page",
+    "suite": "tests.bench.suite",
+}
