@@ -40,7 +40,7 @@ def to_tick(value: float | Decimal, tick: Decimal, mode: Rounding = "nearest") -
     whole = steps.to_integral_value(ROUND_HALF_UP)
     if isinstance(value, Decimal) or abs(steps - whole) > _NOISE:
         whole = steps.to_integral_value(_ROUNDING[mode])
-    return whole * tick
+    return (whole * tick).quantize(tick)  # as many places as the tick has, so that a price always prints alike
 
 
 def is_tick_multiple(price: Decimal, tick: Decimal) -> bool:
