@@ -137,10 +137,11 @@ def apply(order: Order, kind: EventKind, at: Timestamp, **changes: Any) -> Order
     return replace(order, state=after, updated_at=moment, **changes)
 
 
-def apply_fill(order: Order, fill: Fill) -> tuple[Order, EventKind] | None:
+def apply_fill(order: Order, fill: Fill, at: Timestamp | None = None) -> tuple[Order, EventKind] | None:
     """The order after a new fill and the event that it was; None when an order in this state cannot have traded.
 
-    Filled quantity and average price are cumulative. More than was ordered is kept as it came: `overfilled` then says so.
+    `at` is when we learned of it (default: when it traded). Filled quantity and average price are cumulative. More than was ordered is kept as it
+    came: `overfilled` then says so.
     """
     if fill.order_id != order.order_id:
         raise ValueError(f"fill {fill.trade_id} belongs to order {fill.order_id}, not to {order.order_id}")
@@ -152,7 +153,7 @@ def apply_fill(order: Order, fill: Fill) -> tuple[Order, EventKind] | None:
     brought: dict[str, Any] = {"filled_quantity": filled, "average_price": paid / filled}
     if order.broker_order_id is None and fill.broker_order_id is not None:
         brought["broker_order_id"] = fill.broker_order_id
-    after = apply(order, kind, fill.traded_at, **brought)
+    after = apply(order, kind, fill.traded_at if at is None else at, **brought)
     return None if after is None else (after, kind)
 
 
@@ -171,7 +172,7 @@ _SAYS: Mapping[OrderState, EventKind] = {
 }
 
 
-def from_report(order: Order, report: Report) -> EventKind | None:
+def implied_event(order: Order, report: Report) -> EventKind | None:
     """The event, other than fills, that a report means for this order; None when it is no news.
 
     Apply the report's new fills first, then this event: a refused rest must not hide what has traded.
