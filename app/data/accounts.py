@@ -1,0 +1,188 @@
+"""Accounts and their credentials. Nothing here sends orders; the engines are told that something changed and read again."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from app.data.credentials import CredentialBox, mask
+from app.data.errors import Conflict, Invalid
+from app.data.rows import AccountRow, Actor
+from app.data.store import Store, found
+from app.data.values import exact, from_json, seconds, seconds_or_none, to_json
+from engines.core.codec import dumps, loads
+from engines.core.model import Account, Limits, PaperSettings
+
+BROKERS = ("paper", "zerodha", "angelone", "binance_spot", "binance_usdm")
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    store: Store
+    box: CredentialBox
+
+    def add(self, account: Account, credentials: Mapping[str, str], *, by: Actor) -> AccountRow:
+        """`account.account_id` "" gets a new id. Invalid for a broker that we do not know or an amount that is none."""
+        made = replace(account, account_id=account.account_id or self.store.ids.new())
+        _check(made)
+        sealed, shown = self._seal(credentials)
+
+        def work(db: sqlite3.Connection) -> None:
+            now = self.store.now()
+            found(db.execute("SELECT user_id FROM users WHERE user_id = ?", (made.user_id,)).fetchone(), "user")
+            db.execute(
+                "INSERT INTO accounts (account_id, user_id, name, broker, capital, leverage, limits, paper, dry_run, auto_trade, enabled,"
+                " credentials, credentials_shown, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (made.account_id, made.user_id, *_values(made), sealed, shown, now, now),
+            )
+            self.store.audit(db, by, "account.created", made.account_id, after=made)
+
+        self.store.write(work)
+        return self.get(made.user_id, made.account_id)
+
+    def get(self, user_id: str | None, account_id: str) -> AccountRow:
+        return _row(found(self.store.readers.one(_ONE, (account_id, user_id, user_id)), "account"))
+
+    def list(self, user_id: str | None, *, archived: bool = False) -> tuple[AccountRow, ...]:
+        rows = self.store.readers.all(
+            "SELECT * FROM accounts WHERE (? IS NULL OR user_id = ?) AND (? OR archived_at IS NULL) ORDER BY created_at, account_id",
+            (user_id, user_id, archived),
+        )
+        return tuple(map(_row, rows))
+
+    def change(
+        self,
+        user_id: str | None,
+        account_id: str,
+        edit: Callable[[Account], Account],
+        *,
+        credentials: Mapping[str, str | None] | None = None,
+        by: Actor,
+    ) -> AccountRow:
+        """`edit` gets the account as it is inside the transaction, so that two people's changes do not overwrite each other. Credentials are merged;
+        None takes one away. Owner, id and broker cannot be changed."""
+
+        def work(db: sqlite3.Connection) -> AccountRow:
+            old = found(db.execute(_ONE, (account_id, user_id, user_id)).fetchone(), "account")
+            before = _row(old)
+            if before.archived_at is not None:
+                raise Conflict("the account is archived")
+            after = edit(before.account)
+            fixed = replace(after, account_id=before.account.account_id, user_id=before.account.user_id, broker=before.account.broker)
+            _check(fixed)
+            sealed, shown = old["credentials"], old["credentials_shown"]
+            if credentials is not None:
+                merged: dict[str, str | None] = {**self.box.open(sealed), **credentials}
+                sealed, shown = self._seal({name: value for name, value in merged.items() if value is not None})
+            db.execute(
+                "UPDATE accounts SET name = ?, broker = ?, capital = ?, leverage = ?, limits = ?, paper = ?, dry_run = ?, auto_trade = ?, enabled = ?,"
+                " credentials = ?, credentials_shown = ?, updated_at = ? WHERE account_id = ?",
+                (*_values(fixed), sealed, shown, self.store.now(), account_id),
+            )
+            self.store.audit(db, by, "account.changed", account_id, before=before.account, after=fixed)
+            if credentials is not None:
+                self.store.audit(db, by, "account.credentials_changed", account_id, after={"names": sorted(credentials)})
+            return _row(db.execute(_ONE, (account_id, user_id, user_id)).fetchone())
+
+        return self.store.write(work)
+
+    def delete(self, user_id: str | None, account_id: str, *, by: Actor) -> bool:
+        """True: gone; False: archived, because there is history. Conflict while it has live orders or open positions."""
+
+        def work(db: sqlite3.Connection) -> bool:
+            row = found(db.execute(_ONE, (account_id, user_id, user_id)).fetchone(), "account")
+            refuse_while_trading(db, "account_id", account_id, "account")
+            gone = not has_history(db, "account_id", account_id)
+            db.execute("DELETE FROM mappings WHERE account_id = ?", (account_id,))
+            if gone:
+                db.execute("DELETE FROM accounts WHERE account_id = ?", (account_id,))
+                db.execute("DELETE FROM equity WHERE account_id = ?", (account_id,))
+                db.execute("DELETE FROM kill_switches WHERE account_id = ?", (account_id,))
+            else:
+                sealed, shown = self._seal({})
+                db.execute(
+                    "UPDATE accounts SET archived_at = ?, enabled = 0, auto_trade = 0, credentials = ?, credentials_shown = ? WHERE account_id = ?",
+                    (self.store.now(), sealed, shown, account_id),
+                )
+            self.store.audit(db, by, "account.deleted" if gone else "account.archived", account_id, before=_row(row).account)
+            return gone
+
+        return self.store.write(work)
+
+    def credentials(self, account_id: str) -> dict[str, str]:
+        row = found(self.store.readers.one("SELECT credentials FROM accounts WHERE account_id = ?", (account_id,)), "account")
+        return self.box.open(row["credentials"])
+
+    def _seal(self, credentials: Mapping[str, str]) -> tuple[bytes, str]:
+        return self.box.seal(credentials), to_json(mask(credentials))
+
+
+_ONE = "SELECT * FROM accounts WHERE account_id = ? AND (? IS NULL OR user_id = ?)"
+
+
+def refuse_while_trading(db: sqlite3.Connection, column: str, value: str, what: str) -> None:
+    """`column`: account_id or strategy_id. What was appended to the journal before this transaction is in the books already."""
+    live = "state IN ('planned', 'sending', 'unknown', 'open', 'partly_filled')"
+    if db.execute(f"SELECT 1 FROM orders WHERE {column} = ? AND {live} LIMIT 1", (value,)).fetchone():
+        raise Conflict(f"the {what} has live orders: cancel them first")
+    if db.execute(f"SELECT 1 FROM positions WHERE {column} = ? AND is_open LIMIT 1", (value,)).fetchone():
+        raise Conflict(f"the {what} has open positions: close them first")
+
+
+def has_history(db: sqlite3.Connection, column: str, value: str) -> bool:
+    return db.execute(f"SELECT 1 FROM orders WHERE {column} = ? LIMIT 1", (value,)).fetchone() is not None
+
+
+def _values(account: Account) -> tuple[object, ...]:
+    a = account
+    return (
+        a.name,
+        a.broker,
+        exact(a.capital),
+        exact(a.leverage),
+        dumps(a.limits),
+        dumps(a.paper),
+        a.dry_run,
+        a.auto_trade,
+        a.enabled,
+    )
+
+
+def _row(row: sqlite3.Row) -> AccountRow:
+    account = Account(
+        account_id=row["account_id"],
+        user_id=row["user_id"],
+        name=row["name"],
+        broker=row["broker"],
+        capital=Decimal(row["capital"]),
+        limits=loads(Limits, row["limits"]),
+        leverage=Decimal(row["leverage"]),
+        dry_run=bool(row["dry_run"]),
+        auto_trade=bool(row["auto_trade"]),
+        enabled=bool(row["enabled"]),
+        paper=loads(PaperSettings, row["paper"]),
+    )
+    return AccountRow(
+        account,
+        seconds(row["created_at"]),
+        seconds(row["updated_at"]),
+        from_json(row["credentials_shown"]),
+        seconds_or_none(row["archived_at"]),
+    )
+
+
+def _check(account: Account) -> None:
+    """The last line of defence: forms and routes say it better and earlier."""
+    errors: dict[str, list[str]] = {}
+    if not account.name.strip():
+        errors["name"] = ["must not be empty"]
+    if account.broker not in BROKERS:
+        errors["broker"] = [f"must be one of {', '.join(BROKERS)}"]
+    if not account.capital.is_finite() or account.capital < 0:
+        errors["capital"] = ["must be zero or more"]
+    if not account.leverage.is_finite() or account.leverage <= 0:
+        errors["leverage"] = ["must be more than zero"]
+    if errors:
+        raise Invalid(errors)

@@ -1,0 +1,168 @@
+"""Facts as rows: each fact becomes rows of the tables it touches, a group of facts becomes few statements.
+
+A later row of the same key replaces an earlier one before anything is written. Nothing here decides; what does not fit a column is an error.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from app.data import tables as t
+from app.data.ledger import book_fills
+from app.data.tables import Row, Table
+from app.data.values import exact, exact_or_none, micros, micros_or_none, to_json
+from engines.core import facts as f
+from engines.core.codec import dumps, to_plain
+from engines.core.model import Order, OrderEvent
+
+Writes = list[tuple[Table, Row]]
+
+
+class Group:
+    """What one transaction writes."""
+
+    def __init__(self) -> None:
+        self._keyed: dict[Table, dict[Row, Row]] = {}
+        self._events: list[Row] = []
+        self._timings: dict[str, str] = {}
+        self._fills: list[f.FillBooked] = []
+
+    def add(self, facts: Iterable[f.Fact]) -> None:
+        """All rows of these facts or, when one of them cannot be a row, none of them (ValueError or TypeError)."""
+        facts = tuple(facts)
+        timings = {fact.signal_key: dumps(fact) for fact in facts if isinstance(fact, f.SignalTimed)}
+        for rows in [_ENCODERS[type(fact)](fact) for fact in facts if not isinstance(fact, f.SignalTimed)]:
+            self._take(rows)
+        self._fills += [fact for fact in facts if isinstance(fact, f.FillBooked)]
+        self._timings |= timings
+
+    def _take(self, writes: Writes) -> None:
+        for table, row in writes:
+            if table.key:
+                self._keyed.setdefault(table, {})[row[: table.key]] = row
+            else:
+                self._events.append(row)
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Inside the caller's transaction."""
+        if self._fills:
+            for table, rows in book_fills(connection, self._fills).items():
+                table.write(connection, rows)
+        for table, keyed in self._keyed.items():
+            table.write(connection, list(keyed.values()))
+        if self._events:
+            t.EVENTS.write(connection, self._events)
+        for key, timing in self._timings.items():
+            connection.execute("UPDATE signals SET timing = ? WHERE key = ?", (timing, key))
+
+
+def order_row(order: Order) -> Row:
+    return (
+        order.order_id,
+        order.account_id,
+        order.user_id,
+        order.signal_key,
+        order.symbol,
+        order.side,
+        exact(order.quantity),
+        order.order_type,
+        order.product,
+        order.role,
+        micros(order.created_at),
+        micros(order.updated_at),
+        order.strategy_id,
+        exact_or_none(order.price),
+        exact_or_none(order.trigger_price),
+        order.state,
+        order.reason,
+        order.broker_order_id,
+        exact(order.filled_quantity),
+        exact_or_none(order.average_price),
+        order.plan_id,
+        micros_or_none(order.sent_at),
+        micros_or_none(order.acknowledged_at),
+        to_json([(check.name, check.passed, check.detail) for check in order.checks]) if order.checks else "[]",
+    )
+
+
+def _event_row(event: OrderEvent) -> Row:
+    return (event.order_id, event.kind, micros(event.at), to_json(dict(event.detail)) if event.detail else "{}")
+
+
+def _signal_planned(fact: f.SignalPlanned) -> Writes:
+    s = fact.signal
+    body = to_json(to_plain(s))
+    signal = (s.key, s.user_id, s.signal_id, s.source, s.symbol, s.side, s.strategy_id, micros(s.created_at), body)
+    return [(t.SIGNALS, signal), *((t.ORDERS, order_row(order)) for order in fact.orders)]
+
+
+def _order_changed(fact: f.OrderChanged) -> Writes:
+    return [(t.ORDERS, order_row(fact.order)), (t.EVENTS, _event_row(fact.event))]
+
+
+def _fill_booked(fact: f.FillBooked) -> Writes:
+    for amount in (fact.fill.quantity, fact.fill.price, fact.fill.charges):
+        exact(amount)  # a fill that is not a number is found before its group is written
+    return [(t.ORDERS, order_row(fact.order)), (t.EVENTS, _event_row(fact.event))]
+
+
+def _plan_changed(fact: f.PlanChanged) -> Writes:
+    plan = fact.plan
+    return [(t.PLANS, (plan.plan_id, plan.user_id, plan.key.account_id, plan.state, micros(plan.updated_at), dumps(plan)))]
+
+
+def _day_changed(fact: f.DayChanged) -> Writes:
+    day = fact.day
+    return [(t.DAYS, (day.account_id, day.day, day.trades, day.locked, day.warned))]
+
+
+def _halt_changed(fact: f.HaltChanged) -> Writes:
+    h = fact.halt
+    row = (h.halt_id, h.scope, h.scope_id, h.reason, micros(h.since), h.by, h.flatten, micros_or_none(h.lifted_at), h.lifted_by)
+    return [(t.HALTS, row)]
+
+
+def _engine_switched(fact: f.EngineSwitched) -> Writes:
+    return [(t.ENGINES, (fact.user_id or "", fact.on, fact.by, micros(fact.at)))]
+
+
+def _kill_switched(fact: f.KillSwitched) -> Writes:
+    return [(t.KILLS, (fact.account_id, fact.on, fact.reason, fact.by, micros(fact.at)))]
+
+
+def _strategy_state_saved(fact: f.StrategyStateSaved) -> Writes:
+    return [(t.STATES, (fact.strategy_id, to_json(to_plain(fact.state)), fact.quarantined, micros(fact.at)))]
+
+
+def _equity_marked(fact: f.EquityMarked) -> Writes:
+    row = (fact.account_id, micros(fact.at), exact(fact.equity), exact(fact.realised), exact(fact.unrealised), exact(fact.charges))
+    return [(t.EQUITY, row)]
+
+
+def _incident_changed(fact: f.IncidentChanged) -> Writes:
+    i = fact.incident
+    row = (i.incident_id, i.kind, i.message, i.severity, micros(i.since), i.user_id, i.account_id, micros_or_none(i.until))
+    return [(t.INCIDENTS, row)]
+
+
+def _candle_closed(fact: f.CandleClosed) -> Writes:
+    c = fact
+    return [(t.CANDLES, (c.symbol, c.timeframe, micros(c.start), c.open, c.high, c.low, c.close, c.volume))]
+
+
+_ENCODERS: dict[type, Callable[[Any], Writes]] = {
+    f.SignalPlanned: _signal_planned,
+    f.OrderChanged: _order_changed,
+    f.FillBooked: _fill_booked,
+    f.PlanChanged: _plan_changed,
+    f.DayChanged: _day_changed,
+    f.HaltChanged: _halt_changed,
+    f.EngineSwitched: _engine_switched,
+    f.KillSwitched: _kill_switched,
+    f.StrategyStateSaved: _strategy_state_saved,
+    f.EquityMarked: _equity_marked,
+    f.IncidentChanged: _incident_changed,
+    f.CandleClosed: _candle_closed,
+}

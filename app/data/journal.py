@@ -1,0 +1,468 @@
+"""The journal: the one thread that writes. Callers that wait are released together when their shared transaction is on disk.
+
+While the database cannot be written, whoever waits is refused, what was appended stays queued in order, and the thread goes on trying.
+A fact that can never be written (a bug) is set aside with its text and does not take its neighbours down.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from app.data import recovery
+from app.data.database import Readers, connect
+from app.data.encode import Group
+from app.data.tables import SET_ASIDE
+from app.data.values import micros
+from engines.core import facts as f
+from engines.core.model import Order, Timestamp
+from engines.ports import Clock, DuplicateSignal, JournalDown, Recovered
+
+T = TypeVar("T")
+log = logging.getLogger("tandem.journal")
+
+WAIT = 2.0  # seconds a caller waits before it gives up
+RUN_WAIT = 10.0
+LOCKED_FOR = 0.25  # seconds another process may hold the database before a write fails
+GROUP = 256  # callers' items in one transaction
+TIDY_IDLE = 500  # facts after which the write-ahead log is moved into the database when nobody waits ...
+TIDY_ANYWAY = 20_000  # ... and in any case
+
+_QUEUED, _WRITING, _DONE, _LEFT = range(4)
+_BOOKS = (f.SignalPlanned, f.OrderChanged, f.FillBooked, f.PlanChanged, f.DayChanged)
+
+
+class _Item:
+    """What one call handed in. `gate` is locked until the item is settled; only those that wait have one."""
+
+    __slots__ = ("error", "facts", "gate", "result", "run", "state", "then")
+
+    def __init__(self, facts: tuple[f.Fact, ...], *, waits: bool) -> None:
+        self.facts = facts
+        self.then: Callable[[], None] | None = None
+        self.run: Callable[[sqlite3.Connection], Any] | None = None
+        self.gate = threading.Lock() if waits else None
+        self.state = _QUEUED
+        self.error: BaseException | None = None
+        self.result: Any = None
+        if self.gate:
+            self.gate.acquire()
+
+    def settle(self, error: BaseException | None = None) -> None:
+        self.error = error
+        if self.gate:
+            self.gate.release()
+
+
+class SqliteJournal:
+    """Implements engines.ports.Journal, and `run` for every other write of the product."""
+
+    def __init__(self, path: Path, readers: Readers, clock: Clock, *, wait: float = WAIT) -> None:
+        self._path = path
+        self._readers = readers
+        self._clock = clock
+        self._wait = wait
+        self._queue: SimpleQueue[_Item | None] = SimpleQueue()
+        self._backlog: deque[_Item] = deque()
+        self._states = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._healthy = True
+        self._broken_books = False
+        self._closed = False
+        self._failures = 0
+        self._serial = 0  # counts the transactions of facts; stored with each, so that a commit with an unclear end can be recognised
+        self._attempt: list[_Item] = []
+        self._ghosts: set[str] = set()  # signals on disk whose caller was told that they were not written
+        self._since_tidy = 0
+        self._flushes: deque[float] = deque(maxlen=1000)
+        self._counts = {"commits": 0, "facts": 0, "set_aside": 0, "callback_errors": 0}
+        self._thread = threading.Thread(target=self._loop, name="journal", daemon=True)
+        self._thread.start()
+
+    # --- what others call ------------------------------------------------------------------------------------------
+
+    def commit(self, *facts: f.Fact) -> None:
+        self._submit(_Item(facts, waits=True), self._wait)
+
+    def append(self, *facts: f.Fact, then: Callable[[], None] | None = None) -> None:
+        item = _Item(facts, waits=False)
+        item.then = then
+        if self._closed:
+            raise JournalDown("the journal is closed")
+        self._queue.put(item)
+
+    def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Runs `work` on the writer's thread in a transaction of its own, and returns or raises what it does; JournalDown when it is not durable."""
+        item = _Item((), waits=True)
+        item.run = work
+        result: T = self._submit(item, RUN_WAIT)
+        return result
+
+    def post(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        """As `run`, without waiting: for what may be lost in a crash of the machine (audit of reads, last use). Retried while the database is down."""
+        item = _Item((), waits=False)
+        item.run = work
+        self._queue.put(item)
+
+    def load(self, since: Timestamp) -> Recovered:
+        if not self._queue.empty() or self._backlog:
+            self.run(lambda _: None)  # what was appended before this call is in the answer
+        recovered, openings = recovery.load(self._readers, since)
+        if openings:
+            self.post(lambda connection: recovery.keep_openings(connection, openings))
+        return recovered
+
+    def find_signal(self, user_id: str, signal_id: str) -> tuple[str, Sequence[Order]] | None:
+        return recovery.find_signal(self._readers, user_id, signal_id)
+
+    @property
+    def healthy(self) -> bool:
+        return self._healthy and not self._broken_books and self._thread.is_alive()
+
+    def stats(self) -> Mapping[str, float]:
+        flushes = sorted(self._flushes.copy())
+        at = len(flushes) - 1
+        return {
+            "queue_depth": self._queue.qsize() + len(self._backlog),
+            "flush_ms_p50": round(flushes[at // 2] * 1000, 3) if flushes else 0.0,
+            "flush_ms_p99": round(flushes[at * 99 // 100] * 1000, 3) if flushes else 0.0,
+            "failures": self._failures,
+            **self._counts,
+        }
+
+    def close(self) -> None:
+        """Writes what is queued and ends the thread; tries for about two seconds when the database cannot be written."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+            self._thread.join(timeout=10)
+
+    def _submit(self, item: _Item, wait: float) -> Any:
+        if self._closed or not self._thread.is_alive():
+            raise JournalDown("the journal is closed")
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("a callback of the journal must not wait for the journal")
+        assert item.gate is not None
+        self._queue.put(item)
+        if not item.gate.acquire(timeout=wait):
+            self._give_up(item, wait)
+        if item.error is not None:
+            raise item.error
+        return item.result
+
+    def _give_up(self, item: _Item, wait: float) -> None:
+        """Leaves without an answer. What is being written at this very moment gets a second chance; after that it is undone by the writer."""
+        assert item.gate is not None
+        with self._states:
+            if item.state == _QUEUED:
+                item.state = _LEFT
+                raise JournalDown("the database did not answer in time")
+        if not item.gate.acquire(timeout=wait):
+            with self._states:
+                if item.state == _WRITING:
+                    item.state = _LEFT
+                    raise JournalDown("the database did not answer in time")
+            item.gate.acquire()
+
+    # --- the writer's thread ---------------------------------------------------------------------------------------
+
+    def _loop(self) -> None:
+        pause = 0.5
+        while True:
+            items, ending = self._take(pause)
+            if self._write_all(items):
+                pause = 0.5
+                self._tidy(TIDY_ANYWAY if items else TIDY_IDLE)
+            else:
+                pause = min(1.0, 0.05 * 2 ** min(self._failures, 5))
+            if ending:
+                self._finish()
+                return
+
+    def _take(self, pause: float) -> tuple[list[_Item], bool]:
+        """Everything that waits in the queue now, at most a group's worth; nothing after `pause` seconds of silence."""
+        items: list[_Item] = []
+        try:
+            item = self._queue.get(timeout=pause)
+            while item is not None:
+                items.append(item)
+                if len(items) >= GROUP:
+                    return items, False
+                item = self._queue.get_nowait()
+        except Empty:
+            return items, False
+        return items, True
+
+    def _write_all(self, items: list[_Item]) -> bool:
+        """False when the database could not be written: those that wait were told, the rest is in the backlog."""
+        pending = deque([*self._backlog, *items])
+        self._backlog.clear()
+        if not pending and self._healthy and not self._ghosts:
+            return True
+        group: list[_Item] = []
+        while True:
+            try:
+                pending = self._resolve_attempt(pending)
+                group = self._next_group(pending)
+                if group and group[0].run:
+                    self._write_one_run(group[0])
+                else:
+                    self._write_group(group)
+            except Exception as error:
+                if not isinstance(error, sqlite3.Error):
+                    log.exception("the journal's writer failed in an unexpected way")
+                self._fail([*group, *pending], error)
+                return False
+            if not pending:
+                self._healthy = True
+                return True
+
+    def _next_group(self, pending: deque[_Item]) -> list[_Item]:
+        group: list[_Item] = []
+        with self._states:
+            while pending and len(group) < GROUP:
+                if pending[0].run and group:
+                    break
+                item = pending.popleft()
+                if item.state == _LEFT:
+                    continue
+                item.state = _WRITING
+                group.append(item)
+                if item.run:
+                    break
+        return group
+
+    def _fail(self, items: list[_Item], error: Exception) -> None:
+        self._failures += 1
+        if self._healthy:
+            log.error("the database cannot be written: %s", error)
+        self._healthy = False
+        if not _busy(error):
+            self._drop_connection()
+        reason = "another process has locked the database" if _busy(error) else f"the database cannot be written: {error}"
+        for item in items:
+            if item.gate is None:
+                item.state = _QUEUED
+                self._backlog.append(item)
+                continue
+            with self._states:
+                item.state = _DONE
+            item.settle(JournalDown(reason))
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            connection = connect(self._path)
+            connection.execute("PRAGMA wal_autocheckpoint = 0")  # done by _tidy, when nobody waits
+            connection.execute("PRAGMA journal_size_limit = 67108864")
+            self._serial = int(connection.execute("SELECT value FROM meta WHERE name = 'journal_serial'").fetchone()[0])
+            self._connection = connection
+        return self._connection
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+    def _write_group(self, group: list[_Item]) -> None:
+        """One transaction for all; when one of them is refused for what it is, each in a savepoint of its own."""
+        started = self._clock.monotonic()
+        try:
+            together = Group()
+            for item in group:
+                together.add(item.facts)
+            self._transaction(group, together.write)
+            errors: dict[_Item, Exception] = {}
+        except _REFUSED:
+            errors = {}
+            self._transaction(group, lambda connection: self._write_singly(connection, group, errors))
+        self._flushes.append(self._clock.monotonic() - started)
+        self._counts["commits"] += 1
+        facts = sum(len(item.facts) for item in group)
+        self._counts["facts"] += facts
+        self._since_tidy += facts
+        self._settle(group, errors)
+
+    def _write_singly(self, connection: sqlite3.Connection, group: list[_Item], errors: dict[_Item, Exception]) -> None:
+        errors.clear()
+        for item in group:
+            connection.execute("SAVEPOINT item")
+            try:
+                alone = Group()
+                alone.add(item.facts)
+                alone.write(connection)
+            except _REFUSED as error:
+                connection.execute("ROLLBACK TO item")
+                errors[item] = error
+                if not _is_duplicate(error) or item.gate is None:
+                    self._set_aside(connection, item, error)
+            connection.execute("RELEASE item")
+
+    def _set_aside(self, connection: sqlite3.Connection, item: _Item, error: Exception) -> None:
+        log.error("a fact was set aside: %s", error, exc_info=error)
+        self._counts["set_aside"] += 1
+        if item.gate is None and any(isinstance(fact, _BOOKS) for fact in item.facts):
+            self._broken_books = True  # the books on disk are no longer those in memory: gates stay closed until a restart reconciles
+        now = micros(self._clock.now())
+        SET_ASIDE.write(connection, [(now, type(fact).__name__, repr(fact), repr(error)) for fact in item.facts])
+
+    def _settle(self, group: list[_Item], errors: Mapping[_Item, Exception]) -> None:
+        with self._states:
+            for item in group:
+                if item.state == _LEFT:
+                    self._ghosts.update(_signal_keys(item))
+                item.state = _DONE
+        for item in group:
+            item.settle(_told(errors[item]) if item in errors else None)
+        for item in group:
+            if item.then is not None and item not in errors:
+                self._call(item.then)
+
+    def _call(self, then: Callable[[], None]) -> None:
+        try:
+            then()
+        except Exception:
+            self._counts["callback_errors"] += 1
+            log.exception("a callback of the journal failed")
+
+    def _write_one_run(self, item: _Item) -> None:
+        work = item.run
+        assert work is not None
+        outcome: list[Any] = []
+        try:
+            self._transaction([], lambda connection: outcome.append(work(connection)))
+        except sqlite3.OperationalError:
+            raise
+        except Exception as error:
+            if item.gate is None:
+                self._counts["callback_errors"] += 1
+                log.exception("a write that nobody waits for failed")
+            with self._states:
+                item.state = _DONE
+            item.settle(error)
+            return
+        with self._states:
+            item.state = _DONE
+        item.result = outcome[-1]
+        item.settle()
+
+    def _transaction(self, group: list[_Item], write: Callable[[sqlite3.Connection], object]) -> None:
+        connection = self._open()
+        _begin(connection)
+        try:
+            if self._ghosts:
+                _purge(connection, self._ghosts)
+            write(connection)
+            if group:
+                connection.execute("UPDATE meta SET value = ? WHERE name = 'journal_serial'", (str(self._serial + 1),))
+                self._attempt = group
+            connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            raise
+        self._serial += bool(group)
+        self._attempt = []
+        self._ghosts.clear()
+
+    def _resolve_attempt(self, pending: deque[_Item]) -> deque[_Item]:
+        """After a COMMIT that failed: did it reach the disk all the same? Then its facts are not written a second time, and what its callers
+        were told was not written is taken out again."""
+        if not self._attempt:
+            return pending
+        attempt, before = set(self._attempt), self._serial
+        self._drop_connection()
+        self._open()
+        if self._serial == before:
+            self._attempt = []
+            return pending
+        for item in attempt:
+            if item.gate is not None:
+                self._ghosts.update(_signal_keys(item))
+            elif item.then is not None:
+                self._call(item.then)
+        self._attempt = []
+        return deque(item for item in pending if item not in attempt)
+
+    def _tidy(self, facts: int) -> None:
+        """Moves the write-ahead log into the database when enough has gathered, so that no commit has to."""
+        if self._since_tidy >= facts and self._connection is not None:
+            self._since_tidy = 0
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    def _finish(self) -> None:
+        with contextlib.suppress(Empty):
+            while True:
+                item = self._queue.get_nowait()
+                if item is not None:
+                    self._backlog.append(item)
+        for _ in range(8):
+            if not self._backlog or self._write_all([]):
+                break
+            time.sleep(0.25)
+        if self._backlog:
+            log.critical("%d writes were lost, because the database could not be written until the end", len(self._backlog))
+        self._drop_connection()
+
+
+_REFUSED = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    sqlite3.DataError,
+)
+"""Errors that come from what was to be written, not from the database's condition."""
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Own patience instead of SQLite's, whose sleeps grow to a tenth of a second."""
+    for _ in range(round(LOCKED_FOR / 0.002)):
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if not _busy(error):
+                raise
+        time.sleep(0.002)
+    connection.execute("BEGIN IMMEDIATE")
+
+
+def _busy(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _is_duplicate(error: Exception) -> bool:
+    return isinstance(error, sqlite3.IntegrityError) and "signals.signal_id" in str(error)
+
+
+def _told(error: Exception) -> Exception:
+    if _is_duplicate(error):
+        return DuplicateSignal("this signal id was used before")
+    told = JournalDown(f"it could not be written: {error}")
+    told.__cause__ = error
+    return told
+
+
+def _signal_keys(item: _Item) -> list[str]:
+    return [fact.signal.key for fact in item.facts if isinstance(fact, f.SignalPlanned)]
+
+
+def _purge(connection: sqlite3.Connection, keys: set[str]) -> None:
+    for key in keys:
+        connection.execute("DELETE FROM signals WHERE key = ?", (key,))
+        connection.execute("DELETE FROM orders WHERE signal_key = ?", (key,))
