@@ -172,7 +172,7 @@ _SAYS: Mapping[OrderState, EventKind] = {
 }
 
 
-def implied_event(order: Order, report: Report) -> EventKind | None:
+def from_report(order: Order, report: Report) -> EventKind | None:
     """The event, other than fills, that a report means for this order; None when it is no news.
 
     Apply the report's new fills first, then this event: a refused rest must not hide what has traded.

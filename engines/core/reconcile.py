@@ -19,7 +19,7 @@ from decimal import Decimal
 from typing import Generic, TypeVar
 
 from engines.core.model import FINAL_STATES, ZERO, Order, OrderState, Product, Timestamp
-from engines.core.orders import Report, implied_event
+from engines.core.orders import Report, from_report
 
 R = TypeVar("R", bound=Report)
 
@@ -129,7 +129,7 @@ def _ours(order: Order, twins: Sequence[R]) -> R | None:
 
 
 def _is_news(order: Order, report: Report) -> bool:
-    return implied_event(order, report) is not None or report.filled_quantity > order.filled_quantity
+    return from_report(order, report) is not None or report.filled_quantity > order.filled_quantity
 
 
 def _absent_since(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.core.model import FINAL_STATES, Fill, OrderState, Side
-from engines.core.orders import TRANSITIONS, EventKind, apply, apply_fill, implied_event, overfilled
+from engines.core.orders import TRANSITIONS, EventKind, apply, apply_fill, from_report, overfilled
 from tests.core.making import D, fill, order, report, sure
 
 # One row for each state; what is not named here must change nothing.
@@ -216,7 +216,7 @@ def test_filled_quantity_and_average_price_do_not_depend_on_the_order_of_fills(t
 def test_what_a_report_means_for_an_order_whose_broker_id_we_do_not_know(
     before: OrderState, reported: OrderState, event: EventKind | None
 ) -> None:
-    assert implied_event(order(before), report(reported)) == event
+    assert from_report(order(before), report(reported)) == event
 
 
 @pytest.mark.parametrize(
@@ -234,25 +234,25 @@ def test_what_a_report_means_for_an_order_whose_broker_id_we_do_not_know(
 def test_what_a_report_means_for_an_order_that_the_broker_has_named(
     before: OrderState, reported: OrderState, event: EventKind | None
 ) -> None:
-    assert implied_event(order(before, broker_order_id="B1"), report(reported)) == event
+    assert from_report(order(before, broker_order_id="B1"), report(reported)) == event
 
 
 def test_a_late_acknowledgement_still_names_the_brokers_id() -> None:
     filled = order(OrderState.FILLED, filled_quantity=D(100))
-    assert implied_event(filled, report(OrderState.OPEN)) is EventKind.ACCEPTED
+    assert from_report(filled, report(OrderState.OPEN)) is EventKind.ACCEPTED
     named = sure(apply(filled, EventKind.ACCEPTED, 9.0, broker_order_id="B1"))
     assert (named.state, named.broker_order_id) == (OrderState.FILLED, "B1")
 
 
 def test_an_order_lowered_to_what_had_traded_is_filled_by_the_brokers_word() -> None:
     lowered = order(OrderState.PARTLY_FILLED, broker_order_id="B1", quantity=D(40), filled_quantity=D(40))
-    assert implied_event(lowered, report(OrderState.FILLED, filled_quantity=D(40))) is EventKind.FILLED
+    assert from_report(lowered, report(OrderState.FILLED, filled_quantity=D(40))) is EventKind.FILLED
 
 
 @pytest.mark.parametrize("state", [OrderState.PLANNED, OrderState.SENDING, OrderState.UNKNOWN, OrderState.DENIED, OrderState.NOT_PLACED])
 def test_a_broker_cannot_report_states_that_are_only_ours(state: OrderState) -> None:
     with pytest.raises(ValueError, match="cannot report"):
-        implied_event(order(OrderState.OPEN), report(state))
+        from_report(order(OrderState.OPEN), report(state))
 
 
 @pytest.mark.parametrize(
@@ -276,6 +276,6 @@ def test_news_that_overtake_each_other_end_in_the_same_state(news: tuple[str, ..
                 done = apply_fill(now, fill(f"T{number}", word.split()[1], 100, Side.BUY, broker_order_id="B1"))
                 now = done[0] if done else now
             else:
-                kind = implied_event(now, report(OrderState(word)))
+                kind = from_report(now, report(OrderState(word)))
                 now = (kind and apply(now, kind, 20.0, broker_order_id="B1")) or now
         assert (now.state, now.broker_order_id) == (end, "B1"), arrival

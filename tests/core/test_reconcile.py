@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from engines.core.model import FINAL_STATES, ZERO, Order, OrderState, Product
-from engines.core.orders import EventKind, apply, implied_event
+from engines.core.orders import EventKind, apply, from_report
 from engines.core.reconcile import Difference, Reconciliation, compare_positions, reconcile
 from engines.ports import OrderReport
 from tests.core.making import D, order, report, sure
@@ -238,7 +238,7 @@ class UnknownOrders(RuleBasedStateMachine):
         result = reconcile(list(self.orders.values()), book, self.now, T, self.seen)
         self.seen = dict(result.seen_absent)
         for ours, theirs in result.updates:
-            kind = sure(implied_event(ours, theirs))
+            kind = sure(from_report(ours, theirs))
             self.orders[ours.order_id] = sure(apply(ours, kind, self.now, broker_order_id=theirs.broker_order_id))
         for ours in result.not_placed:
             self.orders[ours.order_id] = sure(apply(ours, EventKind.NOT_PLACED, self.now))
