@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from random import Random
 
@@ -162,6 +162,9 @@ class PaperBroker:
                 )
             except ValueError as error:
                 raise Refused(str(error)) from None
+            if quantity is not None:
+                known = self._known[broker_order_id]
+                known.request = replace(known.request, quantity=quantity)
             return self._take(outcomes)
 
     def order_book(self) -> Sequence[OrderReport]:

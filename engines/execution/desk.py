@@ -34,6 +34,7 @@ from engines.core.model import (
     Position,
     PositionKey,
     Role,
+    Side,
     Timestamp,
 )
 from engines.core.orders import EventKind
@@ -130,15 +131,24 @@ class Desk:
 
     def used_margin(self) -> Decimal:
         """Margin blocked by what is held and by entries that may still fill."""
+        pending = sum((self.margin_of(order, order.remaining) for order in self.live_orders() if order.raises_exposure), ZERO)
+        return self.position_margin() + pending
+
+    def position_margin(self) -> Decimal:
+        """Margin blocked by what is held."""
         used = ZERO
         for position in self.open_positions():
             instrument = self.tools.instrument(position.key.symbol)
             if instrument is not None:
-                side = order_rules.side_of(position.quantity)
-                used += risk_rules.margin_required(instrument, position.key.product, side, abs(position.open_cost), self.account.leverage)
-        for order in self.live_orders():
-            if order.raises_exposure:
-                used += self.margin_of(order, order.remaining)
+                side = Side.BUY if position.quantity > 0 else Side.SELL
+                used += risk_rules.margin_required(
+                    instrument,
+                    position.key.product,
+                    side,
+                    abs(position.open_cost),
+                    self.account.leverage,
+                    quantity=abs(position.quantity),
+                )
         return used
 
     def margin_of(self, order: Order, quantity: Decimal) -> Decimal:
@@ -146,7 +156,7 @@ class Desk:
         if instrument is None:
             return ZERO
         value = quantity * self.references.get(order.order_id, order.price or ZERO)
-        return risk_rules.margin_required(instrument, order.product, order.side, value, self.account.leverage)
+        return risk_rules.margin_required(instrument, order.product, order.side, value, self.account.leverage, quantity=quantity)
 
     def find(self, report: OrderReport) -> Order | None:
         """Our order behind a report: by the broker's id, else by the client id it carries."""
@@ -254,7 +264,7 @@ class Desk:
                 order = self._adopt(order, report, facts)
             for fill in self._fills_in(order, report):
                 order = self._fill(order, fill, facts)
-            kind = order_rules.implied_event(order, report)
+            kind = order_rules.from_report(order, report)
             if kind is not None:
                 changes = {"reason": report.message} if report.message and kind is not EventKind.ACCEPTED else {}
                 order = self._apply(order, kind, facts, {"message": report.message} if report.message else {}, changes) or order
@@ -318,7 +328,7 @@ class Desk:
     def _fill(self, order: Order, fill: Fill, facts: list[Fact]) -> Order:
         if (fill.order_id, fill.trade_id) in self._seen:
             return order
-        applied = order_rules.apply_fill(order, fill, self.tools.clock.now())
+        applied = order_rules.apply_fill(order, fill)
         if applied is None:
             self._count("illegal_events")
             return order
@@ -326,7 +336,7 @@ class Desk:
         fill = self._with_charges(fill)
         changed, kind = applied
         self._keep(changed)
-        if changed.filled_quantity > changed.quantity:
+        if order_rules.overfilled(changed):
             self.tools.on_trouble("overfill", "critical", f"{order.symbol}: more was filled than ordered", order.account_id)
         position = self._book(fill)
         detail = {"quantity": str(fill.quantity), "price": str(fill.price), "trade_id": fill.trade_id}
@@ -381,7 +391,7 @@ class Desk:
         entry = position.average_price
         if instrument is None or entry is None:
             return None
-        if plan is not None and plan.side is order.side:
+        if plan is not None and plan.side is order.side and plan.state is PlanState.ARMED:
             return exit_rules.grow(plan, fill.quantity, entry, now)
         return exit_rules.make_plan(
             self.tools.ids.new(),
@@ -394,6 +404,7 @@ class Desk:
             instrument,
             now,
             order.signal_key,
+            at_fill=True,
         )
 
     def _set_plan(self, plan: ExitPlan, facts: list[Fact]) -> None:

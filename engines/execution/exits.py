@@ -29,6 +29,7 @@ class ExitDesk:
     outcomes: OutcomeBoard
     market: Callable[[Desk, str], Market | None]
     plan_tools: PlanTools
+    planned: Callable[[Tracker], None]  # told when an exit and its orders are durable
 
     def signal(self, desk: Desk, key: PositionKey, side: Side, quantity: Decimal | None, role: Role, source: Source, note: str = "") -> Signal:
         """A reduce-only wish for this position; its id is made here and never used again."""
@@ -84,4 +85,5 @@ class ExitDesk:
             raise
         tracker.stamp("journaled", self.clock.monotonic())
         tracker.attach(orders)
+        self.planned(tracker)
         return [order for order in orders if order.state is OrderState.PLANNED]

@@ -35,6 +35,7 @@ class FanOut:
     market: Callable[[Desk, str], Market | None]
     plan_tools: PlanTools
     prepare: Callable[[Signal], Signal]  # fills in what the strategy's own settings say (exit plan)
+    planned: Callable[[Tracker], None]  # told when a signal and its orders are durable
 
     def submit(self, signal: Signal, wait: float = 0.0) -> SignalOutcome:
         """Plan, journal, send; waits up to `wait` seconds until no order is planned, sending or unknown. Raises JournalDown: nothing was sent."""
@@ -51,6 +52,7 @@ class FanOut:
             raise
         crash("after-commit-before-queue")
         self._dispatch(orders)
+        self.planned(tracker)
         if wait > 0:
             tracker.settled.wait(wait)
         return tracker.outcome()

@@ -40,7 +40,7 @@ class Guard:
         with self._lock:
             if plan.state is PlanState.ARMED:
                 self._guarded[plan.plan_id] = _Guarded(desk, plan.key)
-                self._book.set(plan.plan_id, plan.key.symbol, exit_rules.levels(plan))
+                self._book.set(plan.plan_id, exit_rules.levels(plan))
             else:
                 self._guarded.pop(plan.plan_id, None)
                 self._book.remove(plan.plan_id)
@@ -49,7 +49,7 @@ class Guard:
         for tick in ticks:
             with self._lock:
                 hits = self._book.on_tick(tick.symbol, tick.last_price)
-                owners = {hit.plan_id: self._guarded.get(hit.plan_id) for hit in hits}
+                owners = {hit.owner_id: self._guarded.get(hit.owner_id) for hit in hits}
             for plan_id, guarded in owners.items():
                 if guarded is not None:
                     self._touch(plan_id, guarded, tick)
@@ -67,7 +67,9 @@ class Guard:
             if plan is None or plan.plan_id != plan_id or plan.state is not PlanState.ARMED:
                 return
             changed, exits = exit_rules.on_price(plan, price, self._now())
-            if changed != plan:
+            if changed == plan:
+                self.watch(desk, plan)  # what fired has left the book; nothing came of it, so it is armed again
+            else:
                 # The fact of a plan that fired travels with its exit: were it durable alone, a crash in between would leave
                 # a position with neither stop nor exit.
                 desk.replace_plan(changed, journal=not exits)

@@ -30,12 +30,11 @@ class Send:
 
     order_id: str
     urgent: bool
-    attempt: int = 1
 
     def run(self, lane: Lane) -> None:
-        pause = lane.send(self.order_id, self.attempt)
+        pause = lane.send(self.order_id)
         if pause is not None:
-            lane.put_later(Send(self.order_id, self.urgent, self.attempt + 1), pause)
+            lane.put_later(self, pause)
 
 
 @dataclass(slots=True)
@@ -43,7 +42,7 @@ class Connect:
     """Sign in, find out what became of every order, and only then open the account for entries. Start and recovery are the same."""
 
     attempt: int = 0
-    urgent: bool = False
+    urgent: bool = True
     done: threading.Event = field(default_factory=threading.Event)
 
     def run(self, lane: Lane) -> None:
@@ -205,6 +204,9 @@ class Exit:
 
     def run(self, lane: Lane) -> None:
         desk = lane.desk
+        if not desk.ready:
+            self._again(lane, 0.2)
+            return
         for order in self._in_the_way(desk):
             cancel_now(lane, order)
         if self._in_the_way(desk) and self.attempt < 20:

@@ -36,7 +36,8 @@ from engines.ports import (
 
 log = structlog.get_logger(__name__)
 
-MOST_RETRIES = 3
+MOST_TRIES = 3
+NOT_READY_PAUSE = 0.2
 KEEP_ALIVE_AFTER = 25.0
 BEAT = 1.0
 
@@ -75,6 +76,7 @@ class Lane:
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._busy = False
         self._last_call = 0.0
+        self._tries: dict[str, int] = {}
         self.absent_since: dict[str, float] = {}  # unknown orders → when they were first missing from a healthy order book
 
     # --- from any thread
@@ -155,11 +157,14 @@ class Lane:
 
     # --- sending
 
-    def send(self, order_id: str, attempt: int = 1) -> float | None:
+    def send(self, order_id: str) -> float | None:
         """Place one planned order. None when it is done with; else the seconds after which to try again (nothing has left)."""
         order = self.desk.orders.get(order_id)
         if order is None or order.state is not OrderState.PLANNED:
+            self._tries.pop(order_id, None)
             return None
+        if not self.desk.ready:
+            return self._not_ready(order)
         wait = self.limiter.wait(self.tools.clock.monotonic(), exit=not order.raises_exposure)
         if wait > 0:
             return wait
@@ -168,7 +173,14 @@ class Lane:
             self._denied(order, Denial.NOT_CONNECTED.value)
             return None
         crash("in-lane-before-send")
-        return self._place(order, request, attempt)
+        return self._place(order, request)
+
+    def _not_ready(self, order: Order) -> float | None:
+        """Before the first reconciliation, or without a session: entries end here, exits wait for the account to come back."""
+        if not order.raises_exposure:
+            return NOT_READY_PAUSE
+        self._denied(order, Denial.NOT_CONNECTED.value)
+        return None
 
     def request_for(self, order: Order) -> OrderRequest | None:
         instrument = self.desk.tools.instrument(order.symbol)
@@ -186,7 +198,7 @@ class Lane:
             reduce_only=not order.raises_exposure,
         )
 
-    def _place(self, order: Order, request: OrderRequest, attempt: int) -> float | None:
+    def _place(self, order: Order, request: OrderRequest) -> float | None:
         clock = self.tools.clock
         self._last_call = clock.monotonic()
         self.current = order.order_id
@@ -203,7 +215,7 @@ class Lane:
         except Refused as error:
             self.desk.mark(order.order_id, EventKind.REJECTED, {"message": str(error)}, reason=str(error))
         except Retry as error:
-            return self._again(order, error, attempt, bool(sent_at))
+            return self._again(order, error, bool(sent_at))
         except NeedsLogin as error:
             self.tools.on_needs_login(self.desk, str(error))
             self.desk.mark(order.order_id, EventKind.REJECTED if sent_at else EventKind.DENIED, {"message": str(error)}, reason="not_connected")
@@ -228,10 +240,12 @@ class Lane:
     def _denied(self, order: Order, reason: str) -> None:
         self.desk.mark(order.order_id, EventKind.DENIED, {"reason": reason}, reason=reason)
 
-    def _again(self, order: Order, error: Retry, attempt: int, sent: bool) -> float | None:
+    def _again(self, order: Order, error: Retry, sent: bool) -> float | None:
         """Nothing was booked. Try again a few times while it is still planned; then say so and end it."""
-        if not sent and attempt < MOST_RETRIES:
+        tries = self._tries[order.order_id] = self._tries.get(order.order_id, 0) + 1
+        if not sent and tries < MOST_TRIES:
             return error.after
+        self._tries.pop(order.order_id, None)
         kind = EventKind.REJECTED if sent else EventKind.DENIED
         self.desk.mark(order.order_id, kind, {"message": str(error)}, reason=str(error) if sent else Denial.NOT_CONNECTED.value)
         return None

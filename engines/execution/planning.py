@@ -134,11 +134,16 @@ class _Planner:
                 mapping=self.mapping,
                 instrument=self.instrument,
                 price=self.reference,
-                stop_price=exit_rules.stop_for(self.signal.exits, self.signal.side, self.reference),
+                stop_price=self._stop_price(),
                 quantity=self.signal.quantity,
                 closed_trades=self._closed_trades(),
             )
         )
+
+    def _stop_price(self) -> Decimal | None:
+        if self.reference is None:
+            return None
+        return exit_rules.stop_for(self.signal.exits, self.signal.side, self.reference, self.instrument.tick_size)
 
     def _closed_trades(self) -> Sequence[Decimal]:
         if self.mapping is None or self.mapping.sizing.mode.value != "kelly":

@@ -6,8 +6,9 @@ gate (nobody is still writing), and only then the answer. Cancelling and flatten
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from engines.core.facts import EngineSwitched, HaltChanged, KillSwitched
 from engines.core.model import Account, Halt, HaltScope, OrderState
@@ -42,7 +43,7 @@ class Stopper:
     ids: Ids
     exits: ExitDesk
     lanes: Callable[[], Sequence[Lane]]
-    tell: Callable[[str, str | None, object], None]
+    tell: Callable[[str, str | None, Mapping[str, Any]], None]
     on_trouble: Callable[[str, str, str, str | None], None]
     running: dict[str, _Running] = field(default_factory=dict)
 
@@ -61,7 +62,7 @@ class Stopper:
         self.journal.append(HaltChanged(halt))
         crash("after-halt-before-flatten")
         self._begin(halt, lanes)
-        self.tell("halt", None, halt)
+        self.tell("halt", None, {"halt": halt})
         return halt, True
 
     def barrier(self, lanes: Sequence[Lane]) -> None:
@@ -99,7 +100,7 @@ class Stopper:
         self.journal.append(HaltChanged(lifted))
         if halt_id in self.running:
             self.running[halt_id].halt = lifted
-        self.tell("halt", None, lifted)
+        self.tell("halt", None, {"halt": lifted})
         return lifted
 
     def report(self, halt_id: str) -> HaltReport | None:

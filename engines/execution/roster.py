@@ -1,0 +1,141 @@
+"""Who trades what, in memory: desks and lanes of all accounts, strategies and mappings, refreshed when the data service says that they changed.
+
+Signals are routed from here without a query. An account that goes away keeps its desk until its lane has stopped; nothing here decides about orders.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from engines.core.model import Account, AccountMapping, Signal, StrategyConfig
+from engines.execution.desk import Desk, DeskTools
+from engines.execution.fanout import Route
+from engines.execution.jobs import Connect
+from engines.execution.lane import Lane, LaneTools
+from engines.execution.supervisor import Supervisor
+from engines.ports import Broker, Directory
+
+BrokerFactory = Callable[[Account, Desk], Broker]
+
+
+class Roster:
+    def __init__(
+        self, directory: Directory, desk_tools: DeskTools, lane_tools: LaneTools, brokers: BrokerFactory, supervisor: Supervisor
+    ) -> None:
+        self._directory = directory
+        self._desk_tools = desk_tools
+        self._lane_tools = lane_tools
+        self._brokers = brokers
+        self._supervisor = supervisor
+        self._lock = threading.Lock()
+        self._desks: dict[str, Desk] = {}
+        self._lanes: dict[str, Lane] = {}
+        self._strategies: dict[str, StrategyConfig] = {}
+        self._by_strategy: dict[str, tuple[AccountMapping, ...]] = {}
+        self._by_pair: dict[tuple[str, str], AccountMapping] = {}
+
+    # --- reading: whole dictionaries are replaced, so no lock is needed
+
+    def desk(self, account_id: str) -> Desk | None:
+        return self._desks.get(account_id)
+
+    def lane(self, account_id: str) -> Lane | None:
+        return self._lanes.get(account_id)
+
+    def desks(self) -> Sequence[Desk]:
+        return list(self._desks.values())
+
+    def lanes(self) -> Sequence[Lane]:
+        return list(self._lanes.values())
+
+    def strategy(self, strategy_id: str) -> StrategyConfig | None:
+        return self._strategies.get(strategy_id)
+
+    def strategies(self) -> Sequence[StrategyConfig]:
+        return list(self._strategies.values())
+
+    def owner_of(self, account_id: str) -> str | None:
+        desk = self._desks.get(account_id)
+        return desk.account.user_id if desk else None
+
+    def routes(self, signal: Signal) -> list[Route]:
+        """Where a signal goes: the accounts it names (with their mapping, if they have one), else its strategy's enabled mappings."""
+        if signal.account_ids:
+            desks = [self._desks[key] for key in dict.fromkeys(signal.account_ids) if key in self._desks]
+            if signal.strategy_id is None:
+                return [(desk, None) for desk in desks]
+            return [(desk, self._by_pair.get((desk.account.account_id, signal.strategy_id))) for desk in desks]
+        mappings = self._by_strategy.get(signal.strategy_id or "", ())
+        return [(self._desks[m.account_id], m) for m in mappings if m.enabled and m.account_id in self._desks]
+
+    # --- changing
+
+    def refresh(self, start_lanes: bool = True) -> list[Desk]:
+        """Take over what the directory says now; the desks of accounts that are new."""
+        with self._lock:
+            accounts = {account.account_id: account for account in self._directory.accounts()}
+            fresh = self._take_accounts(accounts)
+            self._strategies = {strategy.strategy_id: strategy for strategy in self._directory.strategies()}
+            self._take_mappings(self._directory.mappings())
+        if start_lanes:
+            for desk in fresh:
+                self.start_lane(desk)
+        return fresh
+
+    def _take_accounts(self, accounts: dict[str, Account]) -> list[Desk]:
+        fresh = []
+        desks = dict(self._desks)
+        for key, account in accounts.items():
+            desk = desks.get(key)
+            if desk is None:
+                desk = desks[key] = Desk(account, self._desk_tools)
+                fresh.append(desk)
+            elif desk.account != account:
+                self._change(desk, account)
+        for key in [key for key in desks if key not in accounts]:
+            del desks[key]
+            self.stop_lane(key)
+        self._desks = desks
+        return fresh
+
+    def _change(self, desk: Desk, account: Account) -> None:
+        """New switches and limits hold from the next check on; another broker or another exchange behaviour needs a new connection."""
+        rebuild = (desk.account.broker, desk.account.paper, desk.account.leverage) != (account.broker, account.paper, account.leverage)
+        with desk.lock:
+            desk.account = account
+        if rebuild and account.account_id in self._lanes:
+            self.restart_lane(desk)
+
+    def _take_mappings(self, mappings: Sequence[AccountMapping]) -> None:
+        by_strategy: dict[str, list[AccountMapping]] = {}
+        for mapping in mappings:
+            by_strategy.setdefault(mapping.strategy_id, []).append(mapping)
+        # The largest account first: it has the most to lose from being late.
+        for rows in by_strategy.values():
+            rows.sort(key=lambda m: -self._desks[m.account_id].account.capital if m.account_id in self._desks else 0)
+        self._by_strategy = {key: tuple(rows) for key, rows in by_strategy.items()}
+        self._by_pair = {(m.account_id, m.strategy_id): m for m in mappings}
+
+    def start_lane(self, desk: Desk) -> Lane:
+        account = desk.account
+        lane = Lane(desk, self._brokers(account, desk), self._lane_tools)
+        self._lanes = self._lanes | {account.account_id: lane}
+        lane.put(Connect())
+        self._supervisor.add(f"lane {account.account_id}", lane.loop, lane.depth, patience=20.0)
+        return lane
+
+    def stop_lane(self, account_id: str) -> None:
+        lane = self._lanes.get(account_id)
+        if lane is None:
+            return
+        self._lanes = {key: other for key, other in self._lanes.items() if key != account_id}
+        self._supervisor.remove(f"lane {account_id}")
+        lane.broker.close()
+
+    def restart_lane(self, desk: Desk) -> Lane:
+        """Close the connection and begin again as after a start: reconcile first, then trade."""
+        with desk.lock:
+            desk.ready, desk.state_detail = False, "reconnecting"
+        self.stop_lane(desk.account.account_id)
+        return self.start_lane(desk)

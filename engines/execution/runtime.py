@@ -1,0 +1,323 @@
+"""The system in motion: recovery, the way of a tick, the threads and their health. One start-up path for a first start, a restart and a crash."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import structlog
+
+from engines.core.facts import IncidentChanged, StrategyStateSaved
+from engines.core.model import Candle, ExitSpec, Signal, Tick, Timeframe
+from engines.core.sessions import day_start
+from engines.execution.desk import Desk
+from engines.execution.supervisor import Worker
+from engines.execution.views import SystemStatus, ThreadStatus
+from engines.ports import Recovered
+from engines.strategies.runner import StrategyRunner
+
+if TYPE_CHECKING:
+    from engines.system import TradingSystem
+
+log = structlog.get_logger(__name__)
+
+MONITOR_EVERY = 0.25
+SUPERVISE_EVERY = 0.5
+HOME_EXCHANGE = "NSE"
+"""Whose midnight begins a new session for limits and day books."""
+
+
+class Runtime:
+    def __init__(self, system: TradingSystem) -> None:
+        self.system = system
+        self.closed_trades: Mapping[tuple[str, str], Sequence[Decimal]] = {}
+        self.counters: dict[str, int] = {}
+        self.runner: StrategyRunner | None = None
+        self._started_at = system.clock.monotonic()
+        self._running = False
+        self._ticked_at: float | None = None
+        self._feed_silent = False
+        self._changed = threading.Event()
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        system = self.system
+        self._started_at = system.clock.monotonic()
+        system.prices.update(system.feed.prime())
+        recovered = system.journal.load(day_start(system.clock.now(), HOME_EXCHANGE))
+        self._restore(recovered)
+        self.runner = self._make_runner(recovered)
+        self._running = True
+        for desk in system.roster.desks():
+            system.roster.start_lane(desk)
+        system.stopper.resume(system.board.halts)
+        self._start_threads()
+        system.directory.on_change(self._changed.set)
+        system.feed.start(self.on_ticks)
+        self._await_lanes()
+        log.info("engines started", accounts=len(system.roster.desks()), feed=system.feed.source)
+
+    def _restore(self, recovered: Recovered) -> None:
+        system = self.system
+        held = {halt.halt_id: halt for halt in (*recovered.halts, *system.latch.active())}
+        system.board.restore(tuple(held.values()), tuple(recovered.engines_off), recovered.kill_switches)
+        self.closed_trades = recovered.closed_trades
+        system.roster.refresh(start_lanes=False)
+        specs: dict[str, ExitSpec] = {signal.key: signal.exits for signal in recovered.signals if not signal.exits.empty}
+        for desk in system.roster.desks():
+            self._restore_desk(desk, recovered, specs)
+        system.candle_store.restore(self._watched_by_strategies())
+
+    def _restore_desk(self, desk: Desk, recovered: Recovered, specs: Mapping[str, ExitSpec]) -> None:
+        key = desk.account.account_id
+        desk.restore(
+            orders=[order for order in recovered.live_orders if order.account_id == key],
+            specs=specs,
+            opening=[position for position in recovered.opening if position.key.account_id == key],
+            fills=[fill for fill in recovered.fills if fill.account_id == key],
+            plans=[plan for plan in recovered.plans if plan.key.account_id == key],
+            day=next((day for day in recovered.days if day.account_id == key), None),
+            cash=recovered.settled_cash.get(key, Decimal(0)),
+        )
+        desk.open_day(self.system.clock.now(), HOME_EXCHANGE)
+        for plan in list(desk.plans.values()):
+            self.system.guard.watch(desk, plan)
+
+    def _make_runner(self, recovered: Recovered) -> StrategyRunner:
+        system = self.system
+        runner = StrategyRunner(
+            clock=system.clock,
+            ids=system.ids,
+            instrument=system.instruments.get,
+            history=self._history,
+            submit=self._submit,
+            record=self._record,
+            states=recovered.strategy_states,
+            quarantined=recovered.quarantined,
+        )
+        runner.configure(system.roster.strategies())
+        runner.step()
+        return runner
+
+    def _start_threads(self) -> None:
+        add = self.system.supervisor.add
+        runner = self.runner
+        add("risk", self._loop(MONITOR_EVERY, self._look_after))
+        add("strategy", self._strategy_loop, runner.waiting if runner else lambda: 0)
+        add("supervisor", self._loop(SUPERVISE_EVERY, self._supervise))
+
+    def _await_lanes(self) -> None:
+        """Most accounts are ready within milliseconds; one that is not goes on connecting while the rest trade."""
+        deadline = self.system.clock.monotonic() + self.system.settings.connect_patience
+        pause = threading.Event()
+        while self.system.clock.monotonic() < deadline:
+            if all(desk.ready or desk.needs_login or not desk.account.enabled for desk in self.system.roster.desks()):
+                return
+            pause.wait(0.005)
+
+    def stop(self) -> None:
+        """Feed first (nothing new fires), then the threads, then the journal has everything that they told."""
+        if not self._running:
+            return
+        self._running = False
+        system = self.system
+        system.feed.stop()
+        system.supervisor.stop(2.5)
+        for lane in system.roster.lanes():
+            lane.broker.close()
+        log.info("engines stopped")
+
+    # --- the way of a tick -----------------------------------------------------------------------------------------------
+
+    def on_ticks(self, ticks: Sequence[Tick]) -> None:
+        """Called by the feed's thread. Each stage is guarded by itself: one that raises is told, and the others still see the tick."""
+        system = self.system
+        self._ticked_at = system.clock.monotonic()
+        accepted = system.prices.update(ticks)
+        if not accepted:
+            return
+        self._stage("paper", system.exchange.on_ticks, accepted)
+        self._stage("guard", system.guard.on_ticks, accepted)
+        self._stage("candles", self._candles, accepted)
+        if system.settings.lockstep:
+            self._in_step()
+
+    def _stage(self, name: str, stage: Callable[[Iterable[Tick]], None], ticks: Sequence[Tick]) -> None:
+        try:
+            stage(ticks)
+        except Exception as error:  # told as an incident; a tick must reach the other stages
+            log.exception("tick stage failed", stage=name)
+            self._count(f"{name}_failed")
+            self.system.incident_log.raise_("tick_stage_failed", "critical", f"{name}: {type(error).__name__}: {error}", about=name)
+
+    def _candles(self, ticks: Iterable[Tick]) -> None:
+        runner = self.runner
+        for timeframe, candle in self.system.candle_store.add(ticks):
+            self.closed(timeframe, candle)
+        if runner is not None:
+            runner.offer_ticks(ticks)
+
+    def closed(self, timeframe: Timeframe, candle: Candle) -> None:
+        self.system.journal.append(self.system.candle_store.fact(timeframe, candle))
+        if self.runner is not None:
+            self.runner.offer_candle(timeframe, candle)
+
+    def _in_step(self) -> None:
+        """Lockstep: everything that this batch caused is finished before the next one comes."""
+        runner = self.runner
+        for _ in range(100):
+            if runner is not None:
+                runner.step()
+            self._drain_lanes()
+            if runner is None or not runner.waiting():
+                break
+        self.system.monitor.step()
+        self._drain_lanes()
+
+    def _drain_lanes(self) -> None:
+        pause = threading.Event()
+        while self._running and not all(lane.idle for lane in self.system.roster.lanes()):
+            pause.wait(0.0002)
+
+    # --- threads -----------------------------------------------------------------------------------------------------------
+
+    def _loop(self, every: float, step: Callable[[], None]) -> Callable[[Worker], None]:
+        def loop(worker: Worker) -> None:
+            while not worker.pause(every):
+                worker.beat()
+                step()
+
+        return loop
+
+    def _strategy_loop(self, worker: Worker) -> None:
+        runner = self.runner
+        while not worker.stopping and runner is not None:
+            worker.beat()
+            if self.system.settings.lockstep:
+                worker.pause(0.5)  # the feed's thread runs the strategies itself
+            elif runner.wait(0.5):
+                worker.detail = runner.current or ""
+                runner.step()
+
+    def _look_after(self) -> None:
+        system = self.system
+        if self._changed.is_set():
+            self._changed.clear()
+            self._refresh()
+        if not system.settings.lockstep:
+            for timeframe, candle in system.candle_store.flush():
+                self.closed(timeframe, candle)
+            system.monitor.step()
+        self._watch_journal()
+        self._watch_feed()
+
+    def _refresh(self) -> None:
+        """Accounts, strategies or mappings were changed by a person: take them over; new accounts begin with their own recovery."""
+        system = self.system
+        for desk in system.roster.refresh(start_lanes=False):
+            desk.open_day(system.clock.now(), HOME_EXCHANGE)
+            system.roster.start_lane(desk)
+        system.candle_store.watch(self._watched_by_strategies())
+        if self.runner is not None:
+            self.runner.configure(system.roster.strategies())
+
+    def refresh_now(self) -> None:
+        """For whoever has just written and wants to trade at once."""
+        self._changed.clear()
+        self._refresh()
+
+    def _watch_journal(self) -> None:
+        system = self.system
+        down = not system.journal.healthy
+        if down == system.board.journal_down:
+            return
+        system.board.set_journal_down(down)
+        if down:
+            system.stopper.barrier(system.roster.lanes())
+            message = "The database cannot be written (disk full or locked): entries are stopped, nothing is sent that was not recorded"
+            system.incident_log.raise_("journal_down", "critical", message)
+        else:
+            system.incident_log.resolve("journal_down")
+
+    def _watch_feed(self) -> None:
+        system = self.system
+        age = system.prices.newest_age()
+        silent = age is not None and age > system.settings.stall_after and not system.feed.finished
+        if silent == self._feed_silent:
+            return
+        self._feed_silent = silent
+        if silent:
+            message = f"No price for {age:.0f} s from {system.feed.source}: entries are denied while prices are stale"
+            system.incident_log.raise_("feed_silent", "critical", message)
+        else:
+            system.incident_log.resolve("feed_silent")
+
+    def _supervise(self) -> None:
+        self.system.supervisor.check()
+
+    # --- strategies ----------------------------------------------------------------------------------------------------------
+
+    def _watched_by_strategies(self) -> set[tuple[str, Timeframe]]:
+        return {(symbol, config.timeframe) for config in self.system.roster.strategies() if config.active for symbol in config.instruments}
+
+    def _history(self, symbol: str, timeframe: Timeframe, limit: int) -> Sequence[Candle]:
+        return self.system.candle_store.newest(symbol, timeframe, limit)
+
+    def _submit(self, signal: Signal) -> object:
+        return self.system.submit(signal)
+
+    def _record(self, fact: StrategyStateSaved | IncidentChanged) -> None:
+        self.system.journal.append(fact)
+        if isinstance(fact, IncidentChanged):
+            self.system.notifier.publish("incident", fact.incident.user_id, {"incident": fact.incident})
+
+    # --- health --------------------------------------------------------------------------------------------------------------
+
+    def _count(self, name: str) -> None:
+        self.counters[name] = self.counters.get(name, 0) + 1
+
+    def status(self) -> SystemStatus:
+        system = self.system
+        on = system.board.engines_on(None)
+        desks = system.roster.desks()
+        now = system.clock.monotonic()
+        tick_age = int((now - self._ticked_at) * 1000) if self._ticked_at is not None else None
+        counters = dict(self.counters) | {"ticks_refused": system.prices.refused, "stops_fired": system.guard.fired}
+        for desk in desks:
+            for name, count in desk.counters.items():
+                counters[name] = counters.get(name, 0) + count
+        return SystemStatus(
+            engines=self._threads(on, tick_age),
+            on=on,
+            feed_source=system.feed.source,
+            last_tick_age_ms=tick_age,
+            accounts_total=len(desks),
+            accounts_connected=sum(desk.ready for desk in desks),
+            accounts_halted=sum(system.board.denial(desk.account, None) is not None for desk in desks),
+            halts=system.board.halts,
+            latency_ms=system.latency.percentiles(),
+            journal=system.journal.stats(),
+            counters=counters,
+            uptime_s=int(now - self._started_at),
+            extra={"armed_plans": system.guard.armed()},
+        )
+
+    def _threads(self, on: bool, tick_age: int | None) -> Mapping[str, ThreadStatus]:
+        """The engines by name (strategy, execution, market, …) and every lane. Engines that a person switched off are `stopped`."""
+        own = {name: worker.status() for name, worker in self.system.supervisor.workers().items()}
+        lanes = {name: status for name, status in own.items() if name.startswith("lane ")}
+        order = ("dead", "off", "restarting", "stuck", "running", "stopped")
+        states = sorted((status.state for status in lanes.values()), key=order.index)
+        depth = sum(status.queue_depth for status in lanes.values())
+        ages = [status.heartbeat_age_ms for status in lanes.values() if status.heartbeat_age_ms is not None]
+        engines = {
+            "strategy": own.get("strategy", ThreadStatus("off", None)),
+            "execution": ThreadStatus(states[0] if states else "running", max(ages, default=0), depth, f"{len(lanes)} lanes"),
+            "market": ThreadStatus("stuck" if self._feed_silent else "running", tick_age, 0, self.system.feed.source),
+        }
+        if not on:
+            engines = {name: ThreadStatus("stopped", s.heartbeat_age_ms, s.queue_depth, s.detail) for name, s in engines.items()}
+        return engines | {name: status for name, status in own.items() if name not in engines}

@@ -1,0 +1,467 @@
+"""The trading system: wires every engine to what it was handed, recovers, starts, supervises and stops them, and answers the app.
+
+It is the only door through which pages and programs reach the engines. It holds no trading rule itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from engines.brokers.paper import PaperBooks, PaperBroker, PaperExchange
+from engines.core import exits as exit_rules
+from engines.core.model import (
+    Account,
+    Candle,
+    ExitPlan,
+    ExitSpec,
+    Halt,
+    HaltScope,
+    Incident,
+    Instrument,
+    Order,
+    PlanState,
+    Position,
+    PositionKey,
+    Product,
+    Role,
+    Side,
+    Signal,
+    Source,
+    Tick,
+)
+from engines.core.sessions import is_open, load_calendar
+from engines.execution import reads
+from engines.execution.desk import Desk, DeskTools
+from engines.execution.exits import ExitDesk
+from engines.execution.fanout import FanOut
+from engines.execution.guard import Guard
+from engines.execution.halts import HaltBoard
+from engines.execution.incidents import IncidentLog
+from engines.execution.jobs import Cancel, Connect, Exit, Flatten, Modify, Progress, Settle
+from engines.execution.lane import LaneTools
+from engines.execution.latency import LatencyBoard
+from engines.execution.monitor import Monitor
+from engines.execution.news import News
+from engines.execution.outcomes import OutcomeBoard, Tracker
+from engines.execution.planning import Market, PlanTools
+from engines.execution.roster import Roster
+from engines.execution.runtime import Runtime
+from engines.execution.stopper import Stopper
+from engines.execution.supervisor import Death, Supervisor
+from engines.execution.views import AccountView, HaltReport, Pnl, PositionView, SignalOutcome, SystemStatus
+from engines.market.candle_store import CandleStore
+from engines.market.instruments import InstrumentTable
+from engines.market.prices import PriceTable
+from engines.ports import Broker, Clock, Directory, Feed, Ids, Journal, Latch, Notifier
+
+BrokerMaker = Callable[[Account, Mapping[str, str]], Broker]
+"""(account, its decrypted credentials) → a broker; one for each kind other than paper."""
+
+
+class NotFound(LookupError):
+    """There is no such order, position or account."""
+
+
+class Conflict(ValueError):
+    """It exists, but what was asked cannot be done with it now; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """`lockstep`: the feed waits after each batch until strategies and lanes are done (a replay at full speed decides the same each time)."""
+
+    max_price_age: float = 10.0
+    stall_after: float = 5.0
+    lockstep: bool = False
+    connect_patience: float = 5.0
+    ask_patience: float = 2.0  # how long a cancel or modify waits for the broker's word before it answers anyway
+
+
+class TradingSystem:
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        latch: Latch,
+        directory: Directory,
+        notifier: Notifier,
+        clock: Clock,
+        ids: Ids,
+        feed: Feed,
+        brokers: Mapping[str, BrokerMaker] | None = None,
+        settings: EngineSettings | None = None,
+    ) -> None:
+        self.journal, self.latch, self.directory, self.notifier = journal, latch, directory, notifier
+        self.clock, self.ids, self.feed = clock, ids, feed
+        self.settings = settings or EngineSettings()
+        self._makers = dict(brokers or {})
+        self._calendar = load_calendar()
+        self.instruments = InstrumentTable(feed.instruments())
+        self.prices = PriceTable(clock, self.instruments)
+        self.board = HaltBoard()
+        self.outcomes = OutcomeBoard()
+        self.latency = LatencyBoard()
+        self.exchange = PaperExchange(self.prices.get, clock)
+        self.supervisor = Supervisor(clock, self._on_death)
+        self.roster: Roster = self._make_roster()
+        self.incident_log = IncidentLog(journal, notifier, clock, ids, self.roster.owner_of)
+        self.news = News(journal, notifier, self.outcomes, self.latency, self._position_told)
+        self._plan_tools = PlanTools(ids.new, clock.now, self.board.denial, self._closed_trades)
+        self.exit_desk = ExitDesk(journal, clock, ids, self.outcomes, self.market, self._plan_tools, self.news.planned)
+        self.guard = Guard(clock.now, self._mark_price, self._fire)
+        self.fanout = FanOut(
+            journal,
+            clock,
+            self.outcomes,
+            self.roster.routes,
+            self.roster.lane,
+            self.market,
+            self._plan_tools,
+            self._prepare,
+            self.news.planned,
+        )
+        self.stopper = Stopper(
+            self.board, latch, journal, clock, ids, self.exit_desk, self.roster.lanes, notifier.publish, self._trouble
+        )
+        self.monitor = Monitor(journal, clock, self.incident_log, self.roster.desks, lambda desk: self._flatten(desk, None))
+        self.candle_store = CandleStore(clock, directory)
+        self.runtime = Runtime(self)
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Recover, reconcile each account, and begin: one path for a first start, a restart and a crash."""
+        self.runtime.start()
+
+    def stop(self) -> None:
+        """Stop every thread; what is on the wire gets its answer or becomes unknown at the next start. Positions stay as they are."""
+        self.runtime.stop()
+
+    # --- signals and orders --------------------------------------------------------------------------------------------
+
+    def submit(self, signal: Signal, wait: float = 0.0) -> SignalOutcome:
+        """Send a signal to its accounts. Raises JournalDown (nothing was sent); every other refusal is an outcome of an order."""
+        return self.fanout.submit(signal, wait)
+
+    def preview(self, signal: Signal) -> tuple[Order, ...]:
+        return self.fanout.preview(signal)
+
+    def signal_outcome(self, key: str) -> SignalOutcome | None:
+        tracker = self.outcomes.get(key)
+        return tracker.outcome() if tracker else None
+
+    def cancel_order(self, order_id: str) -> None:
+        order = self._order(order_id)
+        if not order.live:
+            raise Conflict(f"the order is already {order.state.value}")
+        self._ask(order, Cancel(order_id))
+
+    def modify_order(
+        self,
+        order_id: str,
+        *,
+        quantity: Decimal | None = None,
+        price: Decimal | None = None,
+        trigger_price: Decimal | None = None,
+    ) -> None:
+        order = self._order(order_id)
+        if not order.live:
+            raise Conflict(f"the order is already {order.state.value}")
+        if quantity is not None and quantity > order.quantity and order.raises_exposure:
+            denial = self.board.denial(self._desk(order.account_id).account, order.strategy_id)
+            if denial is not None:
+                raise Conflict(f"a larger quantity is refused: {denial.value}")
+        self._ask(order, Modify(order_id, quantity, price, trigger_price))
+
+    def _ask(self, order: Order, job: Cancel | Modify) -> None:
+        lane = self.roster.lane(order.account_id)
+        if lane is None:
+            raise Conflict("the account is not connected")
+        lane.put(job)
+        if job.done.wait(self.settings.ask_patience) and job.error:
+            raise Conflict(job.error)
+
+    def close_position(self, position_id: str, quantity: Decimal | None, by: str) -> SignalOutcome:
+        """Exit one position, in whole or in part; a quantity above what is held is capped."""
+        desk, position = self._position(position_id)
+        if not position.quantity:
+            raise Conflict("the position is flat")
+        tracker = self._exit(desk, position.key, quantity, Role.EXIT, by)
+        tracker.settled.wait(self.settings.ask_patience)
+        return tracker.outcome()
+
+    def close_all(self, account_ids: Sequence[str], by: str) -> list[SignalOutcome]:
+        """Exit every position of these accounts at once."""
+        trackers = [
+            self._exit(desk, position.key, None, Role.SQUARE_OFF, by)
+            for desk in (self._desk(account_id) for account_id in account_ids)
+            for position in desk.open_positions()
+        ]
+        for tracker in trackers:
+            tracker.settled.wait(self.settings.ask_patience)
+        return [tracker.outcome() for tracker in trackers]
+
+    def square_off(self, account_id: str, by: str) -> list[SignalOutcome]:
+        """Cancel what is pending and close what is open, on one account."""
+        desk = self._desk(account_id)
+        lane = self.roster.lane(account_id)
+        if lane is None:
+            raise Conflict("the account is not connected")
+        for order in desk.live_orders():
+            if order.raises_exposure:
+                lane.put(Cancel(order.order_id))
+        outcomes = self.close_all([account_id], by)
+        self._flatten(desk, None)
+        return outcomes
+
+    def set_exit_plan(self, position_id: str, spec: ExitSpec) -> ExitPlan | None:
+        """Guard an open position as a person wants it; an empty spec takes the plan away. ValueError with the reason when it makes no sense."""
+        desk, position = self._position(position_id)
+        instrument, entry = self.instruments.get(position.key.symbol), position.average_price
+        if not position.quantity or instrument is None or entry is None:
+            raise Conflict("the position is flat")
+        mark = self.prices.mark(position.key.symbol)
+        with desk.lock:
+            plan = desk.plans.get(position.key)
+            now = self.clock.now()
+            if plan is not None and plan.state is PlanState.ARMED:
+                changed: ExitPlan | None = exit_rules.edit(plan, spec, now, mark)
+            else:
+                side = Side.BUY if position.quantity > 0 else Side.SELL
+                user = desk.account.user_id
+                size = abs(position.quantity)
+                changed = exit_rules.make_plan(
+                    self.ids.new(), position.key, user, side, entry, size, spec, instrument, now, market=mark
+                )
+            if changed is not None:
+                desk.replace_plan(changed)
+        return changed if changed is not None and changed.state is PlanState.ARMED else None
+
+    # --- stopping --------------------------------------------------------------------------------------------------------
+
+    def emergency_stop(
+        self, scope: HaltScope, scope_id: str | None, reason: str, by: str, flatten: bool = True
+    ) -> tuple[Halt, bool]:
+        """Halt, then cancel, then flatten, every account in parallel; returns when the halt holds. Trading resumes only after lift and start."""
+        halt, created = self.stopper.stop(scope, scope_id, reason, by, flatten)
+        if created and scope in (HaltScope.SYSTEM, HaltScope.USER):
+            self.stopper.switch_engines(False, scope_id if scope is HaltScope.USER else None, by)
+        return halt, created
+
+    def lift(self, halt_id: str, by: str) -> bool:
+        return self.stopper.lift(halt_id, by) is not None
+
+    def halts(self) -> Sequence[Halt]:
+        return self.board.halts
+
+    def halt_report(self, halt_id: str) -> HaltReport | None:
+        return self.stopper.report(halt_id)
+
+    def set_engines(self, on: bool, user_id: str | None, by: str) -> None:
+        self.stopper.switch_engines(on, user_id, by)
+
+    def engines_on(self, user_id: str | None) -> bool:
+        return self.board.engines_on(user_id)
+
+    def kill_switch(self, account_id: str, on: bool, reason: str, by: str, flatten: bool = False) -> None:
+        desk = self._desk(account_id)
+        self.stopper.switch_kill(desk.account, self.roster.lane(account_id), on, reason, by, flatten)
+
+    def connect(self, account_id: str) -> AccountView:
+        """Sign in again and reconcile; waits a moment for the answer, which the view then shows."""
+        desk = self._desk(account_id)
+        lane = self.roster.lane(account_id) or self.roster.start_lane(desk)
+        job = Connect()
+        lane.put(job)
+        job.done.wait(self.settings.connect_patience)
+        return self.account(account_id)
+
+    # --- reads -----------------------------------------------------------------------------------------------------------
+
+    def account(self, account_id: str) -> AccountView:
+        desk = self._desk(account_id)
+        lane = self.roster.lane(account_id)
+        return reads.account_view(desk, self.board, lane.depth() if lane else 0)
+
+    def accounts(self) -> Sequence[AccountView]:
+        return [self.account(desk.account.account_id) for desk in self.roster.desks()]
+
+    def positions(self, account_ids: Sequence[str], *, flat: bool = False) -> Sequence[PositionView]:
+        return reads.position_views(self._known(account_ids), self.prices.mark, flat=flat)
+
+    def pnl(self, account_ids: Sequence[str]) -> Pnl:
+        return reads.pnl(self._known(account_ids), self.prices.mark, self.clock.now())
+
+    def order(self, order_id: str, account_id: str) -> Order | None:
+        desk = self.roster.desk(account_id)
+        return desk.orders.get(order_id) if desk else None
+
+    def quotes(self, symbols: Sequence[str]) -> Sequence[Tick]:
+        return self.prices.many(symbols)
+
+    def candles(self, symbol: str, timeframe: str, start: float | None = None, end: float | None = None) -> Sequence[Candle]:
+        return self.candle_store.between(symbol, timeframe, start, end)
+
+    def incidents(self) -> Sequence[Incident]:
+        return self.incident_log.open()
+
+    def status(self) -> SystemStatus:
+        return self.runtime.status()
+
+    # --- what the engines ask each other through here -----------------------------------------------------------------------
+
+    def market(self, desk: Desk, symbol: str) -> Market | None:
+        """What an order of this account is planned against; None for an instrument nobody knows."""
+        instrument = self.instruments.get(symbol)
+        if instrument is None or not instrument.tradable:
+            return None
+        account = desk.account
+        keeps_hours = account.broker != "paper" or account.paper.session_hours
+        opened = not keeps_hours or is_open(self.clock.now(), instrument.exchange, self._calendar)
+        return Market(instrument, self.prices.get(symbol), self.prices.age(symbol), self.settings.max_price_age, opened)
+
+    def make_broker(self, account: Account, desk: Desk) -> Broker:
+        if account.broker == "paper":
+            return PaperBroker(account, self.exchange, self._paper_books(desk))
+        maker = self._makers.get(account.broker)
+        if maker is None:
+            raise Conflict(f"there is no broker of kind {account.broker}")
+        return maker(account, self.directory.credentials(account.account_id))
+
+    def _paper_books(self, desk: Desk) -> PaperBooks:
+        def held(symbol: str, product: Product) -> Decimal:
+            with desk.lock:
+                return sum(
+                    (p.quantity for p in desk.open_positions() if p.key.symbol == symbol and p.key.product is product), Decimal(0)
+                )
+
+        def free_funds() -> Decimal:
+            with desk.lock:
+                return desk.equity() - desk.position_margin()
+
+        def open_orders() -> Sequence[Order]:
+            with desk.lock:
+                return [order for order in desk.live_orders() if order.broker_order_id is not None]
+
+        return PaperBooks(
+            held, free_funds, lambda: reads.balance(desk), lambda: reads.broker_positions(desk), open_orders, self.instruments.get
+        )
+
+    def _make_roster(self) -> Roster:
+        desk_tools = DeskTools(
+            journal=self.journal,
+            clock=self.clock,
+            ids=self.ids,
+            instrument=self.instruments.get,
+            mark=self.prices.mark,
+            on_durable=lambda desk, facts: self.news.on_durable(desk, facts),
+            on_plan=lambda desk, plan: self.guard.watch(desk, plan),
+            on_exit_failed=self._on_exit_failed,
+            on_trouble=self._trouble,
+        )
+        lane_tools = LaneTools(
+            clock=self.clock,
+            outcomes=self.outcomes,
+            denial=self.board.denial,
+            on_trouble=self._trouble,
+            on_needs_login=self._on_needs_login,
+            latency=lambda seconds: self.latency.add("broker", round(seconds * 1000, 3)),
+            settle=Settle,
+        )
+        return Roster(self.directory, desk_tools, lane_tools, self.make_broker, self.supervisor)
+
+    def _prepare(self, signal: Signal) -> Signal:
+        """A signal without exits of its own takes those of its strategy's settings."""
+        if signal.reduce_only or not signal.exits.empty or signal.strategy_id is None:
+            return signal
+        strategy = self.roster.strategy(signal.strategy_id)
+        return replace(signal, exits=strategy.exit_plan) if strategy and strategy.exit_plan else signal
+
+    def _closed_trades(self, account_id: str, strategy_id: str) -> Sequence[Decimal]:
+        return self.runtime.closed_trades.get((account_id, strategy_id), ())
+
+    def _fire(self, desk: Desk, plan: ExitPlan, exits: Sequence[exit_rules.ExitOrder]) -> None:
+        lane = self.roster.lane(desk.account.account_id)
+        if lane is None:
+            self._trouble("unguarded", "critical", f"{plan.key.symbol}: a stop fired, but the account has no lane", desk.account.account_id)
+            return
+        for exit_order in exits:
+            lane.put(Exit(self.exit_desk, plan.key, exit_order.role, exit_order.quantity, plan))
+
+    def _exit(self, desk: Desk, key: PositionKey, quantity: Decimal | None, role: Role, by: str) -> Tracker:
+        lane = self.roster.lane(desk.account.account_id)
+        if lane is None:
+            raise Conflict("the account is not connected")
+        tracker = self.exit_desk.open(desk, key, quantity, role, Source.MANUAL, f"by {by}")
+        lane.put(Exit(self.exit_desk, key, role, quantity, tracker=tracker))
+        return tracker
+
+    def _flatten(self, desk: Desk, strategy_id: str | None) -> None:
+        lane = self.roster.lane(desk.account.account_id)
+        if lane is not None:
+            lane.put(Flatten(self.exit_desk, Progress(), close=True, strategy_id=strategy_id))
+
+    def _on_exit_failed(self, desk: Desk, order: Order) -> None:
+        """An exit of our own ended without filling: a target goes back under the stop, everything else is tried again. Under the desk's lock."""
+        if order.role is Role.EXIT or not order.remaining:
+            return
+        self._trouble("exit_failed", "critical", f"{order.symbol}: an exit ended as {order.state.value}: {order.reason or ''}", order.account_id)
+        plan = desk.plans.get(order.position_key)
+        if order.role is Role.TARGET:
+            if plan is not None and plan.state is PlanState.ARMED:
+                desk.replace_plan(exit_rules.give_back(plan, order.remaining, self.clock.now()))
+            return
+        lane = self.roster.lane(order.account_id)
+        if lane is not None and order.role is Role.STOP:
+            lane.put_later(Exit(self.exit_desk, order.position_key, Role.STOP, order.remaining), 1.0)
+
+    def _on_needs_login(self, desk: Desk, why: str) -> None:
+        desk.ready, desk.needs_login, desk.state_detail = False, True, why
+        self.incident_log.raise_("needs_login", "critical", f"{desk.account.name}: {why}", desk.account.account_id)
+
+    def _on_death(self, death: Death) -> None:
+        kind = "thread_stuck" if death.stuck else "thread_died"
+        if death.over:
+            self.incident_log.resolve(kind, about=death.name)
+        else:
+            self.incident_log.raise_(kind, "critical", f"{death.name}: {death.detail}", about=death.name)
+
+    def _trouble(self, kind: str, severity: str, message: str, account_id: str | None) -> None:
+        self.incident_log.raise_(kind, severity, message, account_id)
+
+    def _mark_price(self, symbol: str, price: float) -> Decimal | None:
+        return self.prices.mark(symbol)
+
+    def _position_told(self, desk: Desk, position: Position) -> PositionView:
+        return reads.position_view(desk, position, self.prices.mark)
+
+    # --- finding -----------------------------------------------------------------------------------------------------------
+
+    def _desk(self, account_id: str) -> Desk:
+        desk = self.roster.desk(account_id)
+        if desk is None:
+            raise NotFound(f"there is no account {account_id}")
+        return desk
+
+    def _known(self, account_ids: Sequence[str]) -> list[Desk]:
+        return [desk for key in account_ids if (desk := self.roster.desk(key)) is not None]
+
+    def _order(self, order_id: str) -> Order:
+        for desk in self.roster.desks():
+            order = desk.orders.get(order_id)
+            if order is not None:
+                return order
+        raise NotFound(f"there is no order {order_id} of this session")
+
+    def _position(self, position_id: str) -> tuple[Desk, Position]:
+        for desk in self.roster.desks():
+            with desk.lock:
+                for book in desk.books.values():
+                    if book.position.position_id == position_id:
+                        return desk, book.position
+        raise NotFound(f"there is no position {position_id}")
+
+    def instrument(self, symbol: str) -> Instrument | None:
+        return self.instruments.get(symbol)
