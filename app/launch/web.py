@@ -69,8 +69,9 @@ class WebServer:
             server.asyncore.loop(timeout=1.0, use_poll=server.adj.asyncore_use_poll, map=server._map, count=1)
 
     def stop(self) -> None:
-        self._stopping.set()
-        self._server.trigger.pull_trigger()
+        if not self._stopping.is_set():
+            self._stopping.set()
+            self._server.trigger.pull_trigger()
 
     def close(self, wait: float) -> None:
         """Answers under way get `wait` seconds to leave; then every connection is closed."""
@@ -78,7 +79,7 @@ class WebServer:
         until = time.monotonic() + wait
         while time.monotonic() < until and (dispatcher.active_count or dispatcher.queue or self._unsent()):
             server.asyncore.loop(timeout=0.02, use_poll=server.adj.asyncore_use_poll, map=server._map, count=1)
-        dispatcher.shutdown(cancel_pending=True, timeout=0)
+        dispatcher.shutdown(cancel_pending=True, timeout=0.5)
         server.asyncore.close_all(server._map, ignore_all=True)
 
     def _unsent(self) -> bool:

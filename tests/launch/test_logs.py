@@ -1,0 +1,30 @@
+"""Law 12, the part of it that is about logs: secrets reach no log."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.launch.logs import redact, redact_event
+
+
+@pytest.mark.parametrize(
+    ("written", "logged"),
+    [
+        ("Authorization: Bearer abc.def-123", "Authorization: Bearer …"),
+        ("GET /session?api_key=kkk&request_id=7", "GET /session?api_key=…&request_id=7"),
+        ('{"password": "hunter2", "user": "a"}', '{"password": "…", "user": "a"}'),
+        ("{'pin': '1234'}", "{'pin': '…'}"),
+        ("totp_secret=JBSWY3DP next", "totp_secret=… next"),
+        ("access_token:xyz", "access_token:…"),
+        ("bearer ABC", "bearer …"),
+        ("order 12 of account A was filled at 1520.05", "order 12 of account A was filled at 1520.05"),
+        ("spinning=fast keystone=1", "spinning=fast keystone=1"),
+    ],
+)
+def test_what_looks_like_a_secret_is_taken_out_of_the_text(written: str, logged: str) -> None:
+    assert redact(written) == logged
+
+
+def test_a_member_whose_name_says_secret_is_taken_out_whatever_it_holds() -> None:
+    event = redact_event(None, "info", {"event": "signed in", "api_secret": "xyz", "Password": 12, "account": "A1"})
+    assert event == {"event": "signed in", "api_secret": "…", "Password": "…", "account": "A1"}

@@ -1,0 +1,97 @@
+"""The web server: takes its port or says why not, keeps connections, and lets answers under way leave when it is told to stop."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from app.launch.errors import CannotRun
+from app.launch.web import WebServer, listen
+
+StartResponse = Callable[[str, list[tuple[str, str]]], object]
+
+
+class Application:
+    """Answers `hello`; under /slow only once it is let go."""
+
+    def __init__(self) -> None:
+        self.entered, self.release = threading.Event(), threading.Event()
+
+    def __call__(self, environ: dict[str, str], start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/slow":
+            self.entered.set()
+            self.release.wait(10)
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5")])
+        return [b"hello"]
+
+
+@contextmanager
+def serving(app: Application) -> Iterator[tuple[WebServer, int, threading.Thread]]:
+    listener = listen("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    server = WebServer(app, listener, threads=4)
+
+    def run() -> None:
+        server.run()
+        server.close(wait=5)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield server, port, thread
+    finally:
+        app.release.set()
+        server.stop()
+        thread.join(10)
+        listener.close()
+
+
+def test_connections_are_kept_and_nothing_says_what_serves() -> None:
+    with serving(Application()) as (_, port, _thread):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        for _ in range(3):
+            connection.request("GET", "/")
+            answer = connection.getresponse()
+            assert (answer.status, answer.read(), answer.getheader("Server")) == (200, b"hello", None)
+        connection.close()
+
+
+def test_an_answer_under_way_still_leaves_after_the_stop() -> None:
+    app = Application()
+    with serving(app) as (server, port, thread):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.request("GET", "/slow")
+        assert app.entered.wait(5)
+        server.stop()
+        app.release.set()
+        assert connection.getresponse().read() == b"hello"
+        thread.join(5)
+        assert not thread.is_alive()
+        connection.close()
+
+
+def test_a_taken_port_is_one_clear_line() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(CannotRun, match=f"127.0.0.1:{taken.getsockname()[1]}: address already in use"),
+    ):
+        listen("127.0.0.1", taken.getsockname()[1])
+
+
+def test_an_address_that_is_not_ours_is_one_clear_line() -> None:
+    with pytest.raises(CannotRun, match=r"cannot listen on 192\.0\.2\.1"):
+        listen("192.0.2.1", 0)
+
+
+def test_the_port_is_free_again_at_once() -> None:
+    with serving(Application()) as (_, port, _thread):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.request("GET", "/")
+        connection.getresponse().read()
+    listen("127.0.0.1", port).close()
+    connection.close()
