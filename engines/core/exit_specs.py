@@ -32,7 +32,21 @@ def round_away(side: Side, stop: Decimal, tick_size: Decimal) -> Decimal:
 
 
 def stop_for(spec: ExitSpec, side: Side, entry_price: Decimal, tick_size: Decimal | None = None) -> Decimal | None:
-    """The first stop of a position entered at `entry_price`, without what a trail adds; None without a stop. On the tick when one is given."""
+    """The stop that a position entered at `entry_price` begins with; None when it begins without one. On the tick when one is given."""
+    fixed, trailing = fixed_stop(spec, side, entry_price, tick_size), spec.trailing
+    if trailing is None or trailing.mode != "percent" or trailing.start:
+        return fixed
+    behind = entry_price * percent_behind(side, trailing)
+    return tightest(side, fixed, behind if tick_size is None else round_away(side, behind, tick_size))
+
+
+def percent_behind(side: Side, trailing: TrailingSpec) -> Decimal:
+    """The share of the best price at which a trail by percent keeps the stop."""
+    return 1 - side.sign * trailing.value / HUNDRED
+
+
+def fixed_stop(spec: ExitSpec, side: Side, entry_price: Decimal, tick_size: Decimal | None = None) -> Decimal | None:
+    """The stop itself, without any trail."""
     if spec.stop_price is not None:
         stop = spec.stop_price
     elif spec.stop_pct is not None:
@@ -125,7 +139,7 @@ def _check_trailing(spec: ExitSpec, trailing: TrailingSpec) -> None:
 
 def _check_sides(spec: ExitSpec, side: Side, entry: Decimal, market: Decimal) -> None:
     position, losing, winning = ("long", "below", "above") if side is Side.BUY else ("short", "above", "below")
-    stop = stop_for(spec, side, entry)
+    stop = fixed_stop(spec, side, entry)
     if stop is not None and stop <= 0:
         raise ValueError("the stop is further away than the price itself")
     if stop is not None and side.sign * (market - stop) <= 0:

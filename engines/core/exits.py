@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal
 
-from engines.core.exit_specs import check_spec, nearer_market, round_away, stop_for, target_prices, tightest
+from engines.core.exit_specs import check_spec, fixed_stop, nearer_market, percent_behind, round_away, stop_for, target_prices, tightest
 from engines.core.model import (
     ZERO,
     ExitPlan,
@@ -202,7 +202,7 @@ def _must_be_armed(plan: ExitPlan) -> None:
 
 def _tightened(plan: ExitPlan) -> ExitPlan:
     """The plan with the tightest stop that its spec, its trail and its fired targets ask for, never looser than the one it has."""
-    asked = stop_for(plan.spec, plan.side, plan.entry_price, plan.tick_size)
+    asked = fixed_stop(plan.spec, plan.side, plan.entry_price, plan.tick_size)
     stop = tightest(plan.side, plan.stop, asked, _trail(plan, plan.best_price), _cost(plan))
     return plan if stop == plan.stop else replace(plan, stop=stop)
 
@@ -221,8 +221,8 @@ def _trail(plan: ExitPlan, best: Decimal) -> Decimal | None:
     if trailing is None or (trailing.start is not None and sign * (best - plan.entry_price) < trailing.start):
         return None
     if trailing.mode == "percent":
-        return round_away(plan.side, best * _percent_behind(plan.side, trailing), plan.tick_size)
-    base = stop_for(plan.spec, plan.side, plan.entry_price, plan.tick_size)
+        return round_away(plan.side, best * percent_behind(plan.side, trailing), plan.tick_size)
+    base = fixed_stop(plan.spec, plan.side, plan.entry_price, plan.tick_size)
     if base is None or trailing.step is None:
         return None
     steps = max(ZERO, sign * (best - _steps_from(plan)) // trailing.step)
@@ -250,16 +250,12 @@ def _next_trail(plan: ExitPlan) -> Decimal | None:
 def _best_for(plan: ExitPlan, trailing: TrailingSpec, stop: Decimal) -> Decimal:
     """The best price that brings the trail to `stop`, but for rounding."""
     if trailing.mode == "percent":
-        return stop / _percent_behind(plan.side, trailing)
-    base = stop_for(plan.spec, plan.side, plan.entry_price, plan.tick_size)
+        return stop / percent_behind(plan.side, trailing)
+    base = fixed_stop(plan.spec, plan.side, plan.entry_price, plan.tick_size)
     if base is None or trailing.step is None:
         return plan.entry_price
     steps = (plan.side.sign * (stop - base) / trailing.value).to_integral_value(ROUND_CEILING)
     return _steps_from(plan) + plan.side.sign * steps * trailing.step
-
-
-def _percent_behind(side: Side, trailing: TrailingSpec) -> Decimal:
-    return 1 - side.sign * trailing.value / 100
 
 
 def _steps_from(plan: ExitPlan) -> Decimal:
