@@ -1,0 +1,389 @@
+"""Feeds candles and ticks to the active strategies and turns their wishes into signals, on one thread that the system owns.
+
+Any thread may offer candles, ticks and new settings; only `step` runs strategy code. A strategy that raises is quarantined and told; the others go on.
+What a strategy remembers is recorded before its signals go out, and signals carry names that follow from the candle, so that a crash at any moment
+neither loses an exit nor sends anything twice. It knows no accounts and sends no orders.
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from engines.core.codec import dumps, from_plain, to_plain
+from engines.core.facts import IncidentChanged, StrategyStateSaved
+from engines.core.model import Candle, Incident, Instrument, Signal, StrategyConfig, Tick, Timeframe, Timestamp
+from engines.ports import Clock, Ids, JournalDown
+from engines.strategies import registry
+from engines.strategies.base import Strategy, Wish
+from engines.strategies.signals import make_signal
+
+FRESH = 30.0
+"""Seconds after its candle's close for which an entry may still go out (a restart, a slow database). Exits go out however late."""
+CATCH_UP = 2_000
+"""Candles played after a restart, at most."""
+MOST_WAITING = 20_000
+"""Candles that may wait. Beyond that the strategies take up from the stored candles instead, as after a restart."""
+
+Pair = tuple[str, Timeframe]
+Record = Callable[[StrategyStateSaved | IncidentChanged], None]
+History = Callable[[str, Timeframe, int], Sequence[Candle]]
+
+
+@dataclass(slots=True)
+class _Instance:
+    """One strategy on one instrument. `last` is the start of the newest candle it has seen."""
+
+    config: StrategyConfig
+    strategy: Strategy
+    instrument: Instrument
+    last: Timestamp = 0.0
+    unsent: tuple[Signal, ...] = ()  # recorded, not yet taken by `submit`: said again after a crash
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyStatus:
+    """What a page shows of a running strategy. `stances`: symbol → 1 long, −1 short, 0 flat, as the strategy last wished."""
+
+    strategy_id: str
+    quarantined: str | None
+    last_candle: Timestamp | None
+    stances: Mapping[str, int]
+
+
+class StrategyRunner:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        ids: Ids,
+        instrument: Callable[[str], Instrument | None],
+        history: History,
+        watch: Callable[[frozenset[Pair]], object],
+        submit: Callable[[Signal], object],
+        record: Record,
+        states: Mapping[str, Mapping[str, Any]] | None = None,
+        quarantined: Mapping[str, str] | None = None,
+    ) -> None:
+        """`watch` is told which candles are needed from now on; `history` gives their newest closed ones, oldest first.
+
+        `submit` may raise JournalDown, then it is asked again at the next step."""
+        self._clock, self._ids = clock, ids
+        self._instrument, self._history, self._watch, self._submit, self._record = instrument, history, watch, submit, record
+        self._states: dict[str, dict[str, Any]] = {key: dict(value) for key, value in (states or {}).items()}
+        self._quarantined: dict[str, str] = dict(quarantined or {})
+        self._lock = threading.Lock()
+        self._work = threading.Event()
+        self._candles: deque[tuple[Timeframe, Candle]] = deque()
+        self._ticks: dict[str, Tick] = {}
+        self._wanted: tuple[StrategyConfig, ...] | None = None
+        self._released: set[str] = set()
+        self._overflowed = False
+        # below: only the stepping thread writes
+        self._configs: dict[str, StrategyConfig] = {}
+        self._instances: dict[str, list[_Instance]] = {}
+        self._by_pair: dict[Pair, list[_Instance]] = {}
+        self._by_tick: dict[str, list[_Instance]] = {}
+        self._pairs: frozenset[Pair] = frozenset()
+        self._changed: dict[str, None] = {}  # ordered set of strategy ids whose state is to be recorded
+        self._outbox: list[tuple[_Instance, Signal]] = []
+        self._missed: dict[str, int] = {}  # strategy id → entries that came too late
+        self.current: str | None = None
+        """The strategy whose code is running now: the one to blame when the thread hangs."""
+
+    # --- from any thread ------------------------------------------------------------------------------------------
+
+    def configure(self, strategies: Iterable[StrategyConfig]) -> None:
+        """These are all strategies now; active ones run from the next step on. Switching one off and on lifts its quarantine."""
+        with self._lock:
+            self._wanted = tuple(strategies)
+        self._work.set()
+
+    def release(self, strategy_id: str) -> None:
+        """Lift a quarantine: the strategy takes up again at the next step."""
+        with self._lock:
+            self._released.add(strategy_id)
+        self._work.set()
+
+    def offer_candle(self, timeframe: Timeframe, candle: Candle) -> None:
+        """A candle has closed. Those that no strategy watches cost nothing."""
+        if (candle.symbol, timeframe) not in self._pairs:
+            return
+        with self._lock:
+            if len(self._candles) >= MOST_WAITING:
+                self._candles.clear()
+                self._overflowed = True
+            self._candles.append((timeframe, candle))
+        self._work.set()
+
+    def offer_ticks(self, ticks: Iterable[Tick]) -> None:
+        """The newest prices; of several ticks of an instrument that wait, only the newest is seen."""
+        listening = self._by_tick
+        if not listening:
+            return
+        heard = {tick.symbol: tick for tick in ticks if tick.symbol in listening}
+        if heard:
+            with self._lock:
+                self._ticks.update(heard)
+            self._work.set()
+
+    def wait(self, timeout: float) -> bool:
+        """Until there is something to do, at most `timeout` seconds. True: call `step`."""
+        return self._work.wait(timeout) or bool(self._outbox)
+
+    def waiting(self) -> int:
+        return len(self._candles)
+
+    def watched(self) -> frozenset[Pair]:
+        """The candles that active strategies need, as of the last step."""
+        return self._pairs
+
+    def status(self) -> dict[str, StrategyStatus]:
+        return {
+            config.strategy_id: StrategyStatus(
+                config.strategy_id,
+                self._quarantined.get(config.strategy_id),
+                max((instance.last for instance in instances), default=0.0) or None,
+                {instance.instrument.symbol: instance.strategy.stance for instance in instances},
+            )
+            for config in list(self._configs.values())
+            for instances in [list(self._instances.get(config.strategy_id, ()))]
+        }
+
+    # --- on the strategies' thread --------------------------------------------------------------------------------
+
+    def step(self) -> int:
+        """Do everything that waits: settings, candles in the order they closed, then ticks. Answers how many signals went out."""
+        with self._lock:
+            self._work.clear()
+            wanted, self._wanted = self._wanted, None
+            released, self._released = self._released, set()
+            overflowed, self._overflowed = self._overflowed, False
+            candles, self._candles = self._candles, deque()
+            ticks, self._ticks = self._ticks, {}
+        if wanted is not None or released or overflowed:
+            self._reconfigure(tuple(self._configs.values()) if wanted is None else wanted, released, everything=overflowed)
+        for timeframe, candle in candles:
+            for instance in self._by_pair.get((candle.symbol, timeframe), ()):
+                if candle.start > instance.last:
+                    self._run(instance, self._on_candle, candle)
+        for tick in ticks.values():
+            for instance in self._by_tick.get(tick.symbol, ()):
+                self._run(instance, self._on_tick, tick)
+        self._record_changed()
+        sent = self._send()
+        self._record_changed()
+        self._tell_missed()
+        return sent
+
+    def _on_candle(self, instance: _Instance, candle: Candle) -> None:
+        instance.last = candle.start
+        self._changed[instance.config.strategy_id] = None
+        wish = instance.strategy.on_candle(candle)
+        if wish is not None:
+            self._say(instance, wish, candle.start, closed=candle.start + instance.config.timeframe.seconds)
+
+    def _on_tick(self, instance: _Instance, tick: Tick) -> None:
+        wish = instance.strategy.on_tick(tick)
+        if wish is not None:
+            self._say(instance, wish, tick.at, closed=tick.at)
+
+    def _say(self, instance: _Instance, wish: Wish, moment: Timestamp, closed: Timestamp) -> None:
+        """Turn a wish into signals, which go out after the state is recorded. What comes too late closes, but opens nothing."""
+        if not isinstance(wish, Wish):
+            raise TypeError(f"a strategy answers self.buy(), self.sell(), self.close() or None, not {wish!r}")
+        strategy, config, now = instance.strategy, instance.config, self._clock.now()
+        before = strategy.stance
+        said = strategy.accept(wish)
+        if now - closed > FRESH and not wish.reduce_only:
+            self._missed[config.strategy_id] = self._missed.get(config.strategy_id, 0) + 1
+            said = tuple(part for part in said if part.reduce_only)
+            strategy.stance = 0 if said else before
+        for part in said:
+            signal = make_signal(part, config, instance.instrument, moment, key=self._ids.new(), now=now)
+            instance.unsent += (signal,)
+            self._outbox.append((instance, signal))
+        self._changed[config.strategy_id] = None
+
+    def _run(self, instance: _Instance, call: Callable[[_Instance, Any], None], given: Any) -> None:
+        """Strategy code is other people's code: whatever it raises ends in its quarantine and nowhere else."""
+        strategy_id = instance.config.strategy_id
+        if strategy_id in self._quarantined:
+            return
+        self.current = strategy_id
+        try:
+            call(instance, given)
+        except Exception as error:
+            self._quarantine(instance.config, error)
+        finally:
+            self.current = None
+
+    # --- quarantine -----------------------------------------------------------------------------------------------
+
+    def _quarantine(self, config: StrategyConfig, error: Exception) -> None:
+        message = f"{type(error).__name__}: {error} ({_place(error)})"
+        self._quarantined[config.strategy_id] = message
+        self._changed[config.strategy_id] = None
+        self._record(IncidentChanged(self._incident(config, message)))
+
+    def _incident(self, config: StrategyConfig, message: str) -> Incident:
+        return Incident(
+            incident_id=f"quarantine-{config.strategy_id}",
+            kind="strategy_quarantined",
+            message=f"{config.name} has failed and is out until someone has looked at it: {message}",
+            severity="critical",
+            since=self._clock.now(),
+            user_id=config.user_id,
+        )
+
+    def _lift(self, config: StrategyConfig) -> None:
+        message = self._quarantined.pop(config.strategy_id, None)
+        if message is not None:
+            self._changed[config.strategy_id] = None
+            self._record(IncidentChanged(replace(self._incident(config, message), until=self._clock.now())))
+
+    # --- settings -------------------------------------------------------------------------------------------------
+
+    def _reconfigure(self, wanted: Sequence[StrategyConfig], released: set[str], *, everything: bool) -> None:
+        # Before the past is read: a candle that closes meanwhile then waits in the queue.
+        self._pairs = frozenset((symbol, config.timeframe) for config in wanted if config.active for symbol in config.instruments)
+        self._watch(self._pairs)
+        before = self._configs
+        self._configs = {config.strategy_id: config for config in wanted}
+        for config in wanted:
+            known = before.get(config.strategy_id)
+            touched = known is not None and (known.active, _print(known)) != (config.active, _print(config))
+            edited = known is None and self._states.get(config.strategy_id, {}).get("print", _print(config)) != _print(config)
+            if touched or edited or config.strategy_id in released:
+                self._lift(config)
+            if not config.active:
+                self._instances.pop(config.strategy_id, None)
+            elif known != config or everything or config.strategy_id in released:
+                self._build(config)
+        for gone in before.keys() - self._configs.keys():
+            self._instances.pop(gone, None)
+        self._index()
+
+    def _index(self) -> None:
+        by_pair: dict[Pair, list[_Instance]] = {}
+        by_tick: dict[str, list[_Instance]] = {}
+        for strategy_id in self._configs:
+            for instance in self._instances.get(strategy_id, ()):
+                by_pair.setdefault((instance.instrument.symbol, instance.config.timeframe), []).append(instance)
+                if instance.strategy.listens_to_ticks:
+                    by_tick.setdefault(instance.instrument.symbol, []).append(instance)
+        self._by_pair, self._by_tick = by_pair, by_tick
+
+    def _build(self, config: StrategyConfig) -> None:
+        """New instances for a strategy, brought up to date; with a state they go on where they were."""
+        self._instances[config.strategy_id] = instances = []
+        self._changed[config.strategy_id] = None
+        if config.strategy_id in self._quarantined:
+            return
+        self.current = config.strategy_id
+        try:
+            for symbol in config.instruments:
+                instrument = self._instrument(symbol)
+                if instrument is None:
+                    raise LookupError(f"there is no instrument {symbol}")
+                instance = _Instance(config, registry.create(config.kind, config.params, symbol, config.timeframe), instrument)
+                instances.append(instance)
+                self._take_up(instance)
+        except Exception as error:
+            self._quarantine(config, error)
+        finally:
+            self.current = None
+
+    def _take_up(self, instance: _Instance) -> None:
+        """After a restart: restore, say again what may not have gone out, and play what was missed (late exits count, late entries do not)."""
+        config, strategy = instance.config, instance.strategy
+        saved = self._states.get(config.strategy_id, {})
+        own = saved.get("symbols", {}).get(instance.instrument.symbol)
+        past = self._history(instance.instrument.symbol, config.timeframe, CATCH_UP)
+        if own is not None:
+            instance.unsent = tuple(from_plain(Signal, plain) for plain in own["unsent"])
+            self._outbox.extend((instance, signal) for signal in instance.unsent)
+        if own is None or saved.get("print") != _print(config):
+            for candle in past[-strategy.warmup :] if strategy.warmup else ():
+                strategy.on_candle(candle)
+            instance.last = past[-1].start if past else 0.0
+            strategy.stance = 0 if own is None else int(own["state"].get("stance", 0))
+            return
+        strategy.restore(own["state"])
+        instance.last = own["last"]
+        for candle in past:
+            if candle.start > instance.last:
+                self._on_candle(instance, candle)
+
+    # --- out ------------------------------------------------------------------------------------------------------
+
+    def _record_changed(self) -> None:
+        changed, self._changed = self._changed, {}
+        for strategy_id in changed:
+            config = self._configs.get(strategy_id)
+            if config is None:
+                continue
+            state = self._states[strategy_id] = self._state(config)
+            self._record(StrategyStateSaved(strategy_id, state, self._quarantined.get(strategy_id), self._clock.now()))
+
+    def _state(self, config: StrategyConfig) -> dict[str, Any]:
+        symbols = dict(self._states.get(config.strategy_id, {}).get("symbols", {}))
+        if config.strategy_id not in self._quarantined:
+            try:
+                for instance in self._instances.get(config.strategy_id, ()):
+                    symbols[instance.instrument.symbol] = {
+                        "last": instance.last,
+                        "state": instance.strategy.state(),
+                        "unsent": [to_plain(signal) for signal in instance.unsent],
+                    }
+            except Exception as error:
+                self._quarantine(config, error)
+        return {"print": _print(config), "symbols": {symbol: symbols[symbol] for symbol in config.instruments if symbol in symbols}}
+
+    def _send(self) -> int:
+        """Submit in order. While the journal is down exits wait for ever, entries as long as they are fresh."""
+        waiting, self._outbox = self._outbox, []
+        sent = 0
+        for number, (instance, signal) in enumerate(waiting):
+            strategy_id = instance.config.strategy_id
+            if signal.reduce_only or self._clock.now() - signal.created_at <= FRESH:
+                try:
+                    self._submit(signal)
+                except JournalDown:
+                    self._outbox = waiting[number:]
+                    return sent
+                sent += 1
+            else:
+                self._missed[strategy_id] = self._missed.get(strategy_id, 0) + 1
+            instance.unsent = tuple(other for other in instance.unsent if other is not signal)
+            self._changed[strategy_id] = None
+        return sent
+
+    def _tell_missed(self) -> None:
+        missed, self._missed = self._missed, {}
+        for strategy_id, count in missed.items():
+            config, now = self._configs.get(strategy_id), self._clock.now()
+            if config is not None:
+                words = "an entry came" if count == 1 else f"{count} entries came"
+                message = f"{config.name}: {words} too late to be sent"
+                self._record(
+                    IncidentChanged(
+                        Incident(self._ids.new(), "entry_missed", message, "warning", since=now, user_id=config.user_id, until=now)
+                    )
+                )
+
+
+def _print(config: StrategyConfig) -> str:
+    """What a remembered state depends on: another kind, timeframe or parameter makes it worthless."""
+    return dumps([config.kind, config.timeframe, dict(sorted(config.params.items()))])
+
+
+def _place(error: Exception) -> str:
+    """File and line where it happened; never a path of the machine."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else "unknown place"
