@@ -30,6 +30,7 @@ from engines.core.model import (
     Signal,
     Source,
     Tick,
+    Timeframe,
 )
 from engines.core.sessions import is_open, load_calendar
 from engines.execution import reads
@@ -51,7 +52,7 @@ from engines.execution.runtime import Runtime
 from engines.execution.stopper import Stopper
 from engines.execution.supervisor import Death, Supervisor
 from engines.execution.views import AccountView, HaltReport, Pnl, PositionView, SignalOutcome, SystemStatus
-from engines.market.candle_store import CandleStore
+from engines.market.candle_store import CandleStore, combined_past
 from engines.market.instruments import InstrumentTable
 from engines.market.prices import PriceTable
 from engines.ports import Broker, Clock, Directory, Feed, Ids, Journal, Latch, Notifier
@@ -126,7 +127,7 @@ class TradingSystem:
             self.board, latch, journal, clock, ids, self.exit_desk, self.roster.lanes, notifier.publish, self._trouble
         )
         self.monitor = Monitor(journal, clock, self.incident_log, self.roster.desks, lambda desk: self._flatten(desk, None))
-        self.candle_store = CandleStore(clock, directory)
+        self.candle_store = CandleStore(clock, combined_past(directory.candles, getattr(feed, "history", None), clock))
         self.runtime = Runtime(self)
 
     # --- life --------------------------------------------------------------------------------------------------------
@@ -302,7 +303,8 @@ class TradingSystem:
         return self.prices.many(symbols)
 
     def candles(self, symbol: str, timeframe: str, start: float | None = None, end: float | None = None) -> Sequence[Candle]:
-        return self.candle_store.between(symbol, timeframe, start, end)
+        """Closed candles and the forming one that begin in [start, end), oldest first."""
+        return self.candle_store.between(symbol, Timeframe(timeframe), start or 0.0, end or float("inf"))
 
     def incidents(self) -> Sequence[Incident]:
         return self.incident_log.open()

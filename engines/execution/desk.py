@@ -89,7 +89,6 @@ class Desk:
         self._live: set[str] = set()
         self._by_broker_id: dict[str, str] = {}
         self._seen: set[tuple[str, str]] = set()
-        self._brokerage: dict[str, Decimal] = {}  # order id → brokerage its fills have paid so far
 
     # --- reading (hold the lock for more than one)
 
@@ -212,7 +211,6 @@ class Desk:
         for order_id in [key for key in self.orders if key not in self._live]:
             order = self.orders.pop(order_id)
             self.references.pop(order_id, None)
-            self._brokerage.pop(order_id, None)
             if order.broker_order_id:
                 self._by_broker_id.pop(order.broker_order_id, None)
 
@@ -315,14 +313,21 @@ class Desk:
             broker_order_id=order.broker_order_id,
         )
 
-    def _with_charges(self, fill: Fill) -> Fill:
-        """An estimate from the dated tables where the broker told none; brokerage is capped for the order, not for each fill."""
+    def _with_charges(self, order: Order, fill: Fill) -> Fill:
+        """An estimate from the dated tables where the broker told none; `order` is as it was before this fill, because brokerage is due by order."""
         instrument = self.tools.instrument(fill.symbol)
         if fill.charges or instrument is None:
             return fill
-        paid = self._brokerage.get(fill.order_id, ZERO)
-        estimate = charge_rules.fill_charges(instrument, fill, self.account.broker, brokerage_paid=paid)
-        self._brokerage[fill.order_id] = paid + estimate.brokerage
+        estimate = charge_rules.order_charges(
+            charge_rules.kind_of(instrument, fill.product),
+            fill.side,
+            fill.quantity,
+            fill.price,
+            session_day(fill.traded_at, instrument.exchange),
+            self.account.broker,
+            exchange=instrument.exchange,
+            turnover_before=order.filled_quantity * (order.average_price or ZERO),
+        )
         return replace(fill, charges=estimate.total)
 
     def _fill(self, order: Order, fill: Fill, facts: list[Fact]) -> Order:
@@ -333,7 +338,7 @@ class Desk:
             self._count("illegal_events")
             return order
         self._seen.add((fill.order_id, fill.trade_id))
-        fill = self._with_charges(fill)
+        fill = self._with_charges(order, fill)
         changed, kind = applied
         self._keep(changed)
         if order_rules.overfilled(changed):

@@ -52,7 +52,7 @@ class Connect:
                 if order.state in (OrderState.PLANNED, OrderState.SENDING) and order.order_id != lane.current and not desk.ready:
                     desk.mark(order.order_id, EventKind.LOST, {"message": "Tandem stopped before its outcome was known"})
         try:
-            lane.broker.connect(desk.on_report)
+            lane.broker.connect(lane.report)
         except (NeedsLogin, Refused) as error:
             lane.tools.on_needs_login(desk, str(error))
             self.done.set()

@@ -90,6 +90,9 @@ class Lane:
         self._later.append((self.tools.clock.monotonic() + seconds, job))
         self._wake.put(None)
 
+    def wake(self) -> None:
+        self._wake.put(None)
+
     def depth(self) -> int:
         return len(self._urgent) + len(self._normal)
 
@@ -107,15 +110,17 @@ class Lane:
                 self._wake.get(timeout=self._nap())
             except queue.Empty:
                 pass
-            while not worker.stopping and (job := self._next()) is not None:
+            while (job := self._next(worker)) is not None:
                 worker.beat()
                 job.run(self)
                 self._busy = False
             self._keep_alive()
         self._busy = False
 
-    def _next(self) -> Job | None:
+    def _next(self, worker: Worker) -> Job | None:
         """Due later jobs first become ordinary ones; `_busy` is set before the job leaves its queue, so that `idle` never lies."""
+        if worker.stopping:
+            return None
         if self._later:
             now = self.tools.clock.monotonic()
             due = [entry for entry in self._later if entry[0] <= now]

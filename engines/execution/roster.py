@@ -122,7 +122,7 @@ class Roster:
         lane = Lane(desk, self._brokers(account, desk), self._lane_tools)
         self._lanes = self._lanes | {account.account_id: lane}
         lane.put(Connect())
-        self._supervisor.add(f"lane {account.account_id}", lane.loop, lane.depth, patience=20.0)
+        self._supervisor.add(f"lane {account.account_id}", lane.loop, lane.depth, patience=20.0, wake=lane.wake)
         return lane
 
     def stop_lane(self, account_id: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from engines.core.facts import IncidentChanged, StrategyStateSaved
+from engines.core.facts import CandleClosed, IncidentChanged, StrategyStateSaved
 from engines.core.model import Candle, ExitSpec, Signal, Tick, Timeframe
 from engines.core.sessions import day_start
 from engines.execution.desk import Desk
@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 MONITOR_EVERY = 0.25
 SUPERVISE_EVERY = 0.5
+STRATEGY_NAP = 0.1
 HOME_EXCHANGE = "NSE"
 """Whose midnight begins a new session for limits and day books."""
 
@@ -50,6 +51,7 @@ class Runtime:
         recovered = system.journal.load(day_start(system.clock.now(), HOME_EXCHANGE))
         self._restore(recovered)
         self.runner = self._make_runner(recovered)
+        system.candle_store.subscribe(self._on_candle)
         self._running = True
         for desk in system.roster.desks():
             system.roster.start_lane(desk)
@@ -69,7 +71,6 @@ class Runtime:
         specs: dict[str, ExitSpec] = {signal.key: signal.exits for signal in recovered.signals if not signal.exits.empty}
         for desk in system.roster.desks():
             self._restore_desk(desk, recovered, specs)
-        system.candle_store.restore(self._watched_by_strategies())
 
     def _restore_desk(self, desk: Desk, recovered: Recovered, specs: Mapping[str, ExitSpec]) -> None:
         key = desk.account.account_id
@@ -92,7 +93,8 @@ class Runtime:
             clock=system.clock,
             ids=system.ids,
             instrument=system.instruments.get,
-            history=self._history,
+            history=system.candle_store.history,
+            watch=system.candle_store.watch,
             submit=self._submit,
             record=self._record,
             states=recovered.strategy_states,
@@ -154,14 +156,13 @@ class Runtime:
             self.system.incident_log.raise_("tick_stage_failed", "critical", f"{name}: {type(error).__name__}: {error}", about=name)
 
     def _candles(self, ticks: Iterable[Tick]) -> None:
-        runner = self.runner
-        for timeframe, candle in self.system.candle_store.add(ticks):
-            self.closed(timeframe, candle)
-        if runner is not None:
-            runner.offer_ticks(ticks)
+        self.system.candle_store.on_ticks(ticks)
+        if self.runner is not None:
+            self.runner.offer_ticks(ticks)
 
-    def closed(self, timeframe: Timeframe, candle: Candle) -> None:
-        self.system.journal.append(self.system.candle_store.fact(timeframe, candle))
+    def _on_candle(self, timeframe: Timeframe, candle: Candle) -> None:
+        """A closed candle is kept for charts and warm-up, and shown to the strategies."""
+        self.system.journal.append(CandleClosed(candle.symbol, timeframe.value, *candle[1:]))
         if self.runner is not None:
             self.runner.offer_candle(timeframe, candle)
 
@@ -198,7 +199,7 @@ class Runtime:
             worker.beat()
             if self.system.settings.lockstep:
                 worker.pause(0.5)  # the feed's thread runs the strategies itself
-            elif runner.wait(0.5):
+            elif runner.wait(STRATEGY_NAP):
                 worker.detail = runner.current or ""
                 runner.step()
 
@@ -208,8 +209,7 @@ class Runtime:
             self._changed.clear()
             self._refresh()
         if not system.settings.lockstep:
-            for timeframe, candle in system.candle_store.flush():
-                self.closed(timeframe, candle)
+            system.candle_store.flush(system.clock.now())
             system.monitor.step()
         self._watch_journal()
         self._watch_feed()
@@ -220,7 +220,6 @@ class Runtime:
         for desk in system.roster.refresh(start_lanes=False):
             desk.open_day(system.clock.now(), HOME_EXCHANGE)
             system.roster.start_lane(desk)
-        system.candle_store.watch(self._watched_by_strategies())
         if self.runner is not None:
             self.runner.configure(system.roster.strategies())
 
@@ -259,12 +258,6 @@ class Runtime:
         self.system.supervisor.check()
 
     # --- strategies ----------------------------------------------------------------------------------------------------------
-
-    def _watched_by_strategies(self) -> set[tuple[str, Timeframe]]:
-        return {(symbol, config.timeframe) for config in self.system.roster.strategies() if config.active for symbol in config.instruments}
-
-    def _history(self, symbol: str, timeframe: Timeframe, limit: int) -> Sequence[Candle]:
-        return self.system.candle_store.newest(symbol, timeframe, limit)
 
     def _submit(self, signal: Signal) -> object:
         return self.system.submit(signal)

@@ -24,9 +24,18 @@ Loop = Callable[["Worker"], None]
 class Worker:
     """One watched thread."""
 
-    def __init__(self, name: str, loop: Loop, clock: Clock, depth: Callable[[], int] = lambda: 0, patience: float = 10.0) -> None:
+    def __init__(
+        self,
+        name: str,
+        loop: Loop,
+        clock: Clock,
+        depth: Callable[[], int] = lambda: 0,
+        patience: float = 10.0,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
         self.name = name
         self.depth = depth
+        self._wake = wake
         self.patience = patience
         self.deaths = 0
         self.detail = ""
@@ -56,6 +65,7 @@ class Worker:
 
     def ask_to_stop(self) -> None:
         self._stop.set()
+        self._wake()
 
     def join(self, timeout: float) -> None:
         if self._thread is not None and self._thread is not threading.current_thread():
@@ -106,8 +116,16 @@ class Supervisor:
         self._workers: dict[str, Worker] = {}
         self._reported: set[str] = set()
 
-    def add(self, name: str, loop: Loop, depth: Callable[[], int] = lambda: 0, patience: float = 10.0) -> Worker:
-        worker = Worker(name, loop, self._clock, depth, patience)
+    def add(
+        self,
+        name: str,
+        loop: Loop,
+        depth: Callable[[], int] = lambda: 0,
+        patience: float = 10.0,
+        wake: Callable[[], None] = lambda: None,
+    ) -> Worker:
+        """`wake` ends a wait of the loop early, so that a stop does not have to sit it out."""
+        worker = Worker(name, loop, self._clock, depth, patience, wake)
         with self._lock:
             self._workers[name] = worker
         worker.start()

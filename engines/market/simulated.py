@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from math import exp, sqrt
+from math import ceil, exp, sqrt
 
 from engines.core.model import Candle, Instrument, Tick, Timeframe, Timestamp
+from engines.core.sessions import bucket_offset, exchange_of
 from engines.market.names import Name, known_names
 from engines.market.walk import Path, key_of, scramble
 from engines.ports import Clock
@@ -20,7 +21,7 @@ _ACTIVITY = 180  # of 256: how often a share trades in a step
 _SPREADS = (1,) * 11 + (2,) * 4 + (3,)  # in ticks, drawn anew every few seconds
 _SPREAD_HOLDS = 5.0  # seconds
 _BATCH = 200  # ticks handed over at once, so that one tick never waits for three thousand others
-_SAMPLES_A_CANDLE = 12  # of the past
+_LOOKS = 9  # at a candle of the past
 
 
 class SimulatedMarket:
@@ -38,6 +39,14 @@ class SimulatedMarket:
         """The tick of this name at this moment; its volume is what traded in one step."""
         share = self._shares[symbol]
         return share.tick(at, self._common.at(at), share.dice(at, self._step), volume)
+
+    def candle(self, symbol: str, start: Timestamp, seconds: int) -> Candle:
+        """What trading from `start` on for so many seconds looked like, from a few looks at it."""
+        last = seconds - self._step
+        ticks = [self.tick(symbol, start + last * look / (_LOOKS - 1)) for look in range(_LOOKS)]
+        prices = [tick.last_price for tick in ticks]
+        volume = sum(tick.volume for tick in ticks) * round(seconds / self._step / _LOOKS)
+        return Candle(symbol, float(start), prices[0], max(prices), min(prices), prices[-1], volume)
 
     def ticks(self, at: Timestamp) -> Iterator[Tick]:
         """Ticks of the names that trade in the step that holds this moment; indices always do."""
@@ -135,24 +144,16 @@ class SimulatedFeed:
             on_ticks(batch)
 
     def history(self, symbol: str, timeframe: Timeframe, start: Timestamp, end: Timestamp) -> tuple[Candle, ...]:
-        """The closed candles between two moments, as if the market had been watched; unknown symbols have none.
+        """The candles that began at or after `start` and closed by `end`, as if the market had been watched; unknown symbols have none.
 
-        They are built from a few samples a candle, so they resemble, but do not equal, candles built from every tick."""
+        They are built from a few samples each, so they resemble, but do not equal, candles built from every tick."""
         market = SimulatedMarket(self._seed, [name for name in self._names if name.instrument.symbol == symbol], self._interval)
         if not market.instruments():
             return ()
-        from engines.core.candles import CandleBuilder
-
-        builder = CandleBuilder(symbol, timeframe)
-        step = timeframe.seconds / _SAMPLES_A_CANDLE
-        closed: list[Candle] = []
-        for number in range(int((end - start) / step) + 1):
-            tick = market.tick(symbol, start + number * step)
-            candle = builder.add(tick._replace(volume=tick.volume * step / self._interval))
-            if candle is not None and candle.start >= start:
-                closed.append(candle)
-        last = builder.flush(end)
-        return (*closed, last) if last is not None and last.start >= start else tuple(closed)
+        seconds = timeframe.seconds
+        offset = bucket_offset(exchange_of(symbol), timeframe)
+        first = ceil((start - offset) / seconds) * seconds + offset
+        return tuple(market.candle(symbol, at, seconds) for at in range(first, int(end) - seconds + 1, seconds))
 
     def _run(self, on_ticks: Callable[[Sequence[Tick]], None]) -> None:
         due = self._clock.monotonic()
