@@ -49,6 +49,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _settings(settings)
     yield _listening(settings)
     yield from _clock()
+    if not settings.data_dir.is_dir():
+        yield Finding("data folder", None, f"{settings.data_dir} does not exist yet; the first start makes it")
+        return
     with opened(settings) as data:
         yield _database(data)
         yield _disk(settings.data_dir)

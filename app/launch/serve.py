@@ -58,7 +58,7 @@ def serve(settings: Settings, *, engines: bool, browser: bool, prepare: Prepare 
         data = stack.enter_context(opened(settings, exclusive=True))
         logs.to_file(settings.data_dir, settings.log_level)
         if settings.secret_key is None:
-            settings = replace(settings, secret_key=data.secret_key().hex())
+            settings = replace(settings, secret_key=data.secret_key().decode())
         if prepare is not None:
             prepare(data)
         system, live = compose.trading_system(settings, data)

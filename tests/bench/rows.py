@@ -9,7 +9,7 @@ ROWS = {
     "orders-at-once": "tests.bench.orders",
     "orders-lost": "tests.bench.orders",
     "stop": "tests.bench.stops",
-    "backtest": "tests.bench.backtest",
+    "strategy-rate": "tests.bench.strategy",
     "start": "tests.bench.start",
     "first-page": "tests.bench.page",
     "suite": "tests.bench.suite",

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from itertools import count
 
@@ -15,15 +16,16 @@ from engines.brokers.transport import Connection
 from engines.core.model import OrderState
 from engines.ports import Balance, BrokerFill, BrokerPosition, BrokerTraits, OrderReport, OrderRequest, Permit
 
+OnWritten = Callable[[OrderRequest, float], None]
 HEADERS = {"Content-Type": "application/json", "Authorization": "token stub:stub"}
 
 
 class StubAdapter:
-    """One account at the stub broker. `on_written(client_id, moment)` is told when the last byte of an order has been written."""
+    """One account at the stub broker. `on_written(request, moment)` is told when the last byte of an order has been written."""
 
     traits = BrokerTraits(absent_after=1.0)
 
-    def __init__(self, port: int, *, on_written: Callable[[str, float], None] | None = None) -> None:
+    def __init__(self, port: int, *, on_written: OnWritten | None = None) -> None:
         self._connection = Connection("127.0.0.1", port)
         self._trades = count(1)
         self._on_written = on_written
@@ -42,7 +44,7 @@ class StubAdapter:
                 "product": request.product,
             }
         ).encode()
-        noted = permit if self._on_written is None else _noting(permit, request.client_id, self._on_written)
+        noted = permit if self._on_written is None else _noting(permit, request, self._on_written)
         answer = json.loads(self._connection.request("POST", "/orders", headers=HEADERS, body=body, permit=noted).body)
         return OrderReport(
             answer["order_id"],
@@ -82,15 +84,13 @@ class StubAdapter:
         self._connection.close()
 
 
-def _noting(permit: Permit, client_id: str, told: Callable[[str, float], None]) -> Permit:
+def _noting(permit: Permit, request: OrderRequest, told: OnWritten) -> Permit:
     """The permit, and the moment at which what was done under it had been done."""
-    from collections.abc import Iterator
-    from contextlib import contextmanager
 
     @contextmanager
     def noting() -> Iterator[None]:
         with permit():
             yield
-            told(client_id, time.perf_counter())
+            told(request, time.perf_counter())
 
     return noting
