@@ -249,6 +249,11 @@ class MatchingEngine:
     def has_resting(self, symbol: str) -> bool:
         return symbol in self._books
 
+    def levels(self, symbol: str) -> tuple[float, ...]:
+        """The next prices, below and above the market, at which something of this instrument fires (for walking through a bar)."""
+        book = self._books.get(symbol)
+        return () if book is None else (book.buy_at, book.stop_sell_at, book.sell_at, book.stop_buy_at)
+
     @property
     def blocked_margin(self) -> Decimal:
         """What the orders that still work have blocked."""

@@ -18,17 +18,12 @@ _NOISE = Decimal("1e-6")
 
 
 def exact(value: Decimal | float | str) -> Decimal:
-    """The number a person or program meant, exactly; ValueError when it is not a finite number.
+    """The number a person or program meant, exactly; ValueError when it is not a finite number of a sane size (below 10^15, at most 18 places).
 
     A float is read as it prints (1520.05 is 1520.05, not the nearest binary fraction)."""
-    if isinstance(value, bool):
-        raise ValueError(f"not a number: {value}")
-    try:
-        number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-    except (InvalidOperation, TypeError, ValueError):
-        raise ValueError(f"not a number: {value!r}") from None
-    if not number.is_finite():
-        raise ValueError(f"not a finite number: {value}")
+    number = _finite(value)
+    if number.adjusted() >= 15 or number.as_tuple().exponent < -18:  # type: ignore[operator]  # finite, so the exponent is a number
+        raise ValueError(f"not a number that can be traded with: {number:.3e}")
     return number
 
 
@@ -36,7 +31,7 @@ def to_tick(value: float | Decimal, tick: Decimal, mode: Rounding = "nearest") -
     """The price on the instrument's tick that is nearest to, not below ("up") or not above ("down") `value`."""
     if not tick > 0:
         raise ValueError(f"tick size must be above zero: {tick}")
-    steps = exact(value) / tick
+    steps = _finite(value) / tick
     whole = steps.to_integral_value(ROUND_HALF_UP)
     if isinstance(value, Decimal) or abs(steps - whole) > _NOISE:
         whole = steps.to_integral_value(_ROUNDING[mode])
@@ -58,3 +53,15 @@ def round_lot_down(quantity: Decimal, lot: Decimal) -> Decimal:
 
 def is_lot_multiple(quantity: Decimal, lot: Decimal) -> bool:
     return lot > 0 and quantity.is_finite() and quantity > 0 and quantity % lot == 0
+
+
+def _finite(value: Decimal | float | str) -> Decimal:
+    if isinstance(value, bool):
+        raise ValueError(f"not a number: {value}")
+    try:
+        number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    except (InvalidOperation, TypeError, ValueError):
+        raise ValueError(f"not a number: {value!r}") from None
+    if not number.is_finite():
+        raise ValueError(f"not a finite number: {value}")
+    return number

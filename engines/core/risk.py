@@ -71,11 +71,9 @@ def effective_limit(absolute: Decimal | None, pct: Decimal | None, capital: Deci
     """The tighter of a limit in money and one in percent of capital; None: no limit. A limit that cannot be read allows nothing."""
     forms = []
     if absolute is not None:
-        forms.append(absolute)
+        forms.append(absolute if _at_least_zero(absolute) else ZERO)
     if pct is not None:
-        forms.append(capital * pct / 100)
-    if not all(_at_least_zero(x) for x in forms):
-        return ZERO
+        forms.append(capital * pct / 100 if _at_least_zero(capital) and _at_least_zero(pct) else ZERO)
     return min(forms, default=None)
 
 

@@ -62,6 +62,22 @@ def test_input_is_read_as_it_was_written(value: Decimal | float | str, number: s
     assert exact(value) == D(number)
 
 
+@pytest.mark.parametrize("mad", ["1e15", "-1e15", "1e999999", "1e-19", "0." + "1" * 5000, 10**40, 1e300, 1e-300])
+def test_numbers_no_market_knows_are_refused(mad: Decimal | float | str) -> None:
+    with pytest.raises(ValueError, match="can be traded with"):
+        exact(mad)
+
+
+@given(st.one_of(st.text(max_size=30), st.floats(), st.integers(), st.decimals(), st.none(), st.booleans()))
+def test_whatever_comes_in_is_a_number_or_a_value_error(value: object) -> None:
+    try:
+        number = exact(value)  # type: ignore[arg-type]
+    except ValueError:
+        return
+    assert number.is_finite()
+    assert abs(number) < D("1e15")
+
+
 def test_a_tick_or_lot_of_zero_is_refused() -> None:
     with pytest.raises(ValueError):
         to_tick(100.0, D(0))

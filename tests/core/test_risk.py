@@ -191,6 +191,54 @@ def test_what_closes_the_day_is_what_denies_an_entry(pnl: Decimal, loss: Decimal
     assert check_entry(replace(GOOD, limits=limits, day_pnl=pnl))[0] == limit_use(limits, GOOD.capital, pnl).reached
 
 
+ill = st.sampled_from([None, NAN, D("sNaN"), D("Infinity"), D("-Infinity"), D(-1), D(0), D(100), D(10**6)])
+ill_limit = st.sampled_from([None, None, NAN, D("Infinity"), D(-1), D(0), D(100), D(10**6)])
+ill_float = st.sampled_from([None, float("nan"), float("inf"), -100.0, 0.0, 0.5, 3.0, 1500.0])
+
+
+@given(
+    st.builds(
+        RiskInput,
+        limits=st.builds(
+            Limits,
+            *[ill_limit] * 4,
+            st.sampled_from([None, -1, 0, 5]),
+            st.sampled_from([None, -1, 0, 5]),
+            *[ill_limit] * 4,
+        ),
+        capital=st.sampled_from([NAN, D("Infinity"), D(-1), D(0), D(10**6)]),
+        day_pnl=ill,
+        trades_today=st.integers(-1, 6),
+        symbol=st.just("NSE:INFY"),
+        open_symbols=st.sets(st.sampled_from(["NSE:INFY", "NSE:SBIN"])),
+        price=ill_float,
+        price_age=ill_float,
+        order_value=ill,
+        position_value_after=ill,
+        available_funds=ill,
+        required_margin=ill,
+    )
+)
+def test_law_6_no_input_however_ill_gets_an_entry_through_or_raises(inp: RiskInput) -> None:
+    denial, checks = check_entry(inp)
+    assert denial == next((x.name for x in checks if not x.passed), None)
+    if denial is not None:
+        return
+    known = [inp.order_value, inp.position_value_after, inp.available_funds, inp.required_margin]
+    assert all(x is not None and x.is_finite() and x >= 0 for x in known)
+    assert inp.price is not None
+    assert inp.price > 0
+    assert inp.price_age is not None
+    assert -1 <= inp.price_age <= inp.max_price_age
+    limits = inp.limits
+    asked = [limits.max_daily_loss, limits.max_daily_loss_pct, limits.max_daily_profit, limits.max_daily_profit_pct]
+    if any(x is not None for x in asked):
+        assert inp.day_pnl is not None
+        assert inp.day_pnl.is_finite()
+    every = [*asked, limits.max_order_value, limits.max_order_value_pct, limits.max_position_value, limits.max_position_value_pct]
+    assert all(x is None or (x.is_finite() and x > 0) for x in every)
+
+
 def of_segment(segment: str) -> Instrument:
     return replace(INFY, segment=segment)
 
