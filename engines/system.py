@@ -32,7 +32,7 @@ from engines.core.model import (
     Tick,
     Timeframe,
 )
-from engines.core.sessions import is_open, load_calendar
+from engines.core.sessions import Calendar, is_open, load_calendar
 from engines.execution import reads
 from engines.execution.desk import Desk, DeskTools
 from engines.execution.exits import ExitDesk
@@ -93,12 +93,13 @@ class TradingSystem:
         feed: Feed,
         brokers: Mapping[str, BrokerMaker] | None = None,
         settings: EngineSettings | None = None,
+        calendar: Calendar | None = None,
     ) -> None:
         self.journal, self.latch, self.directory, self.notifier = journal, latch, directory, notifier
         self.clock, self.ids, self.feed = clock, ids, feed
         self.settings = settings or EngineSettings()
         self._makers = dict(brokers or {})
-        self._calendar = load_calendar()
+        self._calendar = calendar or load_calendar()
         self.instruments = InstrumentTable(feed.instruments())
         self.prices = PriceTable(clock, self.instruments)
         self.board = HaltBoard()

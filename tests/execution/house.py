@@ -45,6 +45,7 @@ from engines.core.model import (
     Timeframe,
 )
 from engines.core.positions import empty, fold
+from engines.core.sessions import Calendar
 from engines.ports import (
     Balance,
     BrokerFill,
@@ -424,6 +425,7 @@ class House:
             feed=self.feed,
             brokers={"wire": self._wire},
             settings=EngineSettings(max_price_age=60.0),
+            calendar=Calendar(hours={}, holidays=frozenset(), special={}, years=frozenset()),  # open at any hour
         )
         if start:
             self.system.start()

@@ -1,0 +1,180 @@
+"""Laws 1, 2 and 10: no order twice, none unrecorded, one outcome for each mapping. Real lanes and threads; the broker misbehaves on demand."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from engines.core.facts import SignalPlanned
+from engines.core.model import FINAL_STATES, AccountMapping, OrderState, Sizing, SizingMode, StrategyConfig, Timeframe
+from engines.ports import JournalDown
+from tests.execution.house import INFY, USER, House, account, books_balance
+
+WIRE = account("A1", broker="wire")
+
+
+def settled(house: House) -> None:
+    """Wait until no order is planned, sending or unknown."""
+    unsettled = (OrderState.PLANNED, OrderState.SENDING, OrderState.UNKNOWN)
+    house.until(lambda: not any(order.state in unsettled for order in house.journal.orders().values()))
+
+
+@pytest.mark.parametrize("fault", ["lose_before", "lose_after", "odd"])
+def test_law_1_no_intent_yields_more_than_one_live_order_whatever_times_out(fault):
+    with House(WIRE, script=lambda request: fault) as house:
+        (order,) = house.send()
+        settled(house)
+        book = house.books["A1"]
+        assert [request.client_id for request in book.placed] in ([], [order.client_id])
+        state = house.journal.orders()[order.order_id].state
+        assert state is (OrderState.FILLED if fault == "lose_after" else OrderState.NOT_PLACED)
+        assert house.held() == (10 if fault == "lose_after" else 0)
+
+
+def test_law_1_no_intent_yields_more_than_one_live_order_whatever_restarts():
+    with House(WIRE, script=lambda request: "lose_after", absent_after=60.0) as house:
+        house.wires["A1"].book_fails = True
+        (order,) = house.send(wait=0.0)
+        house.until(lambda: house.journal.orders()[order.order_id].state is OrderState.UNKNOWN)
+        with house.restart() as later:
+            settled(later)
+            assert [request.client_id for request in later.books["A1"].placed] == [order.client_id]
+            assert (later.journal.orders()[order.order_id].state, later.held()) == (OrderState.FILLED, 10)
+            books_balance(later)
+
+
+def test_an_empty_order_book_is_no_proof_before_its_time():
+    with House(WIRE, script=lambda request: "lose_before", absent_after=60.0) as house:
+        (order,) = house.send(wait=0.0)
+        house.until(lambda: house.journal.orders()[order.order_id].state is OrderState.UNKNOWN)
+        house.wires["A1"].script = lambda request: "fill"
+        (second,) = house.send()
+        assert (second.state, second.reason) == (OrderState.DENIED, "unknown_order_pending")
+        assert house.journal.orders()[order.order_id].state is OrderState.UNKNOWN
+
+
+def test_law_2_the_intent_and_its_client_id_are_durable_before_the_first_byte_leaves():
+    seen: list[bool] = []
+
+    def script(request):
+        with house.journal.lock:
+            seen.append(any(isinstance(f, SignalPlanned) and any(o.order_id == request.client_id for o in f.orders) for f in house.journal.facts))
+        return "fill"
+
+    with House(WIRE, account("A2", broker="wire"), script=script) as house:
+        house.send("BUY")
+        house.send("SELL")  # an exit, planned by the same fan-out
+        house.system.submit(house.signal("BUY"), 5)
+        house.system.close_all(["A1", "A2"], "tester")  # exits planned in the lanes
+    assert len(seen) == 8
+    assert all(seen)
+
+
+def test_law_2_what_cannot_be_recorded_is_not_sent():
+    with House(WIRE) as house:
+        house.journal.down = True
+        with pytest.raises(JournalDown):
+            house.system.submit(house.signal(), 1)
+        assert house.books["A1"].placed == []
+        house.journal.mend()
+        house.until(lambda: not house.system.board.journal_down)
+        assert [order.state for order in house.send()] == [OrderState.FILLED]
+
+
+def test_law_10_one_signal_id_has_exactly_one_named_outcome_for_each_mapping():
+    accounts = [account("A1"), account("A2", dry_run=True), account("A3", broker="wire"), account("A4", enabled=False)]
+    strategy = StrategyConfig("S1", USER, "s", "ema_cross", Timeframe.M1, (INFY.symbol,))
+    sizing = Sizing(SizingMode.FIXED_QUANTITY, Decimal(3))
+    mappings = [AccountMapping(f"M{n}", f"A{n}", "S1", Decimal(50), sizing) for n in (1, 2, 3, 4)]
+    with House(*accounts, strategies=[strategy], mappings=mappings, script=lambda r: "refuse") as house:
+        signal = house.signal(quantity=None, strategy_id="S1", account_ids=(), name="once")
+        outcome = house.system.submit(signal, 5)
+        assert outcome.settled
+        assert sorted((o.account_id, o.state.value, o.reason) for o in outcome.orders) == [
+            ("A1", "filled", None),
+            ("A2", "denied", "dry_run"),
+            ("A3", "rejected", "margin exceeds available funds"),
+            ("A4", "denied", "not_connected"),
+        ]
+
+
+def test_law_10_a_repeated_signal_id_is_dropped_however_many_send_it_at_once():
+    with House(account("A1"), account("A2")) as house:
+        answers = []
+        start = threading.Barrier(16)
+
+        def send():
+            signal = house.signal(name="same")
+            start.wait()
+            answers.append(house.system.submit(signal, 5))
+
+        threads = [threading.Thread(target=send) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sum(not answer.duplicate for answer in answers) == 1
+        assert len({answer.key for answer in answers}) == 1
+        assert len(house.journal.fills()) == 2
+
+
+class OneOrderForEachIntent(RuleBasedStateMachine):
+    """Laws 1, 2 and 10 under any sequence of signals, repeats, faults, prices and restarts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fault = "fill"
+        self.names: set[str] = set()
+        self.house: House | None = None
+
+    @initialize()
+    def open(self) -> None:
+        self.house = House(WIRE, account("A2"), script=lambda request: self.fault)
+
+    @rule(fault=st.sampled_from(["fill", "open", "refuse", "lose_before", "lose_after", "odd", "retry"]))
+    def broker_turns(self, fault: str) -> None:
+        self.fault = fault
+
+    @rule(side=st.sampled_from(["BUY", "SELL"]), quantity=st.integers(1, 5), name=st.sampled_from(["a", "b", "c", "d"]))
+    def signal(self, side: str, quantity: int, name: str) -> None:
+        outcome = self.house.system.submit(self.house.signal(side, quantity, name=name), 3)
+        assert outcome.duplicate == (name in self.names)
+        assert sorted({order.account_id for order in outcome.orders}) == ["A1", "A2"]
+        self.names.add(name)
+
+    @rule(price=st.floats(90, 110))
+    def price(self, price: float) -> None:
+        self.house.feed.price(INFY.symbol, round(price, 1))
+
+    @rule()
+    def restart(self) -> None:
+        settled(self.house)
+        self.house = self.house.restart()
+
+    @invariant()
+    def no_order_twice_and_none_unrecorded(self) -> None:
+        if self.house is None:
+            return
+        placed = [request.client_id for request in self.house.books["A1"].placed]
+        assert len(placed) == len(set(placed))
+        assert set(placed) <= self.house.journal.orders().keys()
+
+    def teardown(self) -> None:
+        if self.house is None:
+            return
+        try:
+            settled(self.house)
+            books_balance(self.house)
+            for order in self.house.journal.orders().values():
+                assert order.state in FINAL_STATES | {OrderState.OPEN}
+        finally:
+            self.house.__exit__()
+
+
+TestOneOrderForEachIntent = OneOrderForEachIntent.TestCase
+TestOneOrderForEachIntent.settings = settings(max_examples=15, stateful_step_count=12, deadline=None)
