@@ -220,16 +220,16 @@ class UnknownOrders(RuleBasedStateMachine):
         self.seen: dict[str, float] = {}
         self.last_read = -1.0
 
-    @rule(arrives=st.booleans(), delay=st.floats(0, T - 0.01))
-    def send_and_lose_the_answer(self, arrives: bool, delay: float) -> None:
+    @rule(arrives=st.booleans(), delay=st.integers(0, int(T) - 1))
+    def send_and_lose_the_answer(self, arrives: bool, delay: int) -> None:
         name = f"O{len(self.orders)}"
         sent = sure(apply(order(order_id=name, updated_at=self.now), EventKind.SENT, self.now))
         self.orders[name] = sure(apply(sent, EventKind.LOST, self.now))
         if arrives:
             self.shown_from[name] = self.now + delay
 
-    @rule(seconds=st.floats(0.0, 6.0))
-    def time_passes(self, seconds: float) -> None:
+    @rule(seconds=st.integers(0, 6))
+    def time_passes(self, seconds: int) -> None:
         self.now += seconds
 
     @rule()
