@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from app.api.wire import Amount, BadValue, Body, Moment, Out, Percent, Positive, moment
+from app.problems import wrong
 from engines.core.model import ExitPlan, ExitSpec, TargetSpec, TrailingSpec
 
 MOST_TARGETS = 20
@@ -58,9 +59,11 @@ class TrailingIn(Body):
     @model_validator(mode="after")
     def fits_mode(self) -> TrailingIn:
         if self.mode == "step" and self.step is None:
-            raise BadValue("mode step needs step")
-        if self.mode == "percent" and (self.step is not None or self.value >= 100):
-            raise BadValue("mode percent takes no step, and value is below 100")
+            raise wrong("step", "is required for mode step")
+        if self.mode == "percent" and self.step is not None:
+            raise wrong("step", "is not used by mode percent")
+        if self.mode == "percent" and self.value >= 100:
+            raise wrong("value", "must be below 100 %")
         return self
 
 
@@ -70,6 +73,16 @@ def _bare_price(value: Any) -> Any:
 
 Stop = Annotated[StopIn, BeforeValidator(_bare_price, json_schema_input_type=StopIn | Positive)]
 Target = Annotated[TargetIn, BeforeValidator(_bare_price, json_schema_input_type=TargetIn | Positive)]
+
+
+def check_shares(targets: list[TargetIn] | None, cost_after_target: int | None) -> None:
+    targets = targets or []
+    given = sum((t.share_pct for t in targets if t.share_pct is not None), Decimal(0))
+    unstated = any(t.share_pct is None for t in targets)
+    if given > 100 or (unstated and given >= 100):
+        raise wrong("targets", "their shares come to more than 100 %")
+    if cost_after_target is not None and cost_after_target > len(targets):
+        raise wrong("cost_after_target", "is above the number of targets")
 
 
 class ExitsIn(Body):
@@ -82,13 +95,7 @@ class ExitsIn(Body):
 
     @model_validator(mode="after")
     def shares_fit(self) -> ExitsIn:
-        targets = self.targets or []
-        given = sum((t.share_pct for t in targets if t.share_pct is not None), Decimal(0))
-        open_shares = sum(t.share_pct is None for t in targets)
-        if given > 100 or (open_shares and given >= 100):
-            raise BadValue("the shares of the targets come to more than 100 %")
-        if self.cost_after_target is not None and self.cost_after_target > len(targets):
-            raise BadValue("cost_after_target is above the number of targets")
+        check_shares(self.targets, self.cost_after_target)
         return self
 
     def spec(self) -> ExitSpec:
@@ -103,9 +110,9 @@ class ExitsIn(Body):
             specs[last] = TargetSpec(specs[last].share_pct + rest, specs[last].price, specs[last].pct, specs[last].points)
         trail = self.trailing
         return ExitSpec(
-            stop_price=stop and stop.price,
-            stop_pct=stop and stop.pct,
-            stop_points=stop and stop.points,
+            stop_price=stop.price if stop else None,
+            stop_pct=stop.pct if stop else None,
+            stop_points=stop.points if stop else None,
             targets=tuple(specs),
             trailing=TrailingSpec(trail.mode, trail.value, trail.step, trail.start) if trail else None,
             cost_after_target=self.cost_after_target,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
@@ -192,22 +192,6 @@ Item = TypeVar("Item")
 class Page(Out, Generic[Item]):
     items: list[Item]
     next: str | None = None
-
-
-def page_of(items: Sequence[Item], query: PageQuery, key: Callable[[Item], tuple[Any, ...]]) -> Page[Item]:
-    """One page of a list held in memory, newest first by `key` (unique for each item); the cursor names the last item shown."""
-    ordered = sorted(items, key=key, reverse=True)
-    if query.cursor is not None:
-        last = open_cursor(query.cursor)
-        names = [_name(key(item)) for item in ordered]
-        ordered = ordered[names.index(last) + 1 :] if last in names else [x for x, name in zip(ordered, names, strict=True) if name < last]
-    shown = ordered[: query.limit]
-    more = len(ordered) > query.limit
-    return Page(items=shown, next=make_cursor(_name(key(shown[-1]))) if more else None)
-
-
-def _name(key: tuple[Any, ...]) -> str:
-    return "\x1f".join(f"{part:020.6f}" if isinstance(part, float) else str(part) for part in key)
 
 
 def make_cursor(text: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, StrictStr, model_validator
+from pydantic import AfterValidator, Field, StrictStr, WithJsonSchema, model_validator
 
 from app.api.wire import (
     Amount,
@@ -22,6 +23,7 @@ from app.api.wire import (
     Positive,
     Secret,
 )
+from app.problems import wrong
 from engines.core.model import ZERO
 
 Broker = Literal["paper", "zerodha", "angelone", "binance_spot", "binance_usdm"]
@@ -36,7 +38,17 @@ CREDENTIALS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """Broker → the names of credentials it needs, and those it may have."""
 
-Credentials = dict[str, Secret | bool | None]
+
+def _credential(value: Any) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or not 1 <= len(value) <= 1000 or not value.isprintable():
+        raise BadValue("must be text of 1 to 1000 characters")
+    return value
+
+
+Credential = Annotated[Any, AfterValidator(_credential), WithJsonSchema({"type": ["string", "boolean", "null"], "maxLength": 1000})]
+Credentials = Annotated[dict[str, Credential], Field(max_length=10)]
 
 
 class PaperIn(Body):
@@ -82,9 +94,8 @@ class AccountIn(LimitFields):
 
     @model_validator(mode="after")
     def fits_broker(self) -> AccountIn:
-        check_credentials(self.broker, self.credentials, complete=True)
         if self.paper is not None and self.broker != "paper":
-            raise BadValue("paper settings are for paper accounts")
+            raise wrong("paper", "is for paper accounts")
         return self
 
 
@@ -116,21 +127,24 @@ class AccountPatch(Body):
         needed = ("name", "credentials", "capital", "flatten_on_limit", "leverage", "dry_run", "auto_trade", "enabled", "paper")
         for name in needed:
             if name in self.model_fields_set and getattr(self, name) is None:
-                raise BadValue(f"{name} cannot be null")
+                raise wrong(name, "cannot be null")
         return self
 
 
-def check_credentials(broker: str, credentials: dict[str, Any], *, complete: bool) -> None:
-    """Raises BadValue when names are unknown to the broker or, if `complete`, missing."""
+def credential_errors(broker: str, credentials: Mapping[str, Any], *, complete: bool) -> dict[str, list[str]]:
+    """Field → messages: names that the broker does not use, needed ones that are missing (only if `complete`), values of the wrong kind."""
     needed, optional = CREDENTIALS[broker]
-    unknown = sorted(set(credentials) - {*needed, *optional})
-    if unknown:
-        raise BadValue(f"credentials: {broker} does not use {', '.join(unknown)[:200]}")
-    missing = [name for name in needed if not credentials.get(name)]
-    if complete and missing:
-        raise BadValue(f"credentials: {broker} needs {', '.join(missing)}")
-    if any(isinstance(value, bool) != (name == "testnet") for name, value in credentials.items() if value is not None):
-        raise BadValue("credentials: testnet is true or false, all others are text")
+    errors = {}
+    for name, value in credentials.items():
+        if name not in needed and name not in optional:
+            errors[f"credentials.{name[:50]}"] = [f"{broker} does not use it"]
+        elif value is not None and isinstance(value, bool) != (name == "testnet"):
+            errors[f"credentials.{name}"] = ["must be true or false" if name == "testnet" else "must be text"]
+        elif value is None and not complete and name in needed:
+            errors[f"credentials.{name}"] = [f"{broker} needs it"]
+    if complete:
+        errors |= {f"credentials.{name}": ["is required"] for name in needed if credentials.get(name) is None}
+    return errors
 
 
 class ZerodhaIn(LimitFields):

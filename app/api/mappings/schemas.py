@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from app.api.wire import Amount, BadValue, Body, Flag, Id, Moment, Out, PageQuery, Percent, Positive
+from app.api.wire import Amount, Body, Flag, Id, Moment, Out, PageQuery, Percent, Positive
+from app.problems import wrong
 from engines.core.model import ONE, Sizing, SizingMode
 
 _USUAL = Sizing()
@@ -24,7 +25,7 @@ class SizingIn(Body):
     @model_validator(mode="after")
     def value_fits(self) -> SizingIn:
         if self.value is None and self.mode in (SizingMode.FIXED_QUANTITY, SizingMode.FIXED_AMOUNT):
-            raise BadValue(f"mode {self.mode.value} needs value")
+            raise wrong("value", f"is required for mode {self.mode.value}")
         return self
 
 
@@ -51,7 +52,7 @@ class MappingPatch(Body):
     def not_null(self) -> MappingPatch:
         for name in self.model_fields_set:
             if getattr(self, name) is None:
-                raise BadValue(f"{name} cannot be null")
+                raise wrong(name, "cannot be null")
         return self
 
 

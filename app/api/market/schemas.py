@@ -50,7 +50,7 @@ class CandleQuery(PageQuery):
 
     symbol: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     timeframe: Timeframe
-    from_: When | None = Field(None, alias="from")
+    from_: When | None = Field(default=None, validation_alias="from")
     to: When | None = None
     limit: Annotated[int, Field(ge=1, le=500)] = 500
 

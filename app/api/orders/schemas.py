@@ -63,7 +63,7 @@ class TradeOut(Out):
     product: str
     quantity: Amount
     price: Amount
-    charges: Amount
+    charges: Amount | None
     realised: Amount | None
     traded_at: Moment
 
@@ -105,7 +105,7 @@ class OrderQuery(PageQuery):
     reason: str | None = None
     live: bool | None = None
     """Only orders that are not final."""
-    from_: When | None = Field(None, alias="from")
+    from_: When | None = Field(default=None, validation_alias="from")
     to: When | None = None
 
 
@@ -115,5 +115,5 @@ class TradeQuery(PageQuery):
     symbol: str | None = None
     side: Side | None = None
     order_id: str | None = None
-    from_: When | None = Field(None, alias="from")
+    from_: When | None = Field(default=None, validation_alias="from")
     to: When | None = None

@@ -43,7 +43,7 @@ class DailyQuery(PageQuery):
     by: Literal["day", "account", "strategy", "all"] = "day"
     account_id: str | None = None
     strategy_id: str | None = None
-    from_: Day | None = Field(None, alias="from")
+    from_: Day | None = Field(default=None, validation_alias="from")
     to: Day | None = None
 
 
@@ -63,7 +63,7 @@ class DayPnlOut(Out):
 
 class EquityQuery(PageQuery):
     account_id: str | None = None
-    from_: When | None = Field(None, alias="from")
+    from_: When | None = Field(default=None, validation_alias="from")
     to: When | None = None
 
 

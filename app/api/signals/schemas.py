@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from app.api.exits import MOST_TARGETS, ExitsIn, Stop, Target, TrailingIn
-from app.api.wire import Amount, BadValue, Body, Id, Moment, Out, PageQuery, Positive, SignalId, Symbol, When
+from app.api.exits import MOST_TARGETS, ExitsIn, Stop, Target, TrailingIn, check_shares
+from app.api.wire import Amount, Body, Id, Moment, Out, PageQuery, Positive, SignalId, Symbol, When
+from app.problems import wrong
 from engines.core.model import OrderType, Product, Side, Source
 
 AccountIds = Annotated[list[Id], Field(min_length=1, max_length=1000)]
@@ -38,11 +39,15 @@ class Wish(Body):
         stop = self.order_type in (OrderType.SL, OrderType.SL_M)
         for name, value, needed in (("price", self.price, limit), ("trigger_price", self.trigger_price, stop)):
             if needed and value is None:
-                raise BadValue(f"{name}: a {self.order_type.value} order needs it")
+                raise wrong(name, f"is required for a {self.order_type.value} order")
             if not needed and value is not None:
-                raise BadValue(f"{name}: a {self.order_type.value} order takes none")
-        self.exits()
+                raise wrong(name, f"is not used by a {self.order_type.value} order")
+        check_shares(self.targets, self.cost_after_target)
         return self
+
+    @property
+    def has_exits(self) -> bool:
+        return self.stop_loss is not None or self.trailing is not None or bool(self.targets)
 
     def exits(self) -> ExitsIn:
         return ExitsIn(stop_loss=self.stop_loss, targets=self.targets, trailing=self.trailing, cost_after_target=self.cost_after_target)
@@ -57,7 +62,7 @@ class SignalIn(Wish):
     @model_validator(mode="after")
     def one_audience(self) -> SignalIn:
         if (self.strategy_id is None) == (self.account_ids is None):
-            raise BadValue("account_ids: give either strategy_id or account_ids")
+            raise wrong("account_ids", "give either strategy_id or account_ids")
         return self
 
 
@@ -68,7 +73,7 @@ class SignalQuery(PageQuery):
     side: Side | None = None
     strategy_id: str | None = None
     account_id: str | None = None
-    from_: When | None = Field(None, alias="from")
+    from_: When | None = Field(default=None, validation_alias="from")
     to: When | None = None
 
 

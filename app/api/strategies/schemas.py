@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from app.api.exits import ExitsIn, ExitsOut
-from app.api.wire import BadValue, Body, Flag, Moment, Name, Out, PageQuery, Symbol
+from app.api.wire import Body, Flag, Moment, Name, Out, PageQuery, Symbol
+from app.problems import wrong
 from engines.core.model import Timeframe
 
 Instruments = Annotated[list[Symbol], Field(min_length=1, max_length=200)]
@@ -16,7 +17,7 @@ Params = Annotated[dict[str, Any], Field(max_length=100)]
 
 def _no_twins(instruments: list[str] | None) -> None:
     if instruments is not None and len(set(instruments)) != len(instruments):
-        raise BadValue("instruments: each one once")
+        raise wrong("instruments", "each one once")
 
 
 class StrategyIn(Body):
@@ -50,7 +51,7 @@ class StrategyPatch(Body):
         _no_twins(self.instruments)
         for name in ("name", "kind", "params", "timeframe", "instruments", "active"):
             if name in self.model_fields_set and getattr(self, name) is None:
-                raise BadValue(f"{name} cannot be null")
+                raise wrong(name, "cannot be null")
         return self
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import model_validator
 
 from app.api.signals.schemas import AccountIds
-from app.api.wire import BadValue, Body, Id, Moment, Name, Out, PageQuery
+from app.api.wire import Body, Id, Moment, Name, Out, PageQuery
+from app.problems import wrong
 
 
 class WebhookIn(Body):
@@ -16,7 +17,7 @@ class WebhookIn(Body):
     @model_validator(mode="after")
     def one_audience(self) -> WebhookIn:
         if (self.strategy_id is None) == (self.account_ids is None):
-            raise BadValue("account_ids: give either strategy_id or account_ids")
+            raise wrong("account_ids", "give either strategy_id or account_ids")
         return self
 
 

@@ -1,0 +1,118 @@
+"""Routes of accounts."""
+
+from __future__ import annotations
+
+from app.api.accounts import books, service
+from app.api.accounts.schemas import (
+    AccountIn,
+    AccountOut,
+    AccountPatch,
+    AccountQuery,
+    AutoTradeIn,
+    BalanceOut,
+    BookQuery,
+    BrokerOrderOut,
+    BrokerPositionOut,
+    CreatedZerodha,
+    KillSwitchIn,
+    LoginOut,
+    ZerodhaIn,
+)
+from app.api.endpoint import Call, Routes
+from app.api.orders.schemas import OrderOut, TradeOut
+from app.api.positions.schemas import PositionOut
+from app.api.positions.service import square_off as square_off_account
+from app.api.signals.schemas import SignalAnswers
+from app.api.wire import Page
+
+routes = Routes("accounts")
+
+
+@routes.get("/api/accounts", query=AccountQuery, out=Page[AccountOut])
+def index(call: Call) -> Page[AccountOut]:
+    """The caller's accounts as they are now."""
+    return service.list_accounts(call.user, call.query)
+
+
+@routes.post("/api/accounts", body=AccountIn, out=AccountOut, status=201)
+def create(call: Call) -> AccountOut:
+    """A new account: auto-trade off, and dry-run on where real money is."""
+    return service.create_account(call.user, call.body, call.by)
+
+
+@routes.post("/api/accounts/create-zerodha", body=ZerodhaIn, out=CreatedZerodha, status=201)
+def create_zerodha(call: Call) -> CreatedZerodha:
+    """A Zerodha account and the address where its owner signs in."""
+    return service.create_zerodha(call.user, call.body, call.by)
+
+
+@routes.get("/api/accounts/{id}", out=AccountOut)
+def show(call: Call, id: str) -> AccountOut:  # noqa: A002 - the name of the path's parameter
+    """One account."""
+    return service.get_account(call.user, id)
+
+
+@routes.patch("/api/accounts/{id}", body=AccountPatch, out=AccountOut)
+def change(call: Call, id: str) -> AccountOut:  # noqa: A002
+    """Only the fields that are sent change."""
+    return service.change_account(call.user, id, call.body, call.by)
+
+
+@routes.delete("/api/accounts/{id}", errors=(409,))
+def delete(call: Call, id: str) -> None:  # noqa: A002
+    """409 with open positions or orders; an account with history is archived."""
+    service.delete_account(call.user, id, call.by)
+
+
+@routes.post("/api/accounts/{id}/verify", out=AccountOut)
+def verify(call: Call, id: str) -> AccountOut:  # noqa: A002
+    """Connect to the broker (again); state and state_detail say what came of it."""
+    return service.verify(call.user, id)
+
+
+@routes.post("/api/accounts/{id}/login", out=LoginOut)
+def login(call: Call, id: str) -> LoginOut:  # noqa: A002
+    """The address where a person has to sign in at the broker, or the state when nobody has to."""
+    return service.login(call.user, id)
+
+
+@routes.get("/api/accounts/{id}/balance", out=BalanceOut, errors=(409,))
+def balance(call: Call, id: str) -> BalanceOut:  # noqa: A002
+    """Cash, margin and equity."""
+    return service.balance(call.user, id)
+
+
+@routes.get("/api/accounts/{id}/positions", query=BookQuery, out=Page[PositionOut] | Page[BrokerPositionOut], errors=(409,))
+def positions(call: Call, id: str) -> Page:  # noqa: A002
+    """Our books, or the broker's with source=broker."""
+    return books.positions(call.user, id, call.query)
+
+
+@routes.get("/api/accounts/{id}/orders", query=BookQuery, out=Page[OrderOut] | Page[BrokerOrderOut], errors=(409,))
+def orders(call: Call, id: str) -> Page:  # noqa: A002
+    """Our books, or the broker's with source=broker."""
+    return books.orders(call.user, id, call.query)
+
+
+@routes.get("/api/accounts/{id}/trades", query=BookQuery, out=Page[TradeOut], errors=(409,))
+def trades(call: Call, id: str) -> Page:  # noqa: A002
+    """Our books, or the broker's with source=broker."""
+    return books.trades(call.user, id, call.query)
+
+
+@routes.post("/api/accounts/{id}/kill-switch", body=KillSwitchIn, out=AccountOut)
+def kill_switch(call: Call, id: str) -> AccountOut:  # noqa: A002
+    """Forbids entries on this account; with flatten it is also brought to flat. Switching off never lifts a halt."""
+    return service.kill_switch(call.user, id, call.body, call.by)
+
+
+@routes.post("/api/accounts/{id}/square-off", out=SignalAnswers, status=202, errors=(409,))
+def square_off(call: Call, id: str) -> SignalAnswers:  # noqa: A002
+    """Cancel what is live and close what is open."""
+    return square_off_account(call.user, id, call.by)
+
+
+@routes.post("/api/accounts/{id}/auto-trade", body=AutoTradeIn, out=AccountOut)
+def auto_trade(call: Call, id: str) -> AccountOut:  # noqa: A002
+    """Whether strategies, webhooks and copies may enter; a live account asks for its name as confirmation."""
+    return service.auto_trade(call.user, id, call.body, call.by)

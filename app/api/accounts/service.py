@@ -1,0 +1,247 @@
+"""Accounts: what a person may set, in one place for the API and the pages. Money, limits and switches are enforced by the engines, not here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+from app.api.accounts.schemas import (
+    AccountIn,
+    AccountOut,
+    AccountPatch,
+    AccountQuery,
+    AutoTradeIn,
+    BalanceOut,
+    CreatedZerodha,
+    KillSwitchIn,
+    LimitFields,
+    LoginOut,
+    PaperIn,
+    PaperOut,
+    ZerodhaIn,
+    credential_errors,
+)
+from app.api.pages import keep, page_of
+from app.api.wire import Page, moment, moment_or_none
+from app.data import AccountRow, Actor, Conflict, User
+from app.problems import Problem, field_problem
+from app.workspace import workspace
+from engines.core.model import Account, Limits, PaperSettings
+from engines.execution.views import AccountView
+from engines.ports import TandemError
+
+PAPER = "paper"
+_LIMITS = tuple(LimitFields.model_fields)
+_ALL = AccountQuery()
+
+
+def list_accounts(user: User, query: AccountQuery = _ALL) -> Page[AccountOut]:
+    shop = workspace()
+    views = {view.account_id: view for view in shop.system.accounts()}
+    shown = [account_out(row, views.get(row.account.account_id)) for row in shop.data.accounts.list(user.user_id)]
+    return page_of(keep(shown, query), query, lambda a: (a.created_at, a.id))
+
+
+def get_account(user: User, account_id: str) -> AccountOut:
+    row = workspace().data.accounts.get(user.user_id, account_id)
+    return account_out(row, view_of(account_id))
+
+
+def create_account(user: User, body: AccountIn, by: Actor) -> AccountOut:
+    live = body.broker != PAPER
+    if live and body.auto_trade:
+        raise field_problem("auto_trade", "a live account starts with auto_trade off; switch it on with POST /api/accounts/{id}/auto-trade")
+    _check_credentials(body.broker, body.credentials, complete=True)
+    account = Account(
+        account_id="",
+        user_id=user.user_id,
+        name=body.name,
+        broker=body.broker,
+        capital=body.capital,
+        limits=_limits(body),
+        dry_run=live if body.dry_run is None else body.dry_run,
+        auto_trade=body.auto_trade,
+        paper=_paper(body.paper) if body.paper else PaperSettings(),
+    )
+    if body.leverage is not None:
+        account = replace(account, leverage=body.leverage)
+    row = workspace().data.accounts.add(account, _plain(body.credentials), by=by)
+    return get_account(user, row.account.account_id)
+
+
+def create_zerodha(user: User, body: ZerodhaIn, by: Actor) -> CreatedZerodha:
+    secrets = ("api_key", "api_secret", "user_id", "password", "totp_secret", "access_token")
+    credentials = {name: value for name in secrets if (value := getattr(body, name))}
+    account = Account("", user.user_id, body.name, "zerodha", body.capital, _limits(body), dry_run=body.dry_run is not False)
+    if body.leverage is not None:
+        account = replace(account, leverage=body.leverage)
+    row = workspace().data.accounts.add(account, credentials, by=by)
+    return CreatedZerodha(account_id=row.account.account_id, login_url=_kite_login(body.api_key))
+
+
+def change_account(user: User, account_id: str, body: AccountPatch, by: Actor) -> AccountOut:
+    account = workspace().owners.account(user, account_id)
+    given = body.model_fields_set
+    if account.broker != PAPER:
+        if body.auto_trade and not account.auto_trade:
+            raise field_problem(
+                "auto_trade", "a live account is switched on with POST /api/accounts/{id}/auto-trade, with its name as confirmation"
+            )
+        if "paper" in given:
+            raise field_problem("paper", "is for paper accounts")
+    if body.credentials is not None:
+        _check_credentials(account.broker, body.credentials, complete=False)
+
+    def edit(now: Account) -> Account:
+        simple = {
+            name: getattr(body, name) for name in ("name", "capital", "leverage", "dry_run", "auto_trade", "enabled") if name in given
+        }
+        limits = {name: getattr(body, name) for name in _LIMITS if name in given}
+        changed = replace(now, **simple, limits=replace(now.limits, **limits))
+        return replace(changed, paper=_paper(body.paper)) if body.paper else changed
+
+    credentials = _plain(body.credentials) if body.credentials is not None else None
+    workspace().data.accounts.change(user.user_id, account_id, edit, credentials=credentials, by=by)
+    return get_account(user, account_id)
+
+
+def delete_account(user: User, account_id: str, by: Actor) -> None:
+    shop = workspace()
+    shop.owners.account(user, account_id)
+    if any(view.position.quantity for view in shop.system.positions([account_id])):
+        raise Conflict("The account has open positions. Close them first.")
+    shop.data.accounts.delete(user.user_id, account_id, by=by)
+
+
+# --- at the broker -------------------------------------------------------------------------------------------------
+
+
+def verify(user: User, account_id: str) -> AccountOut:
+    """Connect (again) and say what came of it; a broker that refuses is a state of the account, not an error of the request."""
+    shop = workspace()
+    shop.owners.account(user, account_id)
+    try:
+        shop.system.connect(account_id)
+    except TandemError:
+        pass  # the account's state and state_detail say it
+    return get_account(user, account_id)
+
+
+def login(user: User, account_id: str) -> LoginOut:
+    shop = workspace()
+    account = shop.owners.account(user, account_id)
+    if account.broker == "zerodha":
+        credentials = shop.data.directory.credentials(account_id)
+        if not credentials.get("access_token"):
+            return LoginOut(login_url=_kite_login(credentials.get("api_key", "")))
+    shown = verify(user, account_id)
+    return LoginOut(state=shown.state, state_detail=shown.state_detail)
+
+
+def balance(user: User, account_id: str) -> BalanceOut:
+    workspace().owners.account(user, account_id)
+    view = view_of(account_id)
+    if view is None:
+        raise Conflict("The account is not connected yet.")
+    return BalanceOut(cash=view.cash, used_margin=view.used_margin, available=view.available, equity=view.equity, currency=view.currency)
+
+
+# --- switches ------------------------------------------------------------------------------------------------------
+
+
+def kill_switch(user: User, account_id: str, body: KillSwitchIn, by: Actor) -> AccountOut:
+    shop = workspace()
+    shop.owners.account(user, account_id)
+    shop.system.kill_switch(account_id, body.on, body.reason, user.user_id, flatten=body.on and body.flatten)
+    after = {"on": body.on, "reason": body.reason, "flatten": body.flatten}
+    shop.data.audit.add(by, "account.kill_switch", "account", account_id, after=after)
+    return get_account(user, account_id)
+
+
+def auto_trade(user: User, account_id: str, body: AutoTradeIn, by: Actor) -> AccountOut:
+    shop = workspace()
+    account = shop.owners.account(user, account_id)
+    if body.on and account.broker != PAPER and body.confirm != account.name:
+        raise field_problem("confirm", "type the name of the account to let strategies trade real money on it")
+    shop.data.accounts.change(user.user_id, account_id, lambda now: replace(now, auto_trade=body.on), by=by)
+    return get_account(user, account_id)
+
+
+# --- shapes --------------------------------------------------------------------------------------------------------
+
+
+def view_of(account_id: str) -> AccountView | None:
+    return next((view for view in workspace().system.accounts() if view.account_id == account_id), None)
+
+
+def account_out(row: AccountRow, view: AccountView | None) -> AccountOut:
+    account = row.account
+    limits = {name: getattr(account.limits, name) for name in _LIMITS}
+    return AccountOut(
+        id=account.account_id,
+        name=account.name,
+        broker=account.broker,
+        credentials=dict(row.credentials),
+        capital=account.capital,
+        **limits,
+        leverage=account.leverage,
+        dry_run=account.dry_run,
+        auto_trade=account.auto_trade,
+        enabled=account.enabled,
+        paper=_paper_out(account.paper) if account.broker == PAPER else None,
+        created_at=moment(row.created_at),
+        **_live(account, view),
+    )
+
+
+def _live(account: Account, view: AccountView | None) -> dict[str, Any]:
+    """What only the engines know; null where they have not taken the account up (yet)."""
+    if view is None:
+        numbers = ("equity", "available", "used_margin", "realised", "unrealised", "charges", "day_pnl", "day_loss_used_pct")
+        unknown: dict[str, Any] = dict.fromkeys((*numbers, "session_expires_at", "day_trades", "open_positions", "locked"))
+        state = "needs_login" if account.enabled else "disabled"
+        return {
+            **unknown, "state": state, "state_detail": "not connected", "kill_switch": False, "kill_reason": "",
+            "connected": False, "currency": "INR", "queue_depth": 0,
+        }  # fmt: skip
+    same = (
+        "state", "state_detail", "equity", "available", "used_margin", "realised", "unrealised", "charges", "day_pnl", "day_trades",
+        "day_loss_used_pct", "open_positions", "kill_switch", "kill_reason", "locked", "connected", "currency", "queue_depth",
+    )  # fmt: skip
+    return {name: getattr(view, name) for name in same} | {"session_expires_at": moment_or_none(view.session_expires_at)}
+
+
+def _check_credentials(broker: str, credentials: Mapping[str, Any], *, complete: bool) -> None:
+    errors = credential_errors(broker, credentials, complete=complete)
+    if errors:
+        raise Problem(422, "The credentials do not fit the broker.", errors=errors)
+
+
+def _limits(body: LimitFields) -> Limits:
+    return Limits(**{name: getattr(body, name) for name in _LIMITS})
+
+
+def _paper(body: PaperIn) -> PaperSettings:
+    return PaperSettings(**body.model_dump())
+
+
+def _paper_out(paper: PaperSettings) -> PaperOut:
+    return PaperOut(
+        latency_ms=paper.latency_ms,
+        slippage_ticks=paper.slippage_ticks,
+        partial_fills=paper.partial_fills,
+        reject_pct=paper.reject_pct,
+        session_hours=paper.session_hours,
+        seed=paper.seed,
+    )
+
+
+def _plain(credentials: Mapping[str, Any]) -> dict[str, Any]:
+    """Credentials are kept as text; null takes one away."""
+    return {name: str(value).lower() if isinstance(value, bool) else value for name, value in credentials.items()}
+
+
+def _kite_login(api_key: str) -> str:
+    return f"{workspace().settings.endpoints.kite_login_root}/connect/login?{urlencode({'v': 3, 'api_key': api_key})}"

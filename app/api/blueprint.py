@@ -1,0 +1,66 @@
+"""Puts the resources together under /api: their routes, the OpenAPI document made from them, and the page that shows it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Blueprint, Flask, Response, render_template
+
+from app.api.accounts.routes import routes as accounts
+from app.api.endpoint import JSON, Operation, Routes
+from app.api.mappings.routes import routes as mappings
+from app.api.market.routes import routes as market
+from app.api.openapi import document
+from app.api.orders.routes import routes as orders
+from app.api.people.routes import routes as people
+from app.api.pnl.routes import routes as pnl
+from app.api.positions.routes import routes as positions
+from app.api.signals.routes import routes as signals
+from app.api.strategies.routes import routes as strategies
+from app.api.stream.present import present
+from app.api.stream.pulse import Pulse
+from app.api.stream.routes import PULSE
+from app.api.stream.routes import routes as stream
+from app.api.system.routes import routes as system
+from app.api.webhooks.routes import routes as webhooks
+from app.workspace import Workspace
+from config import VERSION
+
+about = Routes("about")
+RESOURCES = (system, accounts, strategies, mappings, signals, webhooks, orders, positions, pnl, market, stream, people, about)
+
+
+@about.get("/api/openapi.json", public=True)
+def openapi() -> Response:
+    """This document."""
+    return Response(json.dumps(the_document()), mimetype=JSON)
+
+
+@about.get("/api/docs", public=True, media="text/html")
+def docs() -> Response:
+    """This document, as a page."""
+    return Response(render_template("api/docs.html", document=the_document()), mimetype="text/html")
+
+
+def operations() -> list[Operation]:
+    return [operation for resource in RESOURCES for operation in resource.operations]
+
+
+_made: list[dict[str, Any]] = []
+
+
+def the_document() -> dict[str, Any]:
+    """Made when it is first asked for: most runs never need it."""
+    if not _made:
+        _made.append(document(operations(), VERSION))
+    return _made[0]
+
+
+def init_app(app: Flask, shop: Workspace) -> None:
+    blueprint = Blueprint("api", __name__)
+    for resource in RESOURCES:
+        resource.register(blueprint)
+    app.register_blueprint(blueprint)
+    app.extensions[PULSE] = Pulse(shop)
+    shop.live.present = present

@@ -1,0 +1,162 @@
+"""People, API tokens, the audit log. An owner sees who is there and what role they have, never their orders, balances or credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.api.pages import keep, page_of
+from app.api.people.schemas import (
+    AuditOut,
+    AuditQuery,
+    CreatedToken,
+    MePatch,
+    PasswordIn,
+    TokenIn,
+    TokenOut,
+    TokenQuery,
+    UserIn,
+    UserOut,
+    UserPatch,
+    UserQuery,
+)
+from app.api.wire import Page, moment, moment_or_none
+from app.auth import guard_password
+from app.data import Actor, ApiToken, AuditRow, User, UserRole
+from app.problems import Problem, field_problem
+from app.workspace import workspace
+
+_PEOPLE = UserQuery()
+_TOKENS = TokenQuery()
+_AUDIT = AuditQuery()
+
+
+def list_people(user: User, query: UserQuery = _PEOPLE) -> Page[UserOut]:
+    _owner_only(user)
+    shown = [user_out(each) for each in workspace().data.users.all()]
+    return page_of(keep(shown, query), query, lambda u: (u.created_at, u.id))
+
+
+def get_person(user: User, user_id: str) -> UserOut:
+    if user_id != user.user_id:
+        _owner_only(user)
+    return user_out(workspace().data.users.get(user_id))
+
+
+def add_person(user: User, body: UserIn, by: Actor) -> UserOut:
+    _owner_only(user)
+    return user_out(workspace().data.users.add(body.email, body.password, role=UserRole(body.role), name=body.name, by=by))
+
+
+def change_person(user: User, user_id: str, body: UserPatch, by: Actor) -> UserOut:
+    """One change after the other; the last owner stays an owner, and active."""
+    _owner_only(user)
+    users = workspace().data.users
+    changed = users.get(user_id)
+    if body.role is not None and body.role != changed.role.value:
+        changed = users.set_role(user_id, UserRole(body.role), by=by)
+    if body.active is not None and body.active != changed.active:
+        changed = users.set_active(user_id, body.active, by=by)
+    if body.name is not None:
+        changed = users.set_name(user_id, body.name, by=by)
+    if body.password is not None:
+        changed = users.set_password(user_id, body.password, by=by)
+    return user_out(changed)
+
+
+def me(user: User) -> UserOut:
+    return user_out(user)
+
+
+def change_me(user: User, body: MePatch, by: Actor) -> UserOut:
+    return user_out(workspace().data.users.set_name(user.user_id, body.name, by=by))
+
+
+def change_password(user: User, body: PasswordIn, by: Actor) -> UserOut:
+    """Signs out every browser of this person, the present one too."""
+    users = workspace().data.users
+    if not guard_password(user, lambda: users.check_password(user.user_id, body.current)):
+        raise Problem(403, "That is not your present password.", errors={"current": ["is wrong"]})
+    return user_out(users.set_password(user.user_id, body.new, by=by))
+
+
+# --- tokens --------------------------------------------------------------------------------------------------------
+
+
+def list_tokens(user: User, query: TokenQuery = _TOKENS) -> Page[TokenOut]:
+    shown = [token_out(token) for token in workspace().data.tokens.list(user.user_id)]
+    return page_of(keep(shown, query), query, lambda t: (t.created_at, t.id))
+
+
+def create_token(user: User, body: TokenIn, by: Actor) -> CreatedToken:
+    shop = workspace()
+    if body.expires_at is not None and body.expires_at <= shop.clock.now():
+        raise field_problem("expires_at", "must be in the future")
+    row, token = shop.data.tokens.create(user.user_id, body.name, scope=body.scope, expires_at=body.expires_at, by=by)
+    return CreatedToken(**dict(token_out(row)), token=token)
+
+
+def revoke_token(user: User, token_id: str, by: Actor) -> None:
+    workspace().data.tokens.revoke(user.user_id, token_id, by=by)
+
+
+# --- audit ---------------------------------------------------------------------------------------------------------
+
+
+def list_audit(user: User, query: AuditQuery = _AUDIT) -> Page[AuditOut]:
+    """What this person did."""
+    found = workspace().data.audit.list(
+        user.user_id, action=query.action, object_kind=query.object_kind, object_id=query.object_id, limit=query.limit, cursor=query.cursor
+    )
+    return Page(items=[audit_out(row) for row in found.items], next=found.next)
+
+
+# --- shapes --------------------------------------------------------------------------------------------------------
+
+
+def _owner_only(user: User) -> None:
+    if user.role is not UserRole.OWNER:
+        raise Problem(403, "Only the owner may see and change people.")
+
+
+def user_out(user: User) -> UserOut:
+    return UserOut(
+        id=user.user_id,
+        email=user.email,
+        name=user.name,
+        role=user.role.value,
+        active=user.active,
+        created_at=moment(user.created_at),
+        last_sign_in_at=moment_or_none(user.last_sign_in_at),
+    )
+
+
+def token_out(token: ApiToken) -> TokenOut:
+    return TokenOut(
+        id=token.token_id,
+        name=token.name,
+        prefix=token.prefix,
+        scope=token.scope,
+        created_at=moment(token.created_at),
+        expires_at=moment_or_none(token.expires_at),
+        last_used_at=moment_or_none(token.last_used_at),
+    )
+
+
+def audit_out(row: AuditRow) -> AuditOut:
+    return AuditOut(
+        id=str(row.audit_id),
+        at=moment(row.at),
+        actor=row.user_id,
+        via=row.via,
+        ip=row.ip,
+        action=row.action,
+        object_kind=row.object_kind,
+        object_id=row.object_id,
+        before=_plain(row.before),
+        after=_plain(row.after),
+    )
+
+
+def _plain(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return dict(values) if values is not None else None

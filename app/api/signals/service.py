@@ -1,0 +1,264 @@
+"""Signals by hand: from a checked request to `TradingSystem.submit`, and what became of each. It sizes, admits and sends nothing itself.
+
+`submit_manual` is on the way of every order: nothing on it reads the database, except to answer a question that only a mistake raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from app.api.idempotency import derived_name
+from app.api.signals.schemas import (
+    PreviewOrderOut,
+    PreviewOut,
+    SignalAnswer,
+    SignalAnswers,
+    SignalIn,
+    SignalOrderOut,
+    SignalOut,
+    SignalQuery,
+    TimingOut,
+    Wish,
+)
+from app.api.wire import Page, moment
+from app.data import NotFound, SignalRow, User
+from app.problems import Problem, field_problem
+from app.workspace import workspace
+from engines.core.facts import SignalTimed
+from engines.core.model import ExitSpec, Order, Side, Signal, Source
+from engines.execution.views import SignalOutcome
+
+_ALL = SignalQuery()
+
+
+def submit_manual(user: User, body: SignalIn) -> tuple[SignalAnswer, int]:
+    """The answer and its status: 202, or 200 when it waited until all is settled, or when this signal id was used before."""
+    accounts = owned_accounts(user, body.account_ids)
+    if body.strategy_id is not None:
+        workspace().owners.strategy(user, body.strategy_id)
+    outcome = send(user, body, Source.MANUAL, body.strategy_id, accounts, body.signal_id or derived_name(), body.wait_ms)
+    done = outcome.duplicate or (body.wait_ms > 0 and outcome.settled)
+    return answer(outcome), 200 if done else 202
+
+
+def send(
+    user: User,
+    wish: Wish,
+    source: Source,
+    strategy_id: str | None,
+    account_ids: tuple[str, ...],
+    signal_id: str | None,
+    wait_ms: int,
+    *,
+    note: str = "",
+    reduce_only: bool = False,
+) -> SignalOutcome:
+    """Ids of accounts and strategy are the user's own: the caller has made sure."""
+    shop = workspace()
+    signal = make_signal(user, wish, source, strategy_id, account_ids, signal_id, note=note, reduce_only=reduce_only)
+    try:
+        check_symbol(wish.symbol)
+        check_sides(signal)
+    except Problem:
+        if signal_id is None or not _known(user, signal_id):  # the market may have moved since the first of this name was accepted
+            raise
+    return shop.system.submit(signal, wait_ms / 1000)
+
+
+def preview(user: User, body: SignalIn) -> PreviewOut:
+    """What the signal would do now on each account; nothing is recorded or sent."""
+    accounts = owned_accounts(user, body.account_ids)
+    if body.strategy_id is not None:
+        workspace().owners.strategy(user, body.strategy_id)
+    signal = make_signal(user, body, Source.MANUAL, body.strategy_id, accounts, body.signal_id)
+    check_symbol(body.symbol)
+    check_sides(signal)
+    return PreviewOut(orders=[_preview_out(order) for order in workspace().system.preview(signal)])
+
+
+def list_signals(user: User, query: SignalQuery = _ALL) -> Page[SignalOut]:
+    books = workspace().data.books
+    if query.signal_id is not None:
+        try:
+            return Page(items=[signal_out(books.signal(user.user_id, query.signal_id))])
+        except NotFound:
+            return Page(items=[])
+    found = books.signals(
+        user.user_id,
+        source=query.source,
+        symbol=query.symbol,
+        side=query.side,
+        strategy_id=query.strategy_id,
+        account_id=query.account_id,
+        since=query.from_,
+        until=query.to,
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    return Page(items=[signal_out(row) for row in found.items], next=found.next)
+
+
+def get_signal(user: User, signal_id: str) -> SignalOut:
+    return signal_out(workspace().data.books.signal(user.user_id, signal_id))
+
+
+# --- checks --------------------------------------------------------------------------------------------------------
+
+
+def owned_accounts(user: User, account_ids: Sequence[str] | None) -> tuple[str, ...]:
+    """Each of them once; one that is unknown or another's refuses the whole request."""
+    unique = tuple(dict.fromkeys(account_ids or ()))
+    for account_id in unique:
+        workspace().owners.account(user, account_id)
+    return unique
+
+
+def check_symbol(symbol: str) -> None:
+    instrument = workspace().system.instruments.get(symbol)
+    if instrument is None:
+        raise field_problem("symbol", f"{symbol} is not a known instrument")
+    if not instrument.tradable:
+        raise field_problem("symbol", f"{symbol} is an index and cannot be traded")
+
+
+def check_sides(signal: Signal) -> None:
+    """A stop belongs on the losing side of the price, a target on the winning side: anything else is a slip of the finger."""
+    exits = signal.exits
+    if exits.stop_price is None and not any(target.price is not None for target in exits.targets):
+        return
+    reference = signal.price or signal.trigger_price or _last_price(signal.symbol)
+    if reference is None:
+        return
+    long = signal.side is Side.BUY
+    if exits.stop_price is not None and (exits.stop_price >= reference if long else exits.stop_price <= reference):
+        raise field_problem("stop_loss", f"must be {'below' if long else 'above'} the price ({reference}) of a {signal.side.value}")
+    for number, target in enumerate(exits.targets):
+        if target.price is not None and (target.price <= reference if long else target.price >= reference):
+            raise field_problem(
+                f"targets.{number}", f"must be {'above' if long else 'below'} the price ({reference}) of a {signal.side.value}"
+            )
+
+
+def _last_price(symbol: str) -> Decimal | None:
+    return workspace().system.prices.mark(symbol)
+
+
+def _known(user: User, signal_id: str) -> bool:
+    try:
+        workspace().data.books.signal(user.user_id, signal_id)
+    except NotFound:
+        return False
+    return True
+
+
+# --- shapes --------------------------------------------------------------------------------------------------------
+
+
+def make_signal(
+    user: User,
+    wish: Wish,
+    source: Source,
+    strategy_id: str | None,
+    account_ids: tuple[str, ...],
+    signal_id: str | None,
+    *,
+    note: str = "",
+    reduce_only: bool = False,
+) -> Signal:
+    shop = workspace()
+    key = shop.ids.new()
+    return Signal(
+        key=key,
+        signal_id=signal_id or key,
+        user_id=user.user_id,
+        source=source,
+        symbol=wish.symbol,
+        side=wish.side,
+        created_at=shop.clock.now(),
+        order_type=wish.order_type,
+        price=wish.price,
+        trigger_price=wish.trigger_price,
+        product=wish.product,
+        quantity=wish.quantity,
+        strategy_id=strategy_id,
+        account_ids=account_ids,
+        exits=wish.exits().spec() if wish.has_exits else _NO_EXITS,
+        note=note,
+        reduce_only=reduce_only,
+    )
+
+
+_NO_EXITS = ExitSpec()
+
+
+def answer(outcome: SignalOutcome) -> SignalAnswer:
+    return SignalAnswer(
+        signal_id=outcome.signal_id,
+        received_at=moment(outcome.received_at),
+        duplicate=outcome.duplicate,
+        orders=[order_brief(order) for order in outcome.orders],
+        timing=timing_out(outcome.timing),
+    )
+
+
+def answers(outcomes: Sequence[SignalOutcome]) -> SignalAnswers:
+    each = [answer(outcome) for outcome in outcomes]
+    return SignalAnswers(signals=each, orders=[order for one in each for order in one.orders])
+
+
+def order_brief(order: Order) -> SignalOrderOut:
+    return SignalOrderOut(
+        order_id=order.order_id,
+        client_id=order.client_id,
+        account_id=order.account_id,
+        state=order.state.value,
+        reason=order.reason,
+        quantity=order.quantity,
+        broker_order_id=order.broker_order_id,
+        filled_quantity=order.filled_quantity,
+        average_price=order.average_price,
+    )
+
+
+def timing_out(timing: SignalTimed | None) -> TimingOut:
+    if timing is None:
+        return TimingOut()
+    return TimingOut(
+        planned_ms=timing.planned_ms,
+        journaled_ms=timing.journaled_ms,
+        first_sent_ms=timing.first_sent_ms,
+        last_sent_ms=timing.last_sent_ms,
+        last_acknowledged_ms=timing.last_acknowledged_ms,
+    )
+
+
+def signal_out(row: SignalRow) -> SignalOut:
+    signal = row.signal
+    return SignalOut(
+        signal_id=signal.signal_id,
+        source=signal.source.value,
+        symbol=signal.symbol,
+        side=signal.side.value,
+        order_type=signal.order_type.value,
+        product=signal.product.value,
+        quantity=signal.quantity,
+        price=signal.price,
+        trigger_price=signal.trigger_price,
+        strategy_id=signal.strategy_id,
+        note=signal.note,
+        created_at=moment(signal.created_at),
+        orders=[order_brief(order) for order in row.orders],
+        timing=timing_out(row.timing),
+    )
+
+
+def _preview_out(order: Order) -> PreviewOrderOut:
+    price = order.price or _last_price(order.symbol)
+    return PreviewOrderOut(
+        account_id=order.account_id,
+        quantity=order.quantity,
+        reason=order.reason,
+        value=order.quantity * price if price is not None else None,
+        detail="; ".join(check.detail for check in order.checks if check.detail),
+    )

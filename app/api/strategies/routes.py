@@ -1,0 +1,46 @@
+"""Routes of strategies and their kinds."""
+
+from __future__ import annotations
+
+from app.api.endpoint import Call, Routes
+from app.api.strategies import service
+from app.api.strategies.schemas import StrategyIn, StrategyKindOut, StrategyOut, StrategyPatch, StrategyQuery
+from app.api.wire import Page, PageQuery
+
+routes = Routes("strategies")
+
+
+@routes.get("/api/strategy-kinds", query=PageQuery, out=Page[StrategyKindOut])
+def kinds(call: Call) -> Page[StrategyKindOut]:
+    """What can be traded with: every kind with the JSON schema of its parameters."""
+    return service.list_kinds(call.user, call.query)
+
+
+@routes.get("/api/strategies", query=StrategyQuery, out=Page[StrategyOut])
+def index(call: Call) -> Page[StrategyOut]:
+    """The caller's strategies."""
+    return service.list_strategies(call.user, call.query)
+
+
+@routes.post("/api/strategies", body=StrategyIn, out=StrategyOut, status=201)
+def create(call: Call) -> StrategyOut:
+    """A new strategy; it trades once it is active and mapped to an account with auto-trade on."""
+    return service.create_strategy(call.user, call.body, call.by)
+
+
+@routes.get("/api/strategies/{id}", out=StrategyOut)
+def show(call: Call, id: str) -> StrategyOut:  # noqa: A002 - the name of the path's parameter
+    """One strategy."""
+    return service.get_strategy(call.user, id)
+
+
+@routes.patch("/api/strategies/{id}", body=StrategyPatch, out=StrategyOut)
+def change(call: Call, id: str) -> StrategyOut:  # noqa: A002
+    """Only the fields that are sent change."""
+    return service.change_strategy(call.user, id, call.body, call.by)
+
+
+@routes.delete("/api/strategies/{id}", errors=(409,))
+def delete(call: Call, id: str) -> None:  # noqa: A002
+    """409 with open positions or orders; a strategy with history is archived."""
+    service.delete_strategy(call.user, id, call.by)

@@ -1,0 +1,128 @@
+"""Strategies and their kinds, for the API and the pages. Parameters are checked by the kind itself; what a strategy decides is not known here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.api.exits import exits_out
+from app.api.pages import keep, page_of
+from app.api.strategies.schemas import StrategyIn, StrategyKindOut, StrategyOut, StrategyPatch, StrategyQuery
+from app.api.wire import Page, PageQuery, moment
+from app.data import Actor, StrategyRow, User
+from app.problems import Problem, field_errors, field_problem
+from app.workspace import workspace
+from engines.core.model import StrategyConfig
+from engines.strategies import registry
+
+_ALL = StrategyQuery()
+_FIRST = PageQuery()
+
+
+def list_kinds(_user: User, query: PageQuery = _FIRST) -> Page[StrategyKindOut]:
+    """By name; the list is short and has no age."""
+    kinds = [
+        StrategyKindOut(kind=k.kind, name=k.name, description=k.description, params_schema=registry.params_schema(k.kind))
+        for k in registry.kinds()
+    ]
+    return page_of(kinds, query, lambda k: (k.kind,))
+
+
+def list_strategies(user: User, query: StrategyQuery = _ALL) -> Page[StrategyOut]:
+    shown = [strategy_out(row) for row in workspace().data.strategies.list(user.user_id)]
+    if query.instrument is not None:
+        shown = [s for s in shown if query.instrument in s.instruments]
+    return page_of(keep(shown, query, "instrument"), query, lambda s: (s.created_at, s.id))
+
+
+def get_strategy(user: User, strategy_id: str) -> StrategyOut:
+    return strategy_out(workspace().data.strategies.get(user.user_id, strategy_id))
+
+
+def create_strategy(user: User, body: StrategyIn, by: Actor) -> StrategyOut:
+    _check_instruments(body.instruments)
+    strategy = StrategyConfig(
+        strategy_id="",
+        user_id=user.user_id,
+        name=body.name,
+        kind=body.kind,
+        timeframe=body.timeframe,
+        instruments=tuple(body.instruments),
+        params=_check_params(body.kind, body.params),
+        active=body.active,
+        exit_plan=body.exit_plan.spec() if body.exit_plan else None,
+    )
+    return strategy_out(workspace().data.strategies.add(strategy, by=by))
+
+
+def change_strategy(user: User, strategy_id: str, body: StrategyPatch, by: Actor) -> StrategyOut:
+    before = workspace().data.strategies.get(user.user_id, strategy_id).strategy
+    given = body.model_fields_set
+    changes: dict[str, Any] = {name: getattr(body, name) for name in ("name", "kind", "timeframe", "active") if name in given}
+    if body.instruments is not None:
+        _check_instruments(body.instruments)
+        changes["instruments"] = tuple(body.instruments)
+    if "params" in given or "kind" in given:
+        changes["params"] = _check_params(body.kind or before.kind, body.params if body.params is not None else before.params)
+    if "exit_plan" in given:
+        changes["exit_plan"] = body.exit_plan.spec() if body.exit_plan else None
+    row = workspace().data.strategies.change(user.user_id, strategy_id, lambda now: replace(now, **changes), by=by)
+    return strategy_out(row)
+
+
+def delete_strategy(user: User, strategy_id: str, by: Actor) -> None:
+    workspace().data.strategies.delete(user.user_id, strategy_id, by=by)
+
+
+# --- shapes and checks ---------------------------------------------------------------------------------------------
+
+
+def strategy_out(row: StrategyRow) -> StrategyOut:
+    strategy = row.strategy
+    status = workspace().data.books.strategy_status(strategy.user_id, strategy.strategy_id)
+    quarantined = status.quarantined if status else None
+    state = "quarantined" if quarantined and strategy.active else "running" if strategy.active else "off"
+    return StrategyOut(
+        id=strategy.strategy_id,
+        name=strategy.name,
+        kind=strategy.kind,
+        params=dict(strategy.params),
+        timeframe=strategy.timeframe.value,
+        instruments=list(strategy.instruments),
+        active=strategy.active,
+        exit_plan=exits_out(strategy.exit_plan) if strategy.exit_plan else None,
+        state=state,
+        state_detail=(quarantined or "") if state == "quarantined" else "",
+        created_at=moment(row.created_at),
+        updated_at=moment(row.updated_at),
+    )
+
+
+def _check_params(kind: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return registry.check_params(kind, _floats(params))
+    except registry.UnknownKind as error:
+        known = ", ".join(k.kind for k in registry.kinds())
+        raise field_problem("kind", f"must be one of {known}") from error
+    except ValidationError as error:
+        raise Problem(422, "The parameters do not fit the strategy.", errors=field_errors(error, "params")) from error
+
+
+def _floats(value: Any) -> Any:
+    """Parameters are the strategy's own numbers, not money: exact decimals become what JSON calls a number."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, Mapping):
+        return {name: _floats(item) for name, item in value.items()}
+    return [_floats(item) for item in value] if isinstance(value, list) else value
+
+
+def _check_instruments(symbols: list[str]) -> None:
+    table = workspace().system.instruments
+    for number, symbol in enumerate(symbols):
+        if table.get(symbol) is None:
+            raise field_problem(f"instruments.{number}", f"{symbol} is not a known instrument")

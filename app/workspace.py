@@ -1,0 +1,111 @@
+"""What the routes, services and pages of one application work with: the trading system, the data service, the live hub, the clock.
+
+Also answers from memory whose an account or strategy is, because the order path may not read SQL. It decides nothing about trading.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from flask import current_app
+
+from app.data import Data, NotFound, User
+from app.live import Hub
+from engines.core.model import Account, Halt, HaltScope, StrategyConfig
+from engines.ports import Clock, Directory, Ids
+
+if TYPE_CHECKING:
+    from config import Settings
+    from engines.system import TradingSystem
+
+EXTENSION = "tandem"
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    accounts: dict[str, Account] = field(default_factory=dict)
+    strategies: dict[str, StrategyConfig] = field(default_factory=dict)
+    accounts_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Ownership:
+    """Who owns what, read from the directory once and again after each change of it."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._lock = threading.Lock()
+        self._version = 0
+        self._known: tuple[int, _Known] | None = None
+        directory.on_change(self._changed)
+
+    def account(self, user: User, account_id: str) -> Account:
+        """Raises NotFound for unknown and for foreign ids alike."""
+        account = self._now().accounts.get(account_id)
+        if account is None or account.user_id != user.user_id:
+            raise NotFound("There is no such account.")
+        return account
+
+    def strategy(self, user: User, strategy_id: str) -> StrategyConfig:
+        strategy = self._now().strategies.get(strategy_id)
+        if strategy is None or strategy.user_id != user.user_id:
+            raise NotFound("There is no such strategy.")
+        return strategy
+
+    def owns_strategy(self, user_id: str, strategy_id: str) -> bool:
+        strategy = self._now().strategies.get(strategy_id)
+        return strategy is not None and strategy.user_id == user_id
+
+    def owner_of_halt(self, halt: Halt) -> str | None:
+        """Whose stop it is; None: the whole system's."""
+        known = self._now()
+        thing: Account | StrategyConfig | None = None
+        match halt.scope:
+            case HaltScope.SYSTEM:
+                return None
+            case HaltScope.USER:
+                return halt.scope_id
+            case HaltScope.ACCOUNT:
+                thing = known.accounts.get(halt.scope_id or "")
+            case HaltScope.STRATEGY:
+                thing = known.strategies.get(halt.scope_id or "")
+        return thing.user_id if thing else halt.by
+
+    def account_ids(self, user_id: str) -> Sequence[str]:
+        return self._now().accounts_of.get(user_id, ())
+
+    def _changed(self) -> None:
+        with self._lock:
+            self._version += 1
+
+    def _now(self) -> _Known:
+        known = self._known
+        if known is not None and known[0] == self._version:
+            return known[1]
+        with self._lock:
+            version = self._version
+        accounts = {a.account_id: a for a in self._directory.accounts()}
+        owned: dict[str, list[str]] = {}
+        for account in accounts.values():
+            owned.setdefault(account.user_id, []).append(account.account_id)
+        fresh = _Known(accounts, {s.strategy_id: s for s in self._directory.strategies()}, {k: tuple(v) for k, v in owned.items()})
+        self._known = (version, fresh)
+        return fresh
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    system: TradingSystem
+    data: Data
+    settings: Settings
+    live: Hub
+    clock: Clock
+    ids: Ids
+    owners: Ownership
+
+
+def workspace() -> Workspace:
+    """The one of the application that serves the present request."""
+    return cast(Workspace, current_app.extensions[EXTENSION])
