@@ -1,0 +1,175 @@
+"""Laws 6 to 9: limits under concurrency, exits that are never blocked and never too large, each to its own account, stops that fire once."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+
+import pytest
+
+from engines.core.model import ExitSpec, Limits, OrderState, OrderType, Role, TargetSpec, TrailingSpec
+from tests.execution.house import INFY, USER, House, account, books_balance
+
+
+def together(count: int, act) -> None:
+    start = threading.Barrier(count)
+
+    def run() -> None:
+        start.wait()
+        act()
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("limits", "most"),
+    [
+        (Limits(max_trades_per_day=7), 7),
+        (Limits(max_position_value=Decimal(500)), 5),
+    ],
+)
+def test_law_6_limits_hold_under_concurrency(limits, most):
+    with House(account("A1", limits=limits)) as house:
+        together(20, lambda: house.system.submit(house.signal("BUY", 1), 5))
+        orders = house.journal.orders().values()
+        assert sum(order.state is OrderState.FILLED for order in orders) == most
+        assert house.held() == most
+        books_balance(house)
+
+
+def test_law_6_funds_are_reserved_before_the_send():
+    with House(account("A1", broker="wire", capital=Decimal(1000), leverage=Decimal(1)), script=lambda r: "open") as house:
+        together(10, lambda: house.system.submit(house.signal("BUY", 3, order_type=OrderType.LIMIT, price=Decimal(100)), 5))
+        placed = house.books["A1"].placed
+        assert sum(request.quantity for request in placed) == 9
+        reasons = [order.reason for order in house.journal.orders().values() if order.state is OrderState.DENIED]
+        assert reasons == ["insufficient_funds"] * 7
+
+
+def test_law_6_what_is_refused_releases_its_reservation():
+    with House(account("A1", broker="wire", limits=Limits(max_trades_per_day=1)), script=lambda r: "refuse") as house:
+        assert [o.state for o in house.send()] == [OrderState.REJECTED]
+        house.script = lambda request: "fill"
+        assert [o.state for o in house.send()] == [OrderState.FILLED]
+        assert [o.reason for o in house.send()] == ["max_trades"]
+
+
+def test_law_7_exits_are_never_blocked_by_entry_limits():
+    with House(account("A1")) as house:
+        house.send("BUY", 10)
+        from dataclasses import replace
+
+        nothing = Limits(*[Decimal(0)] * 4, 0, 0, *[Decimal(0)] * 4)
+        house.directory.rows[0] = replace(house.directory.rows[0], limits=nothing, auto_trade=False)
+        house.system.runtime.refresh_now()
+        assert [(o.role, o.state) for o in house.send("SELL", 10)] == [(Role.EXIT, OrderState.FILLED)]
+        assert house.held() == 0
+
+
+def test_law_7_exits_never_exceed_the_position_however_many_ask():
+    with House(account("A1"), account("A2", broker="wire")) as house:
+        house.send("BUY", 10)
+        ids = [view.position.position_id for view in house.system.positions(["A1", "A2"])]
+        from engines.system import Conflict
+
+        def close() -> None:
+            for position_id in ids:
+                try:
+                    house.system.close_position(position_id, None, USER)
+                except Conflict:
+                    pass
+
+        together(12, close)
+        house.until(lambda: not any(order.live for order in house.journal.orders().values()))
+        assert (house.held("A1"), house.held("A2")) == (0, 0)
+        books_balance(house)
+
+
+def test_law_7_a_quantity_above_what_is_held_is_capped():
+    with House() as house:
+        house.send("BUY", 10)
+        (view,) = house.system.positions(["A1"])
+        outcome = house.system.close_position(view.position.position_id, Decimal(99), USER)
+        assert [(o.quantity, o.state) for o in outcome.orders] == [(10, OrderState.FILLED)]
+
+
+def test_law_8_an_exit_goes_to_the_account_that_holds_the_position():
+    accounts = [account(f"A{n}", broker="wire") for n in range(1, 4)]
+    with House(*accounts) as house:
+        house.send("BUY", 10, account_ids=("A1", "A3"), exits=ExitSpec(stop_price=Decimal(95)))
+        house.feed.price(INFY.symbol, 94.0)
+        house.until(lambda: house.held("A1") == 0 and house.held("A3") == 0)
+        sides = {key: [(r.side.value, r.reduce_only) for r in book.placed] for key, book in house.books.items()}
+        assert sides == {"A1": [("BUY", False), ("SELL", True)], "A2": [], "A3": [("BUY", False), ("SELL", True)]}
+        outcome = house.send("SELL", 5)  # a later signal to all three is an entry everywhere: nobody holds anything
+        assert {(o.account_id, o.role) for o in outcome} == {(f"A{n}", Role.ENTRY) for n in range(1, 4)}
+
+
+def test_law_9_a_stop_fires_at_most_once_whatever_ticks_come():
+    with House() as house:
+        house.send("BUY", 10, exits=ExitSpec(stop_price=Decimal(95)))
+        for price in (94.0, 93.0, 94.0, 96.0, 90.0):
+            house.feed.price(INFY.symbol, price)
+        house.until(lambda: house.held() == 0)
+        house.feed.price(INFY.symbol, 80.0)
+        stops = [order for order in house.journal.orders().values() if order.role is Role.STOP]
+        assert [(order.quantity, order.state) for order in stops] == [(10, OrderState.FILLED)]
+
+
+def test_law_9_stop_and_target_never_both_fill_more_than_the_position():
+    spec = ExitSpec(stop_price=Decimal(95), targets=(TargetSpec(Decimal(50), price=Decimal(105)), TargetSpec(Decimal(50), price=Decimal(110))))
+    with House(account("A1", broker="wire")) as house:
+        house.send("BUY", 10, exits=spec)
+        house.feed.price(INFY.symbol, 106.0)
+        house.feed.price(INFY.symbol, 94.0)
+        house.until(lambda: house.held() == 0)
+        exits = [(o.role, o.filled_quantity) for o in house.journal.orders().values() if o.role is not Role.ENTRY]
+        assert sorted(exits) == [(Role.STOP, 5), (Role.TARGET, 5)]
+        assert not house.system.roster.desk("A1").plans
+
+
+def test_law_9_a_resting_exit_is_cancelled_before_the_stop_leaves():
+    with House() as house:
+        house.send("BUY", 10, exits=ExitSpec(stop_price=Decimal(95)))
+        house.send("SELL", 10, order_type=OrderType.LIMIT, price=Decimal(110))
+        house.feed.price(INFY.symbol, 94.0)
+        house.until(lambda: house.held() == 0)
+        by_role = {(o.role, o.order_type): o.state for o in house.journal.orders().values()}
+        assert by_role[(Role.EXIT, OrderType.LIMIT)] is OrderState.CANCELLED
+        assert by_role[(Role.STOP, OrderType.MARKET)] is OrderState.FILLED
+
+
+def test_law_9_a_trailing_stop_only_tightens_through_the_whole_engine():
+    spec = ExitSpec(stop_points=Decimal(5), trailing=TrailingSpec("step", Decimal(1), Decimal(1)))
+    with House() as house:
+        house.send("BUY", 10, exits=spec)
+        stops = []
+        for price in (101.0, 103.0, 102.0, 104.5, 100.5, 106.0, 101.5):
+            house.feed.price(INFY.symbol, price)
+            stops += [plan.stop for plan in house.system.roster.desk("A1").plans.values()]
+        assert stops == sorted(stops)
+        house.feed.price(INFY.symbol, 100.9)
+        house.until(lambda: house.held() == 0)
+
+
+def test_exit_plans_are_armed_again_after_a_restart():
+    with House() as house:
+        house.send("BUY", 10, exits=ExitSpec(stop_price=Decimal(95)))
+        with house.restart() as later:
+            assert later.held() == 10
+            later.feed.price(INFY.symbol, 94.0)
+            later.until(lambda: later.held() == 0)
+
+
+def test_a_stop_that_the_broker_refuses_is_tried_again_and_told():
+    with House(account("A1", broker="wire")) as house:
+        house.send("BUY", 10, exits=ExitSpec(stop_price=Decimal(95)))
+        answers = iter(["refuse", "fill"])
+        house.script = lambda request: next(answers)
+        house.feed.price(INFY.symbol, 94.0)
+        house.until(lambda: house.held() == 0)
+        assert "exit_failed" in house.notifier.incidents()

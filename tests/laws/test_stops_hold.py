@@ -1,0 +1,206 @@
+"""Laws 4 and 5: after a stop no exposure-raising byte leaves, and the stop works when the database, a broker or the feed does not."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+
+from engines.core.model import HaltScope, OrderState, OrderType, Role
+from engines.ports import JournalDown, SystemClock
+from tests.execution.house import INFY, USER, House, account, books_balance
+
+
+def stop(house: House, flatten: bool = True):
+    halt, created = house.system.emergency_stop(HaltScope.SYSTEM, None, "drill", USER, flatten)
+    assert created
+    return halt
+
+
+def flat(house: House, halt_id: str) -> bool:
+    report = house.system.halt_report(halt_id)
+    return all(row.state == "flat" for row in report.accounts)
+
+
+def test_law_4_after_a_stop_is_acknowledged_no_exposure_raising_order_is_written_to_any_socket():
+    accounts = [account(f"A{n}", broker="wire") for n in range(4)]
+    written: list[tuple[float, bool]] = []
+
+    def script(request):
+        written.append((SystemClock().monotonic(), request.reduce_only))
+        return "fill"
+
+    with House(*accounts, script=script) as house:
+        running = threading.Event()
+        running.set()
+
+        def trade():
+            while running.is_set():
+                house.system.submit(house.signal("BUY", 1), 0)
+
+        threads = [threading.Thread(target=trade) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        house.until(lambda: len(written) > 100)
+        halt = stop(house)
+        acknowledged = SystemClock().monotonic()
+        placed_before = {key: [r for r in book.placed if not r.reduce_only] for key, book in house.books.items()}
+        house.until(lambda: flat(house, halt.halt_id), 20)
+        running.clear()
+        for thread in threads:
+            thread.join()
+        placed_after = {key: [r for r in book.placed if not r.reduce_only] for key, book in house.books.items()}
+        assert placed_after == placed_before
+        assert acknowledged < SystemClock().monotonic()
+        assert [house.held(row.account_id) for row in accounts] == [0, 0, 0, 0]
+        books_balance(house)
+
+
+def test_law_4_a_stop_waits_for_the_write_in_progress_or_cuts_it():
+    with House(account("A1", broker="wire")) as house:
+        wire = house.wires["A1"]
+        wire.may_write.clear()
+        house.system.submit(house.signal(), 0)
+        wire.writing.wait(5)
+        halt, _ = house.system.emergency_stop(HaltScope.SYSTEM, None, "drill", USER)
+        assert wire.aborted  # a write that does not end is cut before the stop is acknowledged
+        wire.may_write.set()
+        house.until(lambda: flat(house, halt.halt_id))
+
+
+def test_law_4_the_stop_survives_a_restart_and_only_a_person_lifts_it():
+    with House(account("A1"), account("A2")) as house:
+        house.send()
+        halt = stop(house)
+        house.until(lambda: flat(house, halt.halt_id))
+        with house.restart() as later:
+            assert [h.halt_id for h in later.system.halts()] == [halt.halt_id]
+            assert {o.reason for o in later.send()} == {"halted"}
+            assert later.system.lift(halt.halt_id, USER)
+            assert {o.reason for o in later.send()} == {"halted"}  # lifted, yet off until a person starts it again
+            later.system.set_engines(True, None, USER)
+            assert {o.state for o in later.send()} == {OrderState.FILLED}
+            with later.restart() as last:
+                assert last.system.halts() == ()
+
+
+def test_law_4_the_stop_survives_a_restart_with_nothing_but_the_latch():
+    with House() as house:
+        house.journal.down = True
+        halt = stop(house)
+        house.journal.waiting.clear()  # the process dies before the database is back
+        house.journal.down = False
+        with house.restart() as later:
+            assert [h.halt_id for h in later.system.halts()] == [halt.halt_id]
+            assert [o.reason for o in later.send()] == ["halted"]
+
+
+def test_law_5_the_stop_works_when_the_database_is_locked():
+    with House(account("A1", broker="wire")) as house:
+        house.script = lambda request: "open"
+        (resting,) = house.send(order_type=OrderType.LIMIT, price=Decimal(99))
+        house.journal.down = True
+        halt = stop(house)
+        house.until(lambda: house.books["A1"].reports[resting.client_id].state is OrderState.CANCELLED)
+        try:
+            house.system.submit(house.signal(), 0)
+        except JournalDown:
+            pass
+        assert len(house.books["A1"].placed) == 1
+        house.journal.mend()
+        house.until(lambda: flat(house, halt.halt_id))
+
+
+def test_law_5_the_stop_works_when_a_broker_hangs_and_one_account_never_delays_another():
+    with House(account("A1", broker="wire"), account("A2"), account("A3")) as house:
+        house.send(account_ids=("A2", "A3"))
+        house.script = lambda request: "hang"
+        house.system.submit(house.signal(account_ids=("A1",)), 0)
+        house.wires["A1"].hanging.wait(5)
+        began = SystemClock().monotonic()
+        halt = stop(house)
+        assert SystemClock().monotonic() - began < 1.0
+        house.until(lambda: house.held("A2") == 0 and house.held("A3") == 0, 2)
+        states = {row.account_id: row.state for row in house.system.halt_report(halt.halt_id).accounts}
+        assert (states["A2"], states["A3"]) == ("flat", "flat")
+        assert states["A1"] in ("working", "stuck")
+        house.wires["A1"].script = lambda request: "fill"
+        house.wires["A1"].released.set()
+        house.until(lambda: flat(house, halt.halt_id))
+
+
+def test_law_5_a_hanging_account_delays_no_other_signal():
+    with House(account("A1", broker="wire"), account("A2")) as house:
+        house.script = lambda request: "hang"
+        for _ in range(20):
+            house.system.submit(house.signal("BUY", 1), 0)
+        house.until(lambda: house.held("A2") == 20, 3)
+        house.wires["A1"].abort()
+
+
+def test_law_5_the_stop_works_when_the_feed_is_dead():
+    with House(account("A1"), account("A2")) as house:
+        house.send()
+        from dataclasses import replace
+
+        house.system.settings = replace(house.system.settings, max_price_age=-1.0)  # every price is stale from now on
+        halt = stop(house)
+        house.until(lambda: flat(house, halt.halt_id))
+        assert (house.held("A1"), house.held("A2")) == (0, 0)
+
+
+def test_a_second_stop_while_one_holds_is_the_same_stop():
+    with House() as house:
+        halt = stop(house)
+        again, created = house.system.emergency_stop(HaltScope.SYSTEM, None, "again", USER)
+        assert (again.halt_id, created) == (halt.halt_id, False)
+
+
+def test_a_traders_stop_covers_only_their_own_accounts():
+    with House(account("A1"), account("B1", user_id="U2")) as house:
+        house.send()
+        halt, _ = house.system.emergency_stop(HaltScope.USER, USER, "mine", USER)
+        house.until(lambda: flat(house, halt.halt_id))
+        assert [row.account_id for row in house.system.halt_report(halt.halt_id).accounts] == ["A1"]
+        assert (house.held("A1"), house.held("B1")) == (0, 10)
+        orders = {o.account_id: o.reason for o in house.send()}
+        assert orders == {"A1": "halted", "B1": None}
+
+
+def test_while_halted_a_person_may_still_close():
+    with House() as house:
+        house.send()
+        halt, _ = house.system.emergency_stop(HaltScope.SYSTEM, None, "hold", USER, flatten=False)
+        house.until(lambda: flat(house, halt.halt_id))
+        assert house.held() == 10
+        (view,) = house.system.positions(["A1"])
+        outcome = house.system.close_position(view.position.position_id, None, USER)
+        assert [(o.role, o.state) for o in outcome.orders] == [(Role.EXIT, OrderState.FILLED)]
+        assert house.held() == 0
+
+
+def test_a_kill_switch_stops_one_account_and_never_lifts_a_halt():
+    with House(account("A1"), account("A2")) as house:
+        house.send()
+        house.system.kill_switch("A1", True, "odd fills", USER, flatten=True)
+        house.until(lambda: house.held("A1") == 0)
+        assert {o.account_id: o.reason for o in house.send()} == {"A1": "kill_switch", "A2": None}
+        with house.restart() as later:
+            assert {o.account_id: o.reason for o in later.send()} == {"A1": "kill_switch", "A2": None}
+            later.system.kill_switch("A1", False, "", USER)
+            assert {o.reason for o in later.send()} == {None}
+            stop(later, flatten=False)
+            later.system.kill_switch("A1", False, "", USER)
+            assert {o.reason for o in later.send()} == {"halted"}
+
+
+def test_engines_off_deny_entries_and_keep_exit_plans_armed():
+    from engines.core.model import ExitSpec
+
+    with House() as house:
+        house.send(exits=ExitSpec(stop_price=Decimal(95)))
+        house.system.set_engines(False, None, USER)
+        assert [o.reason for o in house.send()] == ["halted"]
+        house.feed.price(INFY.symbol, 94.0)
+        house.until(lambda: house.held() == 0)
+        with house.restart() as later:
+            assert [o.reason for o in later.send()] == ["halted"]

@@ -1,0 +1,101 @@
+"""Laws 13 and 14: a thread that dies is noticed and comes back, ticks conflate, and orders and fills are never dropped."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+
+from engines.core.model import OrderState, StrategyConfig, Tick, Timeframe
+from engines.ports import SystemClock
+from tests.execution.house import INFY, USER, House, account, books_balance
+
+
+class Poison:
+    urgent = False
+
+    def run(self, lane) -> None:
+        raise RuntimeError("a bug in a job")
+
+
+def test_law_13_a_lane_that_dies_is_noticed_and_restarted():
+    with House() as house:
+        house.system.roster.lane("A1").put(Poison())
+        house.until(lambda: "thread_died" in house.notifier.incidents())
+        house.until(lambda: house.system.status().engines["lane A1"].state == "running")
+        assert [o.state for o in house.send()] == [OrderState.FILLED]
+        told = [p["incident"] for k, _, p in house.notifier.told if k == "incident" and p["incident"].kind == "thread_died"]
+        assert [incident.until is None for incident in told] == [True, False]
+        assert "a bug in a job" in told[0].message
+
+
+def test_law_13_an_order_on_the_wire_of_a_dying_lane_becomes_unknown_and_is_looked_for():
+    with House(account("A1", broker="wire")) as house:
+        lane = house.system.roster.lane("A1")
+        (order,) = house.send()
+        lane.current = order.order_id
+        lane.put(Poison())
+        house.until(lambda: lane.current is None)
+        assert house.journal.orders()[order.order_id].state is OrderState.FILLED  # what is proved stays proved
+
+
+def test_law_13_a_tick_stage_that_raises_is_told_and_the_others_go_on():
+    with House() as house:
+        house.system.candle_store.on_ticks = None  # not callable: the stage raises
+        house.send("BUY", 10)
+        house.feed.price(INFY.symbol, 101.0)
+        assert "tick_stage_failed" in house.notifier.incidents()
+        assert house.system.prices.mark(INFY.symbol) == 101
+
+
+def test_law_13_a_strategy_that_raises_is_quarantined_and_the_rest_go_on():
+    strategies = [
+        StrategyConfig("S1", USER, "good", "ema_cross", Timeframe.M1, (INFY.symbol,), active=True),
+        StrategyConfig("S2", USER, "bad", "ema_cross", Timeframe.M1, ("NSE:NOBODY",), active=True),
+    ]
+    with House(strategies=strategies) as house:
+        house.until(lambda: "strategy_quarantined" in house.notifier.incidents())
+        status = house.system.runtime.runner.status()
+        assert status["S1"].quarantined is None
+        assert "NOBODY" in status["S2"].quarantined
+
+
+def test_law_14_orders_and_fills_are_never_dropped():
+    """600 orders by 20 callers at once on one account: every one has an outcome and every fill is in the position, once."""
+    with House(account("A1", capital=Decimal(100_000_000))) as house:
+        start = threading.Barrier(20)
+
+        def trade() -> None:
+            start.wait()
+            for _ in range(30):
+                (order,) = house.system.submit(house.signal("BUY", 1), 10).orders
+                assert order.state is OrderState.FILLED
+
+        threads = [threading.Thread(target=trade) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert house.held() == 600
+        fills = house.journal.fills()
+        assert len({(fill.order_id, fill.trade_id) for fill in fills}) == len(fills) == 600
+        books_balance(house)
+
+
+def test_law_14_ticks_conflate_to_the_newest():
+    with House() as house:
+        runner = house.system.runtime.runner
+        now = SystemClock().now()
+        runner.offer_ticks([Tick(INFY.symbol, 100.0 + n, 0, 0, now) for n in range(10_000)])
+        assert runner.waiting() == 0
+        house.feed._on_ticks([Tick(INFY.symbol, 100.0 + n % 7, 100.0, 108.0, now + n / 1e6) for n in range(10_000)])
+        assert house.system.prices.get(INFY.symbol).last_price == 100.0 + 9_999 % 7
+
+
+def test_a_silent_feed_is_an_incident_and_ends_when_prices_come_back():
+    from dataclasses import replace
+
+    with House() as house:
+        house.system.settings = replace(house.system.settings, stall_after=0.0)
+        house.until(lambda: "feed_silent" in house.notifier.incidents())
+        house.system.settings = replace(house.system.settings, stall_after=60.0)
+        house.until(lambda: not any(i.kind == "feed_silent" for i in house.system.incidents()))
