@@ -412,13 +412,13 @@ class TradingSystem:
             return
         self._trouble("exit_failed", "critical", f"{order.symbol}: an exit ended as {order.state.value}: {order.reason or ''}", order.account_id)
         plan = desk.plans.get(order.position_key)
-        if order.role is Role.TARGET:
-            if plan is not None and plan.state is PlanState.ARMED:
-                desk.replace_plan(exit_rules.give_back(plan, order.remaining, self.clock.now()))
+        if order.role is Role.TARGET and plan is not None and plan.state is PlanState.ARMED:
+            desk.replace_plan(exit_rules.give_back(plan, order.remaining, self.clock.now()))
             return
         lane = self.roster.lane(order.account_id)
-        if lane is not None and order.role is Role.STOP:
-            lane.put_later(Exit(self.exit_desk, order.position_key, Role.STOP, order.remaining), 1.0)
+        if lane is not None and order.role in (Role.STOP, Role.TARGET):  # a target whose stop has fired meanwhile leaves as a stop
+            failures = sum(o.position_key == order.position_key and o.role is Role.STOP and not o.live for o in desk.orders.values())
+            lane.put_later(Exit(self.exit_desk, order.position_key, Role.STOP, order.remaining), min(2.0 ** min(failures, 6), 60.0) / 2)
 
     def _on_needs_login(self, desk: Desk, why: str) -> None:
         desk.ready, desk.needs_login, desk.state_detail = False, True, why

@@ -157,6 +157,10 @@ class Desk:
         value = quantity * self.references.get(order.order_id, order.price or ZERO)
         return risk_rules.margin_required(instrument, order.product, order.side, value, self.account.leverage, quantity=quantity)
 
+    def session_orders(self) -> list[Order]:
+        """Live ones and those that settled in this session."""
+        return list(self.orders.values())
+
     def find(self, report: OrderReport) -> Order | None:
         """Our order behind a report: by the broker's id, else by the client id it carries."""
         order_id = self._by_broker_id.get(report.broker_order_id)
@@ -357,10 +361,11 @@ class Desk:
             flat = position_rules.empty(key)
             book = self.books[key] = Book(flat, flat)
         before = book.position
-        late = bool(book.fills) and (fill.traded_at, fill.trade_id) < (book.fills[-1].traded_at, book.fills[-1].trade_id)
+        order = position_rules.fill_order
+        late = bool(book.fills) and order(fill) < order(book.fills[-1])
         book.fills.append(fill)
         if late:
-            book.fills.sort(key=lambda f: (f.traded_at, f.trade_id))
+            book.fills.sort(key=order)
             book.position = position_rules.fold(book.opening, book.fills)
         else:
             book.position = position_rules.book(before, fill)

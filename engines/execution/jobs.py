@@ -92,7 +92,7 @@ def settle(lane: Lane) -> bool:
     """One complete, healthy read of the order book applied to our orders; False when it could not be read (which proves nothing)."""
     desk = lane.desk
     with desk.lock:
-        before = desk.live_orders()
+        before = desk.session_orders()
     try:
         reports = lane.broker.order_book()
     except NeedsLogin as error:
@@ -108,6 +108,9 @@ def settle(lane: Lane) -> bool:
         desk.on_report(report)
     for order in result.not_placed:
         desk.mark(order.order_id, EventKind.NOT_PLACED, {"message": "absent from two complete order books"})
+    for order, _ in result.contradictions:
+        lane.tools.on_trouble("contradiction", "critical", f"{order.symbol}: {order.state.value} with us, at work at the broker", order.account_id)
+        lane.put(Cancel(order.order_id, anyway=True))
     for order, twins in result.doubles:
         lane.tools.on_trouble("double_order", "critical", f"{order.symbol}: {len(twins)} live orders carry one name", order.account_id)
     return True
@@ -118,13 +121,14 @@ class Cancel:
     """Ask the broker to cancel one order; the truth comes as a report."""
 
     order_id: str
+    anyway: bool = False  # also when it is final with us: the broker still has it
     urgent: bool = True
     done: threading.Event = field(default_factory=threading.Event)
     error: str = ""
 
     def run(self, lane: Lane) -> None:
         order = lane.desk.orders.get(self.order_id)
-        if order is not None and order.live:
+        if order is not None and (order.live or self.anyway):
             self.error = cancel_now(lane, order)
         self.done.set()
 
@@ -207,7 +211,7 @@ class Exit:
         if not desk.ready:
             self._again(lane, 0.2)
             return
-        for order in self._in_the_way(desk):
+        for order in (*self._resting_entries(desk), *self._in_the_way(desk)):
             cancel_now(lane, order)
         if self._in_the_way(desk) and self.attempt < 20:
             self._again(lane, 0.1)
@@ -220,6 +224,13 @@ class Exit:
             return
         for order in orders:
             Send(order.order_id, urgent=True).run(lane)
+
+    def _resting_entries(self, desk: Desk) -> list[Order]:
+        """A stop or square-off also takes back entries that would build the position up again."""
+        if self.role not in (Role.STOP, Role.SQUARE_OFF):
+            return []
+        with desk.lock:
+            return [order for order in desk.live_orders() if order.position_key == self.key and order.raises_exposure]
 
     def _in_the_way(self, desk: Desk) -> list[Order]:
         """Resting exits that hold what this one needs: they are cancelled first, so that both can never fill (law 9)."""

@@ -1,0 +1,238 @@
+"""Plays a file of candles or ticks as a live feed: at real speed, N times as fast, or as fast as the engines take it.
+
+The replay carries its own clock, which the engines use as theirs, so that they decide as they would have on that day. It invents nothing but the
+declared way through a candle: open, low, high, close when it rose, open, high, low, close when it fell.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from itertools import groupby, islice, pairwise
+from pathlib import Path
+
+from engines.core.model import Candle, Instrument, Tick, Timeframe, Timestamp
+from engines.core.prices import to_tick
+from engines.core.sessions import DAY, day_start, exchange_of, load_calendar, session_day
+from engines.market.candle_store import bucket_start
+from engines.market.files import BadFile, MarketFile, read_market_file
+from engines.market.names import known_instruments
+from engines.ports import Clock, SystemClock
+
+_QUIET = (60.0, 4 * 3600.0)  # a night or a hole is one candle without a tick, but at least and at most so many seconds
+_NIGHT = 5.0  # seconds that a paced replay waits for a night, at most
+_TICK_SIZES = tuple(map(Decimal, ("5", "1", "0.5", "0.1", "0.05", "0.01", "0.001", "0.0001", "0.000001")))
+
+Batch = tuple[Timestamp, list[Tick]]
+
+
+class ReplayClock:
+    """Wall time is that of the replay and moves with its ticks; monotonic time is the machine's, so that waits and ages stay real."""
+
+    def __init__(self, start: Timestamp, base: Clock | None = None) -> None:
+        self._base = base or SystemClock()
+        self._now = start
+
+    def now(self) -> Timestamp:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._base.monotonic()
+
+    def set(self, now: Timestamp) -> None:
+        self._now = max(self._now, now)
+
+
+class ReplayFeed:
+    """A market file as a Feed. `bad_rows` are the rows that were left out, each with its line.
+
+    `on_ticks` is called with all ticks of one moment at a time; the next moment comes when it has returned, so whoever finishes its work in there
+    gets the same replay every time. Before a night or a hole and at the end it is called without ticks at the moments when candles are over
+    by the clock: only time has passed.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        symbol: str | None = None,
+        *,
+        speed: float = 1.0,
+        exchange: str = "NSE",
+        start: Timestamp | None = None,
+        end: Timestamp | None = None,
+        instruments: Sequence[Instrument] = (),
+        ticks_per_leg: int = 1,
+        base: Clock | None = None,
+    ) -> None:
+        """`speed`: 1 real, N times as fast, 0 as fast as it is taken. `symbol`: of a file that names none, or one of several; `exchange`: of
+        names without one. Only [start, end) is played. `instruments` describes what is traded; what it lacks is taken from the known names or
+        from the prices. `ticks_per_leg`: ticks on each of a candle's three legs, for a smoother walk. BadFile when there is nothing to play."""
+        if not speed >= 0:
+            raise ValueError(f"speed cannot be {speed}")
+        if ticks_per_leg < 1:
+            raise ValueError("a leg has at least one tick")
+        self._file = _cut(read_market_file(path, symbol or None, exchange), start, end)
+        self._speed = speed
+        self._legs = ticks_per_leg
+        self._instruments = tuple(_describe(self._file, instruments))
+        self._tick_sizes = {instrument.symbol: instrument.tick_size for instrument in self._instruments}
+        self.source = f"replay of {path.name}"
+        self.bad_rows = self._file.bad
+        self.bad_row_count = self._file.bad_count
+        self._quiet = min(max(self._file.seconds, _QUIET[0]), _QUIET[1])
+        self.clock = ReplayClock(_first_time(self._file), base)
+        self._base = base or SystemClock()
+        self._stopping = threading.Event()
+        self._finished = False
+        self._played = 0  # batches
+        self._thread: threading.Thread | None = None
+
+    def instruments(self) -> tuple[Instrument, ...]:
+        return self._instruments
+
+    def prime(self) -> tuple[Tick, ...]:
+        """The first price of each instrument, so that there is one before the first batch."""
+        first: dict[str, float] = {}
+        for candle in self._file.candles:
+            first.setdefault(candle.symbol, candle.open)
+        for tick in self._file.ticks:
+            first.setdefault(tick.symbol, tick.last_price)
+        now = self.clock.now()
+        return tuple(Tick(symbol, price, price, price, now) for symbol, price in first.items())
+
+    def start(self, on_ticks: Callable[[Sequence[Tick]], None]) -> None:
+        if self.alive:
+            raise RuntimeError("the feed is already running")
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self.play, args=(on_ticks,), name="feed-replay", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=2)
+        self._thread = None
+
+    @property
+    def finished(self) -> bool:
+        return self._finished
+
+    @property
+    def alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def play(self, on_ticks: Callable[[Sequence[Tick]], None]) -> None:
+        """Play to the end, or until `stop`, on the calling thread. A second time goes on where the first one stopped."""
+        due, before, quiet = self._base.monotonic(), self.clock.now(), self._quiet
+        for at, ticks in islice(self.batches(), self._played, None):
+            if self._speed:
+                gap = max(at - before, 0.0)
+                due += (gap if gap <= quiet else min(gap, _NIGHT)) / self._speed
+                self._stopping.wait(max(due - self._base.monotonic(), 0.0))
+            if self._stopping.is_set():
+                return
+            self.clock.set(at)
+            on_ticks(ticks)
+            before = at
+            self._played += 1
+        self._finished = True
+
+    def batches(self) -> Iterator[Batch]:
+        """Every moment of the replay with its ticks, from the beginning; an empty list where only time passes."""
+        last: Timestamp | None = None
+        for at, ticks in self._moments():
+            if last is not None and at - last > self._quiet:
+                yield from ((end, []) for end in self._ends_after(last) if end < at)
+            yield at, ticks
+            last = at
+        if last is not None:
+            yield from ((end, []) for end in self._ends_after(last)[:-1])  # the last session stays the present one
+
+    def _ends_after(self, at: Timestamp) -> list[Timestamp]:
+        """When the candles of each timeframe that were forming at that moment are over; the day's is the last."""
+        symbol = self._instruments[0].symbol
+        return sorted({bucket_start(symbol, timeframe, at) + timeframe.seconds for timeframe in Timeframe})
+
+    def _moments(self) -> Iterator[Batch]:
+        if self._file.ticks:
+            for at, ticks in groupby(self._file.ticks, key=lambda tick: tick.at):
+                yield at, list(ticks)
+        for _, candles in groupby(self._file.candles, key=lambda candle: candle.start):
+            yield from self._walks(list(candles))
+
+    def _walks(self, candles: Sequence[Candle]) -> Iterator[Batch]:
+        """Candles of the same time, walked through together."""
+        count = 3 * self._legs + 1
+        begins, lasts = _trading_time(candles[0], self._file.seconds)
+        walks = [_walk(candle, self._legs, self._tick_sizes[candle.symbol]) for candle in candles]
+        for number in range(count):
+            at = round(begins + lasts * number / (count - 1), 3)
+            yield (
+                at,
+                [
+                    Tick(candle.symbol, walk[number], walk[number], walk[number], at, _share(candle.volume, number, count))
+                    for candle, walk in zip(candles, walks, strict=True)
+                ],
+            )
+
+
+def _walk(candle: Candle, legs: int, tick_size: Decimal) -> list[float]:
+    """The prices on the declared way: the four corners, with straight legs of prices on the tick between them."""
+    rose = candle.close >= candle.open
+    corners = (candle.open, candle.low, candle.high, candle.close) if rose else (candle.open, candle.high, candle.low, candle.close)
+    walk = [candle.open]
+    for begin, end in pairwise(corners):
+        between = (to_tick(begin + (end - begin) * step / legs, tick_size) for step in range(1, legs))
+        walk += [*(min(max(float(price), candle.low), candle.high) for price in between), end]
+    return walk
+
+
+def _share(volume: float, number: int, count: int) -> float:
+    """Whole units on every tick, what is left on the last, so that the shares add up to the candle's volume."""
+    each = volume // count
+    return each if number < count - 1 else volume - each * (count - 1)
+
+
+def _trading_time(candle: Candle, seconds: float) -> tuple[Timestamp, float]:
+    """When a candle's ticks begin and over how long they spread; those of a day keep to the exchange's hours. The last second stays free."""
+    if seconds < DAY:
+        return candle.start, seconds - min(1.0, seconds / 60)
+    exchange = exchange_of(candle.symbol)
+    windows = load_calendar().windows(session_day(candle.start, exchange), exchange) or ((9 * 3600 + 15 * 60, 15 * 3600 + 30 * 60),)
+    opens, closes = windows[0][0], windows[-1][1]
+    return day_start(candle.start, exchange) + opens, closes - opens - 1.0
+
+
+def _cut(file: MarketFile, start: Timestamp | None, end: Timestamp | None) -> MarketFile:
+    first, last = -float("inf") if start is None else start, float("inf") if end is None else end
+    cut = replace(
+        file,
+        candles=[candle for candle in file.candles if first <= candle.start < last],
+        ticks=[tick for tick in file.ticks if first <= tick.at < last],
+    )
+    if not (cut.candles or cut.ticks):
+        raise BadFile("the file holds nothing of the time that was asked for")
+    return cut
+
+
+def _first_time(file: MarketFile) -> Timestamp:
+    return _trading_time(file.candles[0], file.seconds)[0] if file.candles else file.ticks[0].at
+
+
+def _describe(file: MarketFile, given: Sequence[Instrument]) -> Iterator[Instrument]:
+    known = {instrument.symbol: instrument for instrument in (*known_instruments(), *given)}
+    for symbol in file.symbols:
+        yield known.get(symbol) or _guess(file, symbol)
+
+
+def _guess(file: MarketFile, symbol: str) -> Instrument:
+    """An instrument that nobody described: a plain share whose tick is the coarsest that all its (first 2,000) prices are on."""
+    exchange, _, name = symbol.partition(":")
+    closes = [candle.close for candle in file.candles if candle.symbol == symbol] or [
+        t.last_price for t in file.ticks if t.symbol == symbol
+    ]
+    prices = [Decimal(repr(price)) for price in closes[:2_000]]
+    tick = next((size for size in _TICK_SIZES if all(price % size == 0 for price in prices)), Decimal("1e-8"))
+    return Instrument(symbol, name, exchange, tick)
