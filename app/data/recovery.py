@@ -48,6 +48,10 @@ def load(readers: Readers, since: Timestamp) -> tuple[Recovered, Openings | None
             states = db.execute("SELECT strategy_id, state, quarantined FROM strategy_states").fetchall()
             recovered = Recovered(
                 live_orders=[decode.order(row) for row in db.execute(f"SELECT * FROM orders WHERE {LIVE} ORDER BY seq")],
+                signals=[
+                    decode.signal(row)
+                    for row in db.execute(f"SELECT * FROM signals WHERE key IN (SELECT signal_key FROM orders WHERE {LIVE}) ORDER BY seq")
+                ],
                 opening=_needed(openings, fills),
                 fills=fills,
                 settled_cash=_settled(openings),
