@@ -217,7 +217,7 @@ _QUESTIONS: tuple[tuple[Denial, Callable[[RiskInput], _Answer]], ...] = (
 def _within(value: Decimal | None, limit: Decimal | None) -> _Answer:
     if value is None or not _at_least_zero(value):
         return False, f"value {value} cannot be used"
-    return limit is None or (limit > 0 and value <= limit), f"{value}, {_or_none(limit)}"
+    return limit is None or value <= limit, f"{value}, {_or_none(limit)}"
 
 
 def _loss_limit(limits: Limits, capital: Decimal) -> Decimal | None:

@@ -96,6 +96,13 @@ def test_slippage_is_paid_beyond_the_trigger() -> None:
     assert played([SELL_STOP("98")], bar(100, 101, 90, 99), slippage_ticks=D(2)) == [("98", "97.90")]
 
 
+def test_a_thin_market_is_walked_to_the_end_of_the_bar() -> None:
+    many = Resting(Side.BUY, OrderType.LIMIT, "98", D(1000))
+    fills = played([many], bar(100, 101, 97, 99), partial_fills=True)
+    assert 1 < len(fills) <= 3  # at the level, at the low, at the close
+    assert {price for _, price in fills} == {"98"}
+
+
 def test_without_resting_orders_a_bar_is_four_ticks() -> None:
     assert [x.last_price for x in ticks_within(bar(100, 103, 98, 102), lambda: ())] == [100, 98, 103, 102]
     assert [x.last_price for x in ticks_within(bar(100, 103, 98, 99), lambda: ())] == [100, 103, 98, 99]

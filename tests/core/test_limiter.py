@@ -39,11 +39,12 @@ def test_a_burst_leaves_at_once_and_the_next_call_waits_for_the_second_to_pass()
     assert limiter.wait(1.0) == 0.0
 
 
-def test_a_burst_that_does_not_divide_the_rate_still_holds_the_sliding_second() -> None:
+@pytest.mark.parametrize("is_exit", [False, True])
+def test_a_burst_that_does_not_divide_the_rate_still_holds_the_sliding_second(is_exit: bool) -> None:
     limiter = Limiter(10, burst=8)
-    assert [limiter.wait(0.0) for _ in range(8)] == [0.0] * 8
-    assert [limiter.wait(0.8) for _ in range(2)] == [0.0] * 2
-    assert limiter.wait(0.8) == pytest.approx(0.2)
+    assert [limiter.wait(0.0, exit=is_exit) for _ in range(8)] == [0.0] * 8
+    assert [limiter.wait(0.8, exit=is_exit) for _ in range(2)] == [0.0] * 2
+    assert limiter.wait(0.8, exit=is_exit) == pytest.approx(0.2)
 
 
 def test_entries_leave_the_reserve_to_exits() -> None:
@@ -53,6 +54,14 @@ def test_entries_leave_the_reserve_to_exits() -> None:
     assert [limiter.wait(0.0, exit=True) for _ in range(2)] == [0.0] * 2
     assert limiter.wait(0.0, exit=True) == 1.0
     assert limiter.wait(1.0) == 0.0
+
+
+def test_entries_leave_room_for_exits_in_a_burst_too() -> None:
+    limiter = Limiter(10, burst=4, exit_reserve=2)
+    assert [limiter.wait(0.0) for _ in range(2)] == [0.0] * 2
+    assert limiter.wait(0.0) > 0
+    assert [limiter.wait(0.0, exit=True) for _ in range(2)] == [0.0] * 2
+    assert limiter.wait(0.0, exit=True) == pytest.approx(0.4)
 
 
 def test_a_rate_below_one_a_second_is_spaced_evenly() -> None:

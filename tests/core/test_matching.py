@@ -325,6 +325,27 @@ def test_restored_orders_go_on_where_they_were_and_no_trade_id_repeats() -> None
     assert {x.trade_id for x in first}.isdisjoint(x.trade_id for x in rest)
 
 
+def test_a_stop_that_has_partly_traded_needs_no_second_trigger_after_a_restart() -> None:
+    market = Market()
+    market.engine.restore(buy("SL-M", None, "1600", quantity="10"), "B1", D(4))
+    assert fills(market.move(1500.0, 1500.1)) == [("6", "1500.10")]
+
+
+def test_an_order_is_not_shrunk_to_what_has_already_traded() -> None:
+    market = Market()
+    market.engine.restore(buy("LIMIT", "1490", quantity="10"), "B1", D(4))
+    for quantity in (D(4), D(3)):
+        with pytest.raises(ValueError, match="4 have already traded"):
+            market.engine.modify("B1", market.tick, NOON, market.rng, quantity=quantity)
+    market.engine.modify("B1", market.tick, NOON, market.rng, quantity=D(5))
+    assert fills(market.move(1480.0, 1480.1)) == [("1", "1490")]
+
+
+def test_a_price_never_slips_to_zero() -> None:
+    market = Market(quote(0.1, 0.15), slippage_ticks=D(5))
+    assert fills(market.submit(sell())) == [("10", "0.05")]
+
+
 def test_the_same_order_id_is_not_taken_twice() -> None:
     market = Market()
     market.submit(buy("LIMIT", "1499"))

@@ -263,6 +263,11 @@ def test_margin_is_what_the_product_blocks(instrument: Instrument, product: Prod
     assert margin_required(instrument, product, side, D(value), D(5), quantity=D(65)) == D(margin)
 
 
+def test_writing_an_option_blocks_at_least_its_premium() -> None:
+    assert margin_required(CALL, Product.NRML, Side.SELL, D(300000), D(5), quantity=D(65)) == 300000
+    assert margin_required(replace(CALL, strike=None), Product.NRML, Side.SELL, D(6500), D(5), quantity=D(65)) == 6500
+
+
 @pytest.mark.parametrize("leverage", ["0", "-5", "NaN", "0.5", "1"])
 def test_an_unusable_leverage_lends_nothing(leverage: str) -> None:
     assert margin_required(INFY, Product.MIS, Side.BUY, D(10000), D(leverage)) == 10000
