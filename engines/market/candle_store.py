@@ -177,7 +177,7 @@ def combined_past(stored: Callable[[str, str, int], Sequence[Candle]], made: Mad
         if made is None:
             return kept
         now = clock.now()
-        by_start = {candle.start: candle for candle in made(symbol, timeframe, now - min(limit, _MOST_MADE) * timeframe.seconds, now)}
+        by_start = {candle.start: candle for candle in made(symbol, timeframe, now - (min(limit, _MOST_MADE) + 1) * timeframe.seconds, now)}
         by_start.update((candle.start, candle) for candle in kept)
         return [by_start[start] for start in sorted(by_start)][-limit:]
 

@@ -45,7 +45,7 @@ class SimulatedMarket:
         last = seconds - self._step
         ticks = [self.tick(symbol, start + last * look / (_LOOKS - 1)) for look in range(_LOOKS)]
         prices = [tick.last_price for tick in ticks]
-        volume = sum(tick.volume for tick in ticks) * round(seconds / self._step / _LOOKS)
+        volume = sum(tick.volume for tick in ticks) * round(seconds / self._step / _LOOKS * _ACTIVITY / 256)
         return Candle(symbol, float(start), prices[0], max(prices), min(prices), prices[-1], volume)
 
     def ticks(self, at: Timestamp) -> Iterator[Tick]:
