@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engines.crashpoints import crash
 from engines.ports import Permit, Retry, Unknown
 
 _MAX_HEAD = 64 * 1024
@@ -59,6 +60,7 @@ class Connection:
         except OSError as error:
             self.close()
             raise Unknown(f"connection broke while sending: {type(error).__name__}") from error
+        crash("after-send-before-answer")
         try:
             response, reusable = self._read(connection, method)
         except (OSError, ValueError) as error:

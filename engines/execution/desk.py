@@ -39,6 +39,7 @@ from engines.core.model import (
 )
 from engines.core.orders import EventKind
 from engines.core.sessions import session_day
+from engines.crashpoints import crash
 from engines.execution.views import PnlRow
 from engines.ports import Clock, Ids, Journal, OrderReport
 
@@ -270,6 +271,7 @@ class Desk:
             if kind is not None:
                 changes = {"reason": report.message} if report.message and kind is not EventKind.ACCEPTED else {}
                 order = self._apply(order, kind, facts, {"message": report.message} if report.message else {}, changes) or order
+            crash("after-booking-before-durable")
             self._publish(facts)
             return order
 

@@ -208,6 +208,7 @@ class Lane:
         self._last_call = clock.monotonic()
         self.current = order.order_id
         sent_at: list[float] = []
+        answered_at = 0.0
 
         def leaving() -> None:
             sent_at.append(clock.monotonic())
@@ -228,11 +229,12 @@ class Lane:
             log.warning("order outcome unknown", order=order.order_id, error=type(error).__name__)
             self.lost(order.order_id, f"{type(error).__name__}: {error}")
         else:
+            answered_at = clock.monotonic()
             crash("after-answer-before-booking")
             self.desk.on_report(report)
         finally:
             self.current = None
-        self._stamp(order, sent_at)
+        self._stamp(order, sent_at, answered_at or clock.monotonic())
         return None
 
     def _why_not(self, order: Order) -> str | None:
@@ -262,15 +264,14 @@ class Lane:
             self.tools.on_trouble("unknown_order", "warning", f"{changed.symbol}: {why}; asking the broker", changed.account_id)
             self.put_later(self.tools.settle(), 0.2)
 
-    def _stamp(self, order: Order, sent_at: list[float]) -> None:
-        now = self.tools.clock.monotonic()
+    def _stamp(self, order: Order, sent_at: list[float], answered_at: float) -> None:
         tracker = self.tools.outcomes.get(order.signal_key)
         if tracker is None or not sent_at:
             return
         tracker.stamp("first_sent", sent_at[0])
         tracker.stamp("last_sent", sent_at[0])
-        tracker.stamp("last_acknowledged", now)
-        self.tools.latency(now - sent_at[0])
+        tracker.stamp("last_acknowledged", answered_at)
+        self.tools.latency(answered_at - sent_at[0])
 
     def report(self, report: OrderReport | None) -> None:
         if report is not None:

@@ -7,7 +7,7 @@ its orders become real when the journal has them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from engines.core import exits as exit_rules
@@ -25,6 +25,7 @@ from engines.core.model import (
     OrderState,
     OrderType,
     Position,
+    PositionKey,
     Role,
     Side,
     Signal,
@@ -102,8 +103,7 @@ class _Planner:
         self.instrument = market.instrument
         self.now = tools.now()
         self.reference = reference_price(signal.side, signal.order_type, signal.price, signal.trigger_price, market.tick)
-        self.blank = self._blank()
-        self.key = self.blank.position_key
+        self.key = PositionKey(self.account.account_id, signal.symbol, signal.product, signal.strategy_id)
 
     def run(self) -> tuple[Order, ...]:
         held = self.desk.position(self.key)
@@ -120,7 +120,7 @@ class _Planner:
         if wants_entry:
             orders += self._entries(into, sized, freed=out)
         if not orders:
-            orders.append(self._denied(self.blank, Denial.ZERO_QUANTITY, "there is nothing to close"))
+            orders.append(self._nothing_to_close())
         return tuple(orders)
 
     # --- how much
@@ -165,24 +165,19 @@ class _Planner:
 
     def _exits(self, quantity: Decimal) -> list[Order]:
         role = self.signal.role or Role.EXIT
-        lot = self.instrument.lot
         parts: tuple[Decimal, ...] = (quantity,)
-        if is_lot_multiple(quantity, lot):
+        if is_lot_multiple(quantity, self.instrument.lot):
             parts = self._slices(quantity, most=1000)
-        return [replace(self.blank, order_id=self.tools.new_id(), role=role, quantity=part) for part in parts]
+        return [self._order(role, part) for part in parts]
 
     # --- entries
 
     def _entries(self, quantity: Decimal, sized: sizing_rules.Sized, freed: Decimal) -> list[Order]:
-        order = replace(self.blank, order_id=self.tools.new_id(), role=Role.ENTRY, quantity=quantity)
         checks: list[Check] = []
         denial = self._first_denial(quantity, sized, freed, checks)
-        order = replace(order, checks=tuple(checks))
         if denial is not None:
-            failed = next((check.detail for check in checks if not check.passed), "")
-            return [self._denied(order, denial, failed)]
-        parts = self._slices(quantity, most=self.tools.most_slices)
-        return [order if n == 0 and len(parts) == 1 else replace(order, order_id=self.tools.new_id(), quantity=p) for n, p in enumerate(parts)]
+            return [self._order(Role.ENTRY, quantity, tuple(checks), denial)]
+        return [self._order(Role.ENTRY, part, tuple(checks)) for part in self._slices(quantity, most=self.tools.most_slices)]
 
     def _slices(self, quantity: Decimal, most: int) -> tuple[Decimal, ...]:
         return slices(quantity, self.instrument.lot, self.instrument.freeze_quantity, most)
@@ -276,27 +271,29 @@ class _Planner:
 
     # --- shapes
 
-    def _blank(self) -> Order:
+    def _order(self, role: Role, quantity: Decimal, checks: tuple[Check, ...] = (), denial: Denial | None = None) -> Order:
         signal = self.signal
         return Order(
-            order_id="",
+            order_id=self.tools.new_id(),
             account_id=self.account.account_id,
             user_id=self.account.user_id,
             signal_key=signal.key,
             symbol=signal.symbol,
             side=signal.side,
-            quantity=ZERO,
+            quantity=quantity,
             order_type=signal.order_type,
             product=signal.product,
-            role=signal.role or (Role.EXIT if signal.reduce_only else Role.ENTRY),
+            role=role,
             created_at=self.now,
             updated_at=self.now,
             strategy_id=signal.strategy_id,
             price=signal.price,
             trigger_price=signal.trigger_price,
+            state=OrderState.PLANNED if denial is None else OrderState.DENIED,
+            reason=None if denial is None else denial.value,
+            checks=checks,
         )
 
-    def _denied(self, order: Order, denial: Denial, detail: str) -> Order:
-        order_id = order.order_id or self.tools.new_id()
-        checks = order.checks or (Check(denial.value, False, detail),)
-        return replace(order, order_id=order_id, state=OrderState.DENIED, reason=denial.value, checks=checks)
+    def _nothing_to_close(self) -> Order:
+        checks = (Check(Denial.ZERO_QUANTITY.value, False, "there is nothing to close"),)
+        return self._order(self.signal.role or Role.EXIT, ZERO, checks, Denial.ZERO_QUANTITY)

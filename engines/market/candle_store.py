@@ -44,6 +44,7 @@ class CandleStore:
         self._clock = clock
         self._past = past
         self._lock = threading.Lock()
+        self._telling = threading.Lock()  # taken before _lock: candles are told in the order in which they closed, whoever closed them
         self._loading = threading.Lock()
         self._series: dict[Pair, _Series] = {}
         self._by_symbol: dict[str, tuple[_Series, ...]] = {}
@@ -69,29 +70,27 @@ class CandleStore:
         """Take a batch, in time order."""
         closed: list[tuple[Timeframe, Candle]] = []
         by_symbol = self._by_symbol
-        with self._lock:
-            for tick in ticks:
-                for series in by_symbol.get(tick.symbol, ()):
-                    candle = series.builder.add(tick)
-                    if candle is not None and _keep(series, candle):
-                        closed.append((series.timeframe, candle))
-        self._tell(closed)
+        with self._telling:
+            with self._lock:
+                for tick in ticks:
+                    for series in by_symbol.get(tick.symbol, ()):
+                        candle = series.builder.add(tick)
+                        if candle is not None and _keep(series, candle):
+                            closed.append((series.timeframe, candle))
+            self._tell(closed)
 
     def flush(self, now: Timestamp) -> None:
         """Close what is over by the clock although no tick came, and let go of what nobody looks at. Once a second is enough."""
         closed: list[tuple[Timeframe, Candle]] = []
         idle = self._clock.monotonic() - IDLE
-        with self._lock:
-            for series in self._series.values():
-                candle = series.builder.flush(now)
-                if candle is not None and _keep(series, candle):
-                    closed.append((series.timeframe, candle))
-            unread = [pair for pair, series in self._series.items() if series.read_at < idle and pair not in self._pinned]
-            for pair in unread:
-                del self._series[pair]
-            if unread:
-                self._index()
-        self._tell(closed)
+        with self._telling:
+            with self._lock:
+                for series in self._series.values():
+                    candle = series.builder.flush(now)
+                    if candle is not None and _keep(series, candle):
+                        closed.append((series.timeframe, candle))
+                self._let_go(idle)
+            self._tell(closed)
 
     def history(self, symbol: str, timeframe: Timeframe, limit: int) -> tuple[Candle, ...]:
         """The newest closed candles, oldest first. Asking begins the building of a pair that nobody watched yet."""
@@ -142,6 +141,13 @@ class CandleStore:
         for minute in minutes:
             series.builder.merge(minute)
         return bool(minutes)
+
+    def _let_go(self, idle: float) -> None:
+        unread = [pair for pair, series in self._series.items() if series.read_at < idle and pair not in self._pinned]
+        for pair in unread:
+            del self._series[pair]
+        if unread:
+            self._index()
 
     def _index(self) -> None:
         by_symbol: dict[str, tuple[_Series, ...]] = {}

@@ -19,7 +19,7 @@ from engines.core.model import Timeframe
 from engines.ports import TandemError
 from engines.strategies.base import Strategy
 
-_OURS = frozenset({"base", "memory", "registry", "runner", "signals"})
+_OURS = frozenset({"base", "incidents", "memory", "registry", "runner", "signals"})
 
 _log = logging.getLogger(__name__)
 

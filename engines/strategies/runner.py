@@ -8,20 +8,22 @@ neither loses an exit nor sends anything twice. It knows no accounts and sends n
 from __future__ import annotations
 
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
+
+import structlog
 
 from engines.core.codec import dumps, from_plain, to_plain
 from engines.core.facts import IncidentChanged, StrategyStateSaved
-from engines.core.model import Candle, Incident, Instrument, Signal, StrategyConfig, Tick, Timeframe, Timestamp
+from engines.core.model import Candle, Instrument, Signal, StrategyConfig, Tick, Timeframe, Timestamp
 from engines.ports import Clock, Ids, JournalDown
-from engines.strategies import registry
+from engines.strategies import incidents, registry
 from engines.strategies.base import Strategy, Wish
 from engines.strategies.signals import make_signal
+
+log = structlog.get_logger(__name__)
 
 FRESH = 30.0
 """Seconds after its candle's close for which an entry may still go out (a restart, a slow database). Exits go out however late."""
@@ -226,26 +228,17 @@ class StrategyRunner:
     # --- quarantine -----------------------------------------------------------------------------------------------
 
     def _quarantine(self, config: StrategyConfig, error: Exception) -> None:
-        message = f"{type(error).__name__}: {error} ({_place(error)})"
-        self._quarantined[config.strategy_id] = message
+        log.warning("strategy quarantined", strategy=config.strategy_id, kind=config.kind, exc_info=error)
+        message = self._quarantined[config.strategy_id] = incidents.failure(error)
         self._changed[config.strategy_id] = None
-        self._record(IncidentChanged(self._incident(config, message)))
-
-    def _incident(self, config: StrategyConfig, message: str) -> Incident:
-        return Incident(
-            incident_id=f"quarantine-{config.strategy_id}",
-            kind="strategy_quarantined",
-            message=f"{config.name} has failed and is out until someone has looked at it: {message}",
-            severity="critical",
-            since=self._clock.now(),
-            user_id=config.user_id,
-        )
+        self._record(IncidentChanged(incidents.quarantine(config, message, self._clock.now())))
 
     def _lift(self, config: StrategyConfig) -> None:
         message = self._quarantined.pop(config.strategy_id, None)
         if message is not None:
             self._changed[config.strategy_id] = None
-            self._record(IncidentChanged(replace(self._incident(config, message), until=self._clock.now())))
+            now = self._clock.now()
+            self._record(IncidentChanged(replace(incidents.quarantine(config, message, now), until=now)))
 
     # --- settings -------------------------------------------------------------------------------------------------
 
@@ -367,23 +360,11 @@ class StrategyRunner:
     def _tell_missed(self) -> None:
         missed, self._missed = self._missed, {}
         for strategy_id, count in missed.items():
-            config, now = self._configs.get(strategy_id), self._clock.now()
+            config = self._configs.get(strategy_id)
             if config is not None:
-                words = "an entry came" if count == 1 else f"{count} entries came"
-                message = f"{config.name}: {words} too late to be sent"
-                self._record(
-                    IncidentChanged(
-                        Incident(self._ids.new(), "entry_missed", message, "warning", since=now, user_id=config.user_id, until=now)
-                    )
-                )
+                self._record(IncidentChanged(incidents.missed(config, count, self._clock.now(), self._ids.new())))
 
 
 def _print(config: StrategyConfig) -> str:
     """What a remembered state depends on: another kind, timeframe or parameter makes it worthless."""
     return dumps([config.kind, config.timeframe, dict(sorted(config.params.items()))])
-
-
-def _place(error: Exception) -> str:
-    """File and line where it happened; never a path of the machine."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else "unknown place"

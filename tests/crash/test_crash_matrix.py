@@ -1,0 +1,52 @@
+"""kill -9 at every named point, then start again: same books, no second order, no order lost, halts still hold (laws 1, 2 and 4)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engines.crashpoints import POINTS
+from tests.crash.ledger import Ledger, serving
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(mode: str, folder: Path, port: int, point: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.crash.child", mode, str(folder), str(port)]
+    environment = os.environ | {"TANDEM_CRASH_AT": point}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50, check=False)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_kill_minus_nine_at(point: str, tmp_path: Path) -> None:
+    ledger = Ledger()
+    with serving(ledger) as port:
+        died = run("act", tmp_path / "data", port, point)
+        assert died.returncode == -signal.SIGKILL, died.stderr[-2000:]
+        at_the_broker = ledger.net()
+        after = run("recover", tmp_path / "data", port)
+        assert after.returncode == 0, after.stderr[-2000:]
+        books = json.loads(after.stdout.splitlines()[-1])
+
+    names = ledger.names()
+    assert len(names) == len(set(names)), "an order was sent twice"
+    assert set(names) <= set(books["orders"]), "an order is not in our books"
+    assert [float(q) for q in books["held_at_start"]] in ([], [float(at_the_broker)])
+    assert ledger.net() == 0, "what was held has left through its stop, once"
+    assert all(float(quantity) == 0 for quantity in books["positions"])
+    assert set(books["orders"].values()) <= {"filled", "not_placed", "denied"}
+    assert bool(books["halts"]) == (point == "after-halt-before-flatten")
+
+
+def test_without_a_crash_the_same_program_ends_by_itself(tmp_path: Path) -> None:
+    ledger = Ledger()
+    with serving(ledger) as port:
+        done = run("act", tmp_path / "data", port)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (len(ledger.names()), ledger.net()) == (4, 0)
