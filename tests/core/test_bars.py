@@ -96,11 +96,11 @@ def test_slippage_is_paid_beyond_the_trigger() -> None:
     assert played([SELL_STOP("98")], bar(100, 101, 90, 99), slippage_ticks=D(2)) == [("98", "97.90")]
 
 
-def test_a_thin_market_is_walked_to_the_end_of_the_bar() -> None:
-    many = Resting(Side.BUY, OrderType.LIMIT, "98", D(1000))
-    fills = played([many], bar(100, 101, 97, 99), partial_fills=True)
-    assert 1 < len(fills) <= 3  # at the level, at the low, at the close
-    assert {price for _, price in fills} == {"98"}
+@pytest.mark.parametrize(("side", "level"), [(Side.BUY, "98"), (Side.SELL, "102")])
+def test_a_thin_market_is_walked_to_the_end_of_the_bar(side: Side, level: str) -> None:
+    fills = played([Resting(side, OrderType.LIMIT, level, D(1000))], bar(100, 103, 97, 100), partial_fills=True)
+    assert 1 < len(fills) <= 4  # at the level, at the extremes, at the close
+    assert {price for _, price in fills} == {level}
 
 
 def test_without_resting_orders_a_bar_is_four_ticks() -> None:

@@ -71,7 +71,7 @@ def test_each_fill_is_kept_at_four_decimals() -> None:
         (ChargeKind.OPTIONS, "2025-06-01", "100"),
         (ChargeKind.OPTIONS, "2026-04-01", "150"),
         (ChargeKind.INTRADAY, "2024-01-01", "25"),
-        (ChargeKind.DELIVERY, "1999-01-01", "100"),  # before the oldest row the oldest holds
+        (ChargeKind.FUTURES, "1999-01-01", "12.5"),  # before the oldest row the oldest holds
     ],
 )
 def test_rates_hold_from_their_day(kind: ChargeKind, day: str, stt: str) -> None:

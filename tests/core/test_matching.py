@@ -259,6 +259,32 @@ def test_a_modified_limit_that_the_market_reaches_fills_at_once() -> None:
     assert fills(list(market.engine.modify("B1", market.tick, NOON, market.rng, price=D(1501)))) == [("10", "1500.10")]
 
 
+def test_a_modified_order_goes_behind_others_at_its_price() -> None:
+    market = Market()
+    for _ in range(2):
+        market.submit(buy("LIMIT", "1490"))
+    market.engine.modify("B1", market.tick, NOON, market.rng, quantity=D(20))
+    assert [x.broker_order_id for x in market.move(1480.0, 1480.1)] == ["B2", "B1"]
+
+
+def test_a_stop_limit_that_has_fired_changes_as_a_plain_limit() -> None:
+    market = Market()
+    market.submit(buy("SL", "1505", "1505"))
+    assert market.move(1506.0, 1506.1) == []  # fired, and the market ran away
+    market.move(1503.0, 1506.1)
+    market.engine.modify("B1", market.tick, NOON, market.rng, price=D(1504))  # below its old trigger
+    assert fills(market.move(1503.0, 1504.0)) == [("10", "1504")]
+
+
+def test_a_stop_that_has_fired_into_a_thin_market_may_still_be_changed() -> None:
+    market = Market(seed=3, partial_fills=True)
+    market.submit(buy("SL-M", None, "1505", quantity="1000"))
+    first = fills(market.move(1506.0, 1506.1))
+    traded = D(first[0][0])
+    more = fills(list(market.engine.modify("B1", market.tick, NOON, market.rng, quantity=traded + 1)))
+    assert more == [("1", "1506.10")]
+
+
 @pytest.mark.parametrize(
     ("terms", "because"),
     [
@@ -267,6 +293,7 @@ def test_a_modified_limit_that_the_market_reaches_fills_at_once() -> None:
         ({"quantity": D(0)}, "lot"),
         ({"quantity": D("1.5")}, "lot"),
         ({"quantity": D(1000), "available": D(5000)}, "insufficient funds"),
+        ({"price": D(1495), "available": D(2985)}, "insufficient funds"),  # dearer at the same quantity
     ],
 )
 def test_a_refused_change_leaves_the_order_as_it_was(terms: dict[str, Decimal], because: str) -> None:

@@ -92,7 +92,9 @@ def test_what_cannot_be_sized_is_zero_with_the_reason(asked: SizingInput, denial
 
 @pytest.mark.parametrize(("quantity", "multiplier", "sized"), [("7", "1", "7"), ("7", "2", "14"), ("7", "0.5", "3"), ("5", "1.5", "7")])
 def test_an_explicit_quantity_overrides_the_mode_and_is_multiplied(quantity: str, multiplier: str, sized: str) -> None:
-    assert size(ask(mapping(SizingMode.PERCENT, multiplier=multiplier), quantity=D(quantity), price=None)).quantity == D(sized)
+    answer = size(ask(mapping(SizingMode.PERCENT, multiplier=multiplier), quantity=D(quantity), price=None))
+    assert answer.quantity == D(sized)
+    assert (f" x {multiplier}" in answer.detail) is (multiplier != "1")
 
 
 @pytest.mark.parametrize(
@@ -119,6 +121,8 @@ def test_kelly_is_fractional_and_capped_once_there_are_enough_trades() -> None:
     assert size(ask(kelly, price="100", closed_trades=trades)).quantity == 62  # 0.25 x 0.5 = 12.5 % of 50,000
     full = replace(kelly, sizing=replace(kelly.sizing, value=D(2), kelly_cap_pct=D(25)))
     assert size(ask(full, price="100", closed_trades=trades)).quantity == 125  # 50 % capped at 25 %
+    even = size(ask(kelly, price="100", closed_trades=[D(0)] * 30))
+    assert even.quantity == 10  # thirty trades that say nothing
     losing = size(ask(kelly, price="100", closed_trades=[D(10), D(-100)] * 10))
     assert (losing.quantity, losing.denial) == (0, Denial.ZERO_QUANTITY)
     assert "no edge" in losing.detail
