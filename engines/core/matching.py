@@ -230,7 +230,9 @@ class MatchingEngine:
         return [Outcome(broker_order_id, OutcomeKind.ACCEPTED, now), *self._execute(changed, tick, now, rng)]
 
     def restore(self, request: OrderTerms, broker_order_id: str, filled_quantity: Decimal = ZERO, *, triggered: bool = False) -> None:
-        """Puts an order back after a restart, without checks: it was accepted before. What has traded of a stop proves that it had fired."""
+        """Puts an order back after a restart, without checks: it was accepted before. What has traded of a stop proves that it had fired.
+
+        It blocks no margin any more, for the books it was measured against are gone."""
         order = self._enter(request, broker_order_id)
         order.filled = filled_quantity
         order.triggered = triggered or filled_quantity > 0
