@@ -92,6 +92,9 @@ class Strategy:
         """The newest price; under load only the newest of several is seen."""
         return None
 
+    def on_flat(self, price: float) -> None:
+        """What it held is gone on every account although it did not say so: a stop, a target or a person. Its stance is flat already."""
+
     # --- what a strategy says -------------------------------------------------------------------------------------
 
     def buy(self, *, stop: float | None = None, targets: tuple[float, ...] = (), note: str = "", **more: Any) -> Wish:

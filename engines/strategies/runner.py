@@ -45,6 +45,7 @@ class _Instance:
     strategy: Strategy
     instrument: Instrument
     last: Timestamp = 0.0
+    wished_at: Timestamp = 0.0
     unsent: tuple[Signal, ...] = ()  # recorded, not yet taken by `submit`: said again after a crash
 
 
@@ -85,6 +86,7 @@ class StrategyRunner:
         self._ticks: dict[str, Tick] = {}
         self._wanted: tuple[StrategyConfig, ...] | None = None
         self._released: set[str] = set()
+        self._flats: list[tuple[str, str, float, Timestamp]] = []
         self._overflowed = False
         # below: only the stepping thread writes
         self._configs: dict[str, StrategyConfig] = {}
@@ -134,6 +136,14 @@ class StrategyRunner:
                 self._ticks.update(heard)
             self._work.set()
 
+    def offer_flat(self, strategy_id: str, symbol: str, price: float, at: Timestamp) -> None:
+        """Every account that held this for the strategy is flat by a stop, a target or a person, and nothing of it is under way.
+
+        Without this a strategy goes on believing that it is in. Told late (it has wished something after `at`), it changes nothing."""
+        with self._lock:
+            self._flats.append((strategy_id, symbol, price, at))
+        self._work.set()
+
     def wait(self, timeout: float) -> bool:
         """Until there is something to do, at most `timeout` seconds. True: call `step`."""
         return self._work.wait(timeout) or bool(self._outbox)
@@ -168,8 +178,13 @@ class StrategyRunner:
             overflowed, self._overflowed = self._overflowed, False
             candles, self._candles = self._candles, deque()
             ticks, self._ticks = self._ticks, {}
+            flats, self._flats = self._flats, []
         if wanted is not None or released or overflowed:
             self._reconfigure(tuple(self._configs.values()) if wanted is None else wanted, released, everything=overflowed)
+        for strategy_id, symbol, price, at in flats:
+            for instance in self._instances.get(strategy_id, ()):
+                if instance.instrument.symbol == symbol and instance.wished_at < at:
+                    self._run(instance, self._on_flat, price)
         for timeframe, candle in candles:
             for instance in self._by_pair.get((candle.symbol, timeframe), ()):
                 if candle.start > instance.last:
@@ -195,11 +210,18 @@ class StrategyRunner:
         if wish is not None:
             self._say(instance, wish, tick.at, closed=tick.at)
 
+    def _on_flat(self, instance: _Instance, price: float) -> None:
+        if instance.strategy.stance:
+            instance.strategy.stance = 0
+            self._changed[instance.config.strategy_id] = None
+            instance.strategy.on_flat(price)
+
     def _say(self, instance: _Instance, wish: Wish, moment: Timestamp, closed: Timestamp) -> None:
         """Turn a wish into signals, which go out after the state is recorded. What comes too late closes, but opens nothing."""
         if not isinstance(wish, Wish):
             raise TypeError(f"a strategy answers self.buy(), self.sell(), self.close() or None, not {wish!r}")
-        strategy, config, now = instance.strategy, instance.config, self._clock.now()
+        strategy, config = instance.strategy, instance.config
+        now = instance.wished_at = self._clock.now()
         before = strategy.stance
         said = strategy.accept(wish)
         if now - closed > FRESH and not wish.reduce_only:
@@ -308,7 +330,7 @@ class StrategyRunner:
             strategy.stance = 0 if own is None else int(own["state"].get("stance", 0))
             return
         strategy.restore(own["state"])
-        instance.last = own["last"]
+        instance.last, instance.wished_at = own["last"], own["wished_at"]
         for candle in past:
             if candle.start > instance.last:
                 self._on_candle(instance, candle)
@@ -331,6 +353,7 @@ class StrategyRunner:
                 for instance in self._instances.get(config.strategy_id, ()):
                     symbols[instance.instrument.symbol] = {
                         "last": instance.last,
+                        "wished_at": instance.wished_at,
                         "state": instance.strategy.state(),
                         "unsent": [to_plain(signal) for signal in instance.unsent],
                     }

@@ -71,6 +71,10 @@ class Threshold(Strategy):
             self._new_day(tick.at, tick.last_price)
         return self._look(tick.last_price)
 
+    def on_flat(self, price: float) -> None:
+        if self.params.reference == "last_exit":
+            self._measure_from(price)
+
     def _new_day(self, at: float, first_price: float) -> None:
         self.day_ends = day_start(at, self._exchange) + DAY
         chosen = self.params.reference
@@ -94,8 +98,8 @@ class Threshold(Strategy):
             wish = self._wish(Side.SELL, f"{self.move:+.2f} % from {self.reference:g}")
         else:
             return None
-        if wish is not None and wish.reduce_only and self.params.reference == "last_exit":
-            self._measure_from(price)
+        if wish is not None and self.stance and self.params.reference == "last_exit":
+            self._measure_from(price)  # a turn is an exit, too
         return wish
 
     def _wish(self, side: Side, note: str) -> Wish | None:

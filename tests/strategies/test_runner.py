@@ -268,6 +268,25 @@ def test_a_crash_while_the_journal_is_down_still_closes() -> None:
     assert world.said() == ["BUY", "close SELL"]
 
 
+# --- told that it is flat ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("seconds_after", "stance"), [(1, 0), (-1, 1)])
+def test_a_strategy_whose_position_was_stopped_is_flat_unless_it_has_wished_since(seconds_after: float, stance: int) -> None:
+    world = World(config(params=BOTH))
+    play(world, CLOSES[:6])
+    assert world.said() == ["BUY"]
+    world.runner.offer_flat("ST1", "NSE:INFY", 9.0, world.clock.now() + seconds_after)
+    world.runner.offer_flat("ST1", "NSE:SBIN", 9.0, world.clock.now() + 5)
+    world.runner.offer_flat("ST9", "NSE:INFY", 9.0, world.clock.now() + 5)
+    world.runner.step()
+    assert world.runner.status()["ST1"].stances == {"NSE:INFY": stance}
+    world.restart()
+    assert world.runner.status()["ST1"].stances == {"NSE:INFY": stance}
+    play(world, CLOSES[6:10], start=OPEN + 6 * 60)
+    assert world.said() == (["BUY", "SELL"] if stance == 0 else ["BUY", "close SELL", "SELL"])
+
+
 # --- quarantine ----------------------------------------------------------------------------------------------------
 
 

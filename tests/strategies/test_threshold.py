@@ -44,6 +44,19 @@ def test_from_the_last_exit_the_reference_moves_with_each_exit() -> None:
     assert said(strategy, [100, 99, 102, 101, 100.9]) == [".", "buy", "close", ".", "buy"]
 
 
+def test_from_the_last_exit_a_turn_is_an_exit_too() -> None:
+    strategy = threshold(reference="last_exit", buy_pct=-1, sell_pct=2, direction="both")
+    assert said(strategy, [100, 99, 102, 101, 100.9]) == [".", "buy", "close+sell", ".", "close+buy"]
+
+
+def test_from_the_last_exit_a_stop_is_an_exit_too() -> None:
+    strategy = threshold(reference="last_exit", buy_pct=-1, sell_pct=2)
+    assert said(strategy, [100, 99]) == [".", "buy"]
+    strategy.stance = 0
+    strategy.on_flat(95.0)
+    assert said(strategy, [94.5, 94.0]) == [".", "buy"]  # 1 % under 95
+
+
 def test_from_the_previous_close_nothing_happens_before_there_is_one_and_a_gap_counts_as_a_move() -> None:
     strategy = threshold(reference="previous_close", buy_pct=1, sell_pct=-1)
     assert said(strategy, [100, 105, 90, 100]) == [".", ".", ".", "."]
