@@ -20,7 +20,7 @@ KEEP = 2_000
 IDLE = 900.0
 """Seconds after which candles that only a page looked at are let go."""
 _SEEN_FROM_START = 1.0  # seconds after its beginning at which a candle still counts as seen whole
-_MOST_MADE = 600
+_MOST_MADE = 400  # candles of a feed's own past: enough for a chart and a warm-up, quick enough for a start
 
 Pair = tuple[str, Timeframe]
 Past = Callable[[str, Timeframe, int], Sequence[Candle]]

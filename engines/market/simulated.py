@@ -21,7 +21,7 @@ _ACTIVITY = 180  # of 256: how often a share trades in a step
 _SPREADS = (1,) * 11 + (2,) * 4 + (3,)  # in ticks, drawn anew every few seconds
 _SPREAD_HOLDS = 5.0  # seconds
 _BATCH = 200  # ticks handed over at once, so that one tick never waits for three thousand others
-_LOOKS = 9  # at a candle of the past
+_LOOKS = 6  # at a candle of the past
 
 
 class SimulatedMarket:
@@ -42,11 +42,11 @@ class SimulatedMarket:
 
     def candle(self, symbol: str, start: Timestamp, seconds: int) -> Candle:
         """What trading from `start` on for so many seconds looked like, from a few looks at it."""
-        last = seconds - self._step
-        ticks = [self.tick(symbol, start + last * look / (_LOOKS - 1)) for look in range(_LOOKS)]
-        prices = [tick.last_price for tick in ticks]
-        volume = sum(tick.volume for tick in ticks) * round(seconds / self._step / _LOOKS * _ACTIVITY / 256)
-        return Candle(symbol, float(start), prices[0], max(prices), min(prices), prices[-1], volume)
+        share, looks = self._shares[symbol], [start + (seconds - self._step) * look / (_LOOKS - 1) for look in range(_LOOKS)]
+        prices = [share.fair(at, self._common.at(at)) for at in looks]
+        first, high, low, last = (share.on_tick(price) for price in (prices[0], max(prices), min(prices), prices[-1]))
+        volume = share.volume(share.dice(start, self._step)) * round(seconds / self._step * _ACTIVITY / 256)
+        return Candle(symbol, float(start), first, high, low, last, volume)
 
     def ticks(self, at: Timestamp) -> Iterator[Tick]:
         """Ticks of the names that trade in the step that holds this moment; indices always do."""
@@ -74,19 +74,26 @@ class _Share:
     def dice(self, at: Timestamp, step: float) -> int:
         return scramble(self._key ^ int(at // step))
 
+    def fair(self, at: Timestamp, common: float) -> float:
+        """The price in ticks, not yet on one."""
+        return self._anchor * exp(common + self._path.at(at)) / self._tick_size
+
+    def on_tick(self, ticks: float) -> float:
+        return round(max(1, round(ticks)) * self._tick_size, self._digits)
+
+    def volume(self, dice: int) -> float:
+        return float(int(self._lot_volume * (1 + (dice >> 9 & 0x3FF) / 32)))
+
     def tick(self, at: Timestamp, common: float, dice: int, with_volume: bool) -> Tick:
-        fair = self._anchor * exp(common + self._path.at(at)) / self._tick_size
-        digits, size = self._digits, self._tick_size
+        fair, symbol = self.fair(at, common), self.instrument.symbol
         if self.is_index:
-            last = round(round(fair) * size, digits)
-            return Tick(self.instrument.symbol, last, last, last, at, 0.0)
+            last = self.on_tick(fair)
+            return Tick(symbol, last, last, last, at, 0.0)
         spread = _SPREADS[scramble(self._key + int(at // _SPREAD_HOLDS)) & 15]
         bid = max(1, int(fair - (spread - 1) / 2))
         last = bid + (spread if dice & 0x100 else 0)  # a buyer lifted the offer or a seller hit the bid
-        volume = float(int(self._lot_volume * (1 + (dice >> 9 & 0x3FF) / 32))) if with_volume else 0.0
-        return Tick(
-            self.instrument.symbol, round(last * size, digits), round(bid * size, digits), round((bid + spread) * size, digits), at, volume
-        )
+        volume = self.volume(dice) if with_volume else 0.0
+        return Tick(symbol, self.on_tick(last), self.on_tick(bid), self.on_tick(bid + spread), at, volume)
 
 
 class SimulatedFeed:
