@@ -22,7 +22,7 @@ from engines.core.model import Account, ExitSpec, Instrument, Side, Signal, Sour
 from engines.execution.views import SignalOutcome
 from engines.ports import RandomIds, SystemClock
 from engines.system import TradingSystem
-from tests.bench.stub_adapter import OnWritten, StubAdapter
+from tests.bench.stub_adapter import OnWritten, Pushes, StubAdapter
 
 BROKER = "binance_spot"  # any live kind: its market never closes, so the figure is the same on a Sunday
 PRICE = 100.0
@@ -74,8 +74,8 @@ class Rig:
     ids: RandomIds
     clock: SystemClock
 
-    def buy(self, symbol: str, *, exits: ExitSpec | None = None, wait: float = 10.0) -> SignalOutcome:
-        """One manual signal for one unit on every account; waits until all are settled."""
+    def buy(self, symbol: str, *, accounts: tuple[str, ...] = (), exits: ExitSpec | None = None, wait: float = 10.0) -> SignalOutcome:
+        """One manual signal for one unit on these accounts (default: all); waits until all are settled."""
         key = self.ids.new()
         signal = Signal(
             key=key,
@@ -86,15 +86,25 @@ class Rig:
             side=Side.BUY,
             created_at=self.clock.now(),
             quantity=Decimal(1),
-            account_ids=self.accounts,
+            account_ids=accounts or self.accounts,
             exits=exits or ExitSpec(),
         )
         return self.system.submit(signal, wait)
 
+    def wait_filled(self) -> None:
+        """Until the fills of every order have been pushed and booked, and a moment more for what follows them."""
+        until = time.monotonic() + 10
+        desks = self.system.roster.desks()
+        while any(desk.live_orders() for desk in desks):
+            assert time.monotonic() < until, "some orders were never filled"
+            time.sleep(0.01)
+        time.sleep(0.05)
+
 
 @contextmanager
-def rig(port: int, *, accounts: int, symbols: int, on_written: OnWritten | None = None) -> Iterator[Rig]:
-    """Started, every account connected, prices there; the garbage collector and the interpreter set as `serve` sets them."""
+def rig(port: int, *, accounts: int, symbols: int, push_after: float = 0.0, on_written: OnWritten | None = None) -> Iterator[Rig]:
+    """Started, every account connected, prices there; fills are pushed `push_after` seconds behind the answer. The garbage
+    collector and the interpreter are set as `serve` sets them."""
     sys.setswitchinterval(SWITCH_SECONDS)
     clock = SystemClock()
     ids = RandomIds(clock)
@@ -105,6 +115,7 @@ def rig(port: int, *, accounts: int, symbols: int, on_written: OnWritten | None 
             for number in range(accounts)
         )
         feed = PushFeed(symbols)
+        pushes = Pushes(push_after)
         system = TradingSystem(
             journal=data.journal,
             latch=data.latch,
@@ -113,7 +124,7 @@ def rig(port: int, *, accounts: int, symbols: int, on_written: OnWritten | None 
             clock=clock,
             ids=ids,
             feed=feed,
-            brokers={BROKER: lambda _account, _credentials: StubAdapter(port, on_written=on_written)},
+            brokers={BROKER: lambda _account, _credentials: StubAdapter(port, pushes, on_written=on_written)},
         )
         system.start()
         gc.collect()
@@ -122,3 +133,4 @@ def rig(port: int, *, accounts: int, symbols: int, on_written: OnWritten | None 
             yield Rig(system, feed, data, user.user_id, made, ids, clock)
         finally:
             system.stop()
+            pushes.close()

@@ -18,7 +18,7 @@ from tests.bench.rig import PRICE, Rig, instruments, rig, tick
 from tests.bench.stub_broker import stub_broker
 
 INSTRUMENTS = 3000
-ACCOUNTS = 5
+ACCOUNTS = 50
 ARMED = 10_000
 PROBES = 200
 A_SWEEP = 4  # probes in each sweep over all instruments
@@ -50,21 +50,36 @@ class Written:
 def measure(_name: str, armed: int = ARMED, probes: int = PROBES) -> list[Figure]:
     written = Written()
     with stub_broker(0.0) as port, rig(port, accounts=ACCOUNTS, symbols=INSTRUMENTS, on_written=written) as made:
-        symbols = [instrument.symbol for instrument in instruments(armed // ACCOUNTS)]
-        for symbol in symbols:
-            outcome = made.buy(symbol, exits=ExitSpec(stop_points=STOP_POINTS))
-            assert {order.state for order in outcome.orders} == {"filled"}, outcome.orders
+        holders = arm(made, armed)
         assert made.system.guard.armed() == armed, made.system.guard.armed()
-        crossed = sweep(made, symbols[:probes])
-        written.wait_for(probes * ACCOUNTS)
+        probed = list(holders)[:probes]
+        crossed = sweep(made, probed)
+        written.wait_for(sum(len(holders[symbol]) for symbol in probed))
     laps = [(moment - crossed[symbol]) * 1000 for symbol, moments in written.moments.items() for moment in moments]
-    assert len(laps) == probes * ACCOUNTS, f"{len(laps)} exits for {probes * ACCOUNTS} stops"
+    assert len(laps) == sum(len(holders[symbol]) for symbol in probed), f"{len(laps)} exits"
     about = f"tick that crosses a stop → exit bytes written, {armed:,} armed triggers, {INSTRUMENTS:,} instruments ticking"
     notes = {"exits": len(laps), "worst": round(max(laps), 2)}
     return [
         Figure("stop-p50", f"{about}, p50", quantile(laps, 0.5), "ms", None),
         Figure("stop-p99", f"{about}, p99", quantile(laps, 0.99), "ms", 5, notes=notes),
     ]
+
+
+def arm(made: Rig, armed: int) -> dict[str, tuple[str, ...]]:
+    """That many guarded positions, spread evenly: symbol → the accounts that hold it."""
+    everything = [instrument.symbol for instrument in instruments(INSTRUMENTS)]
+    holders: dict[str, tuple[str, ...]] = {}
+    for number in range(armed):
+        symbol = everything[number % INSTRUMENTS]
+        account = made.accounts[(number + number // INSTRUMENTS) % ACCOUNTS]  # never the same account twice for a symbol
+        holders[symbol] = (*holders.get(symbol, ()), account)
+    for number, (symbol, accounts) in enumerate(holders.items()):
+        if number % BATCH == 0:  # prices that nobody renews grow stale, and entries on them are denied
+            made.feed.push([tick(name) for name in everything])
+        outcome = made.buy(symbol, accounts=accounts, exits=ExitSpec(stop_points=STOP_POINTS))
+        assert all(order.sent_at for order in outcome.orders), outcome.orders
+    made.wait_filled()
+    return holders
 
 
 def sweep(made: Rig, probes: list[str]) -> dict[str, float]:

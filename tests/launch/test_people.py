@@ -1,0 +1,63 @@
+"""People and tokens from the command line, with their exact answers to what goes wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.data import open_data
+from tests.support.server import run_command
+
+PASSWORD = "correct horse battery"
+
+
+def add(data_dir: Path, email: str, *more: str, password: str = PASSWORD) -> tuple[int, str, str]:
+    done = run_command("user", "add", email, "--password-stdin", *more, data_dir=data_dir, stdin=password)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_first_person_is_the_owner_and_the_next_are_traders(data_dir: Path) -> None:
+    assert add(data_dir, "a@example.com") == (0, "added a@example.com (owner)\n", "")
+    assert add(data_dir, "b@example.com") == (0, "added b@example.com (trader)\n", "")
+    assert add(data_dir, "c@example.com", "--role", "viewer") == (0, "added c@example.com (viewer)\n", "")
+
+
+def test_only_the_newline_at_its_end_is_not_part_of_the_password(data_dir: Path) -> None:
+    add(data_dir, "a@example.com", password=f" {PASSWORD} \n")
+    with open_data(data_dir) as data:
+        assert data.users.verify("a@example.com", f" {PASSWORD} ") is not None
+        assert data.users.verify("a@example.com", PASSWORD) is None
+
+
+def test_a_token_is_printed_once_alone(data_dir: Path) -> None:
+    add(data_dir, "a@example.com")
+    done = run_command("token", "add", "a@example.com", "--name", "laptop", data_dir=data_dir)
+    assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
+    with open_data(data_dir) as data:
+        user = data.tokens.authenticate(done.stdout.strip())
+        assert user is not None
+        assert user.email == "a@example.com"
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "words"),
+    [
+        ("a@example.com", PASSWORD, "a@example.com"),
+        ("not an address", PASSWORD, "email"),
+        ("b@example.com", "short", "10 characters"),
+        ("b@example.com", "", "10 characters"),
+    ],
+)
+def test_who_cannot_be_added_is_one_line_and_exit_2(data_dir: Path, email: str, password: str, words: str) -> None:
+    add(data_dir, "a@example.com")
+    code, out, err = add(data_dir, email, password=password)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert words in err
+    assert not password or password not in err
+
+
+def test_a_token_for_nobody_is_one_line_and_exit_2(data_dir: Path) -> None:
+    done = run_command("token", "add", "nobody@example.com", "--name", "x", data_dir=data_dir)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "nobody@example.com" in done.stderr

@@ -1,0 +1,122 @@
+"""Serving: ready when it can be used, refuses what would go wrong before it touches anything, and ends in order."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.server import Server, run_command
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def test_prices_are_there_when_it_says_ready(server: Server) -> None:
+    answer = server.api.get(
+        "/api/quotes?symbols=NSE:INFY,NSE:SBIN,NSE:RELIANCE,NSE:TCS,NSE:HDFCBANK,NSE:ICICIBANK,NSE:AXISBANK,NSE:ITC,NSE:LT,NSE:WIPRO"
+    )
+    assert answer.status == 200
+    assert len(answer.json["items"]) == 10
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_0_within_5_seconds_even_with_browsers_watching(server: Server, how: signal.Signals) -> None:
+    assert server.process is not None
+    with socket.create_connection(("127.0.0.1", server.port)) as watching:
+        watching.sendall(f"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {server.token}\r\n\r\n".encode())
+        assert watching.recv(100).startswith(b"HTTP/1.1 200")
+        started = time.monotonic()
+        server.process.send_signal(how)
+        assert server.process.wait(timeout=10) == 0
+        assert time.monotonic() - started < 5
+    assert [line for line in server.lines if "Traceback" in line or "error" in line] == []
+
+
+def test_it_starts_again_at_once_on_the_same_port_and_folder(server: Server) -> None:
+    port = server.port
+    assert server.stop() == 0
+    server.restart()
+    assert server.port == port
+    assert server.api.get("/healthz").json == {"status": "ok"}
+
+
+def test_a_taken_port_is_one_line_and_exit_2_and_nothing_is_touched(data_dir: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run_command("serve", "--no-browser", "--port", str(taken.getsockname()[1]), data_dir=data_dir)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "address already in use" in done.stderr
+    assert not data_dir.exists()
+
+
+def test_a_second_one_on_the_same_folder_is_refused(server: Server) -> None:
+    done = run_command("serve", "--no-browser", "--port", "0", data_dir=server.data_dir)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "in use" in done.stderr
+    assert server.api.get("/healthz").status == 200
+
+
+def test_a_folder_that_cannot_be_used_is_one_line_and_exit_2(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run_command("serve", "--no-browser", "--port", "0", data_dir=tmp_path / "file")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+def test_a_wrong_setting_is_one_line_and_exit_2(data_dir: Path) -> None:
+    done = run_command("serve", "--no-browser", data_dir=data_dir, env={"CREDENTIAL_KEYS": "hunter2hunter2"})
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "CREDENTIAL_KEYS" in done.stderr
+    assert "hunter2" not in done.stderr
+    assert not data_dir.exists()
+
+
+def test_people_added_while_it_serves_are_let_in_at_once(server: Server) -> None:
+    trader = server.user("trader@example.com", "trader")
+    assert trader.get("/api/accounts").json["items"] == []
+
+
+def test_without_engines_it_shows_and_answers_but_takes_no_entry(data_dir: Path) -> None:
+    server = Server(data_dir, options=["--no-engines"])
+    server.make_owner()
+    with server:
+        account = server.api.post("/api/accounts", {"name": "A", "broker": "paper", "capital": "100000", "credentials": {}}).json["id"]
+        order = {"account_ids": [account], "symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "quantity": "1", "wait_ms": 5000}
+        answer = server.api.post("/api/signals/manual", order).json
+        assert [(o["state"], o["reason"]) for o in answer["orders"]] == [("denied", "halted")]
+
+
+def test_the_log_is_json_without_secrets(server: Server) -> None:
+    server.api.post(
+        "/api/accounts",
+        {"name": "A", "broker": "zerodha", "capital": "1", "credentials": {"api_key": "kkkkkkkk", "api_secret": "ssssssss"}},
+    )
+    assert server.stop() == 0
+    text = (server.data_dir / "logs" / "tandem.log").read_text()
+    assert all(isinstance(json.loads(line), dict) for line in text.splitlines())
+    assert [secret for secret in (server.token, "kkkkkkkk", "ssssssss", server.owner[1]) if secret in text] == []
+
+
+def test_many_connections_while_it_stops_end_it_in_time_all_the_same(server: Server) -> None:
+    stop = threading.Event()
+
+    def knock() -> None:
+        client = server.client()
+        while not stop.is_set():
+            try:
+                client.get("/healthz")
+            except OSError:
+                return
+
+    threads = [threading.Thread(target=knock) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    assert server.process is not None
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(timeout=10) == 0
+    stop.set()
+    for thread in threads:
+        thread.join(10)
