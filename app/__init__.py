@@ -122,10 +122,14 @@ def _is_address(name: str) -> bool:
 
 
 def _secure(answer: Response) -> Response:
-    for name, value in SECURITY.items():
-        answer.headers.setdefault(name, value)
-    if _for_programs():
-        answer.headers.setdefault("Cache-Control", "no-store")
+    headers = answer.headers
+    if answer.mimetype == "text/html":
+        for name, value in SECURITY.items():
+            headers.setdefault(name, value)
+    else:
+        headers["X-Content-Type-Options"] = "nosniff"
+    if "Cache-Control" not in headers and _for_programs():
+        headers["Cache-Control"] = "no-store"
     return answer
 
 

@@ -15,7 +15,7 @@ from flask import current_app
 from app.data import Data, NotFound, User
 from app.live import Hub
 from engines.core.model import Account, Halt, HaltScope, StrategyConfig
-from engines.ports import Clock, Directory, Ids
+from engines.ports import Clock, Directory, Ids, JournalDown
 
 if TYPE_CHECKING:
     from config import Settings
@@ -104,6 +104,21 @@ class Workspace:
     clock: Clock
     ids: Ids
     owners: Ownership
+
+    def taken_over(self) -> None:
+        """After a change of accounts, strategies or mappings: the engines act on it before the answer leaves (a switch that is off is off)."""
+        self.system.runtime.refresh_now()
+
+    def written(self) -> None:
+        """Waits until what the engines have told so far is in the books, so that whoever asks next reads what was just done.
+
+        While the database cannot be written this returns at once: nothing that stops or cancels may depend on it."""
+        if not self.data.journal.healthy:
+            return
+        try:
+            self.data.journal.run(lambda _: None)
+        except JournalDown:
+            return
 
 
 def workspace() -> Workspace:

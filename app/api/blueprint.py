@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response, render_template
 
+from app.api import idempotency
 from app.api.accounts.routes import routes as accounts
 from app.api.endpoint import JSON, Operation, Routes
 from app.api.mappings.routes import routes as mappings
@@ -62,5 +63,6 @@ def init_app(app: Flask, shop: Workspace) -> None:
     for resource in RESOURCES:
         resource.register(blueprint)
     app.register_blueprint(blueprint)
+    idempotency.init_app(app)
     app.extensions[PULSE] = Pulse(shop)
     shop.live.present = present

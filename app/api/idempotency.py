@@ -7,24 +7,65 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from flask import Response, g, request
+from flask import Flask, Response, current_app, g, request
 
 from app.data import StoredAnswer, User
 from app.problems import field_problem
 from app.workspace import workspace
 
+EXTENSION = "tandem_repeats"
 MOST_KEY = 255
+PATIENCE = 35.0
+"""Seconds a repeat waits for the first of its key; longer than the longest wait_ms."""
+
+
+class Repeats:
+    """Lets the second of two equal requests that arrive together wait for the first, in place of refusing it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._working: dict[tuple[str, str, str], threading.Event] = {}
+
+    @contextmanager
+    def turn(self, name: tuple[str, str, str]) -> Iterator[None]:
+        while True:
+            with self._lock:
+                other = self._working.get(name)
+                if other is None:
+                    mine = self._working[name] = threading.Event()
+                    break
+            if not other.wait(PATIENCE):
+                mine = threading.Event()  # the data service says that the first is still at work
+                break
+        try:
+            yield
+        finally:
+            with self._lock:
+                if self._working.get(name) is mine:
+                    del self._working[name]
+            mine.set()
+
+
+def init_app(app: Flask) -> None:
+    app.extensions[EXTENSION] = Repeats()
 
 
 def answer_once(user: User, key: str, said: dict[str, Any], do: Callable[[], Response]) -> Response:
     if not 1 <= len(key) <= MOST_KEY or not key.isascii() or not key.isprintable():
         raise field_problem("Idempotency-Key", f"must be 1 to {MOST_KEY} visible characters")
-    kept = workspace().data.idempotency
     route = f"{request.method} {request.full_path.rstrip('?')}"
-    body = json.dumps(said, sort_keys=True, default=str).encode()
+    repeats: Repeats = current_app.extensions[EXTENSION]
+    with repeats.turn((user.user_id, route, key)):
+        return _answer(user, route, key, json.dumps(said, sort_keys=True, default=str).encode(), do)
+
+
+def _answer(user: User, route: str, key: str, body: bytes, do: Callable[[], Response]) -> Response:
+    kept = workspace().data.idempotency
     stored = kept.begin(user.user_id, route, key, body)
     if stored is not None:
         answer = Response(stored.body, stored.status, headers=dict(stored.headers))

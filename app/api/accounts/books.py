@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from app.api.accounts.schemas import BookQuery, BrokerOrderOut, BrokerPositionOut
 from app.api.orders.schemas import OrderOut, OrderQuery, TradeOut, TradeQuery
 from app.api.orders.service import list_orders, list_trades
@@ -11,8 +13,10 @@ from app.api.positions.service import list_positions
 from app.api.wire import Page, moment, moment_or_none
 from app.data import Conflict, User
 from app.workspace import workspace
-from engines.execution.views import BrokerBook
 from engines.ports import OrderReport, TandemError
+
+if TYPE_CHECKING:
+    from engines.execution.views import BrokerBook
 
 _ALL = BookQuery()
 

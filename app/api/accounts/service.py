@@ -25,7 +25,7 @@ from app.api.accounts.schemas import (
 )
 from app.api.pages import keep, page_of
 from app.api.wire import Page, moment, moment_or_none
-from app.data import AccountRow, Actor, Conflict, User
+from app.data import AccountRow, Actor, Conflict, NotFound, User
 from app.problems import Problem, field_problem
 from app.workspace import workspace
 from engines.core.model import Account, Limits, PaperSettings
@@ -46,6 +46,8 @@ def list_accounts(user: User, query: AccountQuery = _ALL) -> Page[AccountOut]:
 
 def get_account(user: User, account_id: str) -> AccountOut:
     row = workspace().data.accounts.get(user.user_id, account_id)
+    if row.archived_at is not None:
+        raise NotFound("There is no such account.")
     return account_out(row, view_of(account_id))
 
 
@@ -68,7 +70,7 @@ def create_account(user: User, body: AccountIn, by: Actor) -> AccountOut:
     if body.leverage is not None:
         account = replace(account, leverage=body.leverage)
     row = workspace().data.accounts.add(account, _plain(body.credentials), by=by)
-    return get_account(user, row.account.account_id)
+    return _taken_over(user, row.account.account_id, body.broker)
 
 
 def create_zerodha(user: User, body: ZerodhaIn, by: Actor) -> CreatedZerodha:
@@ -78,6 +80,7 @@ def create_zerodha(user: User, body: ZerodhaIn, by: Actor) -> CreatedZerodha:
     if body.leverage is not None:
         account = replace(account, leverage=body.leverage)
     row = workspace().data.accounts.add(account, credentials, by=by)
+    workspace().taken_over()
     return CreatedZerodha(account_id=row.account.account_id, login_url=_kite_login(body.api_key))
 
 
@@ -104,7 +107,7 @@ def change_account(user: User, account_id: str, body: AccountPatch, by: Actor) -
 
     credentials = _plain(body.credentials) if body.credentials is not None else None
     workspace().data.accounts.change(user.user_id, account_id, edit, credentials=credentials, by=by)
-    return get_account(user, account_id)
+    return _taken_over(user, account_id, account.broker)
 
 
 def delete_account(user: User, account_id: str, by: Actor) -> None:
@@ -113,6 +116,7 @@ def delete_account(user: User, account_id: str, by: Actor) -> None:
     if any(view.position.quantity for view in shop.system.positions([account_id])):
         raise Conflict("The account has open positions. Close them first.")
     shop.data.accounts.delete(user.user_id, account_id, by=by)
+    shop.taken_over()
 
 
 # --- at the broker -------------------------------------------------------------------------------------------------
@@ -166,6 +170,16 @@ def auto_trade(user: User, account_id: str, body: AutoTradeIn, by: Actor) -> Acc
     if body.on and account.broker != PAPER and body.confirm != account.name:
         raise field_problem("confirm", "type the name of the account to let strategies trade real money on it")
     shop.data.accounts.change(user.user_id, account_id, lambda now: replace(now, auto_trade=body.on), by=by)
+    return _taken_over(user, account_id, account.broker)
+
+
+def _taken_over(user: User, account_id: str, broker: str) -> AccountOut:
+    """The engines act on the change before it is answered; a paper account, which connects in an instant, may trade at once."""
+    shop = workspace()
+    shop.taken_over()
+    view = view_of(account_id)
+    if broker == PAPER and view is not None and not view.connected and view.state != "disabled":
+        shop.system.connect(account_id)
     return get_account(user, account_id)
 
 

@@ -40,7 +40,9 @@ def create_mapping(user: User, body: MappingIn, by: Actor) -> MappingOut:
         multiplier=body.multiplier,
         enabled=body.enabled,
     )
-    return mapping_out(shop.data.mappings.add(user.user_id, mapping, by=by))
+    row = shop.data.mappings.add(user.user_id, mapping, by=by)
+    shop.taken_over()
+    return mapping_out(row)
 
 
 def change_mapping(user: User, mapping_id: str, body: MappingPatch, by: Actor) -> MappingOut:
@@ -48,11 +50,14 @@ def change_mapping(user: User, mapping_id: str, body: MappingPatch, by: Actor) -
     changes: dict[str, Any] = {name: getattr(body, name) for name in given if name != "sizing"}
     if body.sizing is not None:
         changes["sizing"] = _sizing(body.sizing)
-    return mapping_out(workspace().data.mappings.change(user.user_id, mapping_id, lambda now: replace(now, **changes), by=by))
+    row = workspace().data.mappings.change(user.user_id, mapping_id, lambda now: replace(now, **changes), by=by)
+    workspace().taken_over()
+    return mapping_out(row)
 
 
 def delete_mapping(user: User, mapping_id: str, by: Actor) -> None:
     workspace().data.mappings.delete(user.user_id, mapping_id, by=by)
+    workspace().taken_over()
 
 
 def mapping_out(row: MappingRow) -> MappingOut:

@@ -80,7 +80,7 @@ def cancel(user: User, order_id: str, by: Actor) -> OrderOut:
     shop.data.books.order(user.user_id, order_id)
     shop.system.cancel_order(order_id)
     shop.data.audit.add(by, "order.cancel", "order", order_id)
-    return _listed(user, order_id)
+    return _after(user, order_id)
 
 
 def modify(user: User, order_id: str, body: OrderPatch, by: Actor) -> OrderOut:
@@ -88,11 +88,21 @@ def modify(user: User, order_id: str, body: OrderPatch, by: Actor) -> OrderOut:
     shop.data.books.order(user.user_id, order_id)
     shop.system.modify_order(order_id, quantity=body.quantity, price=body.price, trigger_price=body.trigger_price)
     shop.data.audit.add(by, "order.modify", "order", order_id, after=body.model_dump(mode="json", exclude_none=True))
-    return _listed(user, order_id)
+    return _after(user, order_id)
 
 
 def _listed(user: User, order_id: str) -> OrderOut:
-    return story_out(workspace().data.books.order(user.user_id, order_id))
+    story = workspace().data.books.order(user.user_id, order_id)
+    return order_out(story.order, story.signal.signal.signal_id if story.signal else None)
+
+
+def _after(user: User, order_id: str) -> OrderOut:
+    """The order after something was asked of it: as the engines know it, also while the books cannot be written."""
+    shop = workspace()
+    shop.written()
+    story = shop.data.books.order(user.user_id, order_id)
+    order = shop.system.order(order_id, story.order.account_id) or story.order
+    return order_out(order, story.signal.signal.signal_id if story.signal else None)
 
 
 # --- shapes --------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from app.api.exits import exits_out
 from app.api.pages import keep, page_of
 from app.api.strategies.schemas import StrategyIn, StrategyKindOut, StrategyOut, StrategyPatch, StrategyQuery
 from app.api.wire import Page, PageQuery, moment
-from app.data import Actor, StrategyRow, User
+from app.data import Actor, NotFound, StrategyRow, User
 from app.problems import Problem, field_errors, field_problem
 from app.workspace import workspace
 from engines.core.model import StrategyConfig
@@ -40,7 +40,10 @@ def list_strategies(user: User, query: StrategyQuery = _ALL) -> Page[StrategyOut
 
 
 def get_strategy(user: User, strategy_id: str) -> StrategyOut:
-    return strategy_out(workspace().data.strategies.get(user.user_id, strategy_id))
+    row = workspace().data.strategies.get(user.user_id, strategy_id)
+    if row.archived_at is not None:
+        raise NotFound("There is no such strategy.")
+    return strategy_out(row)
 
 
 def create_strategy(user: User, body: StrategyIn, by: Actor) -> StrategyOut:
@@ -56,7 +59,9 @@ def create_strategy(user: User, body: StrategyIn, by: Actor) -> StrategyOut:
         active=body.active,
         exit_plan=body.exit_plan.spec() if body.exit_plan else None,
     )
-    return strategy_out(workspace().data.strategies.add(strategy, by=by))
+    row = workspace().data.strategies.add(strategy, by=by)
+    workspace().taken_over()
+    return strategy_out(row)
 
 
 def change_strategy(user: User, strategy_id: str, body: StrategyPatch, by: Actor) -> StrategyOut:
@@ -71,11 +76,13 @@ def change_strategy(user: User, strategy_id: str, body: StrategyPatch, by: Actor
     if "exit_plan" in given:
         changes["exit_plan"] = body.exit_plan.spec() if body.exit_plan else None
     row = workspace().data.strategies.change(user.user_id, strategy_id, lambda now: replace(now, **changes), by=by)
+    workspace().taken_over()
     return strategy_out(row)
 
 
 def delete_strategy(user: User, strategy_id: str, by: Actor) -> None:
     workspace().data.strategies.delete(user.user_id, strategy_id, by=by)
+    workspace().taken_over()
 
 
 # --- shapes and checks ---------------------------------------------------------------------------------------------

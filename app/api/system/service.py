@@ -125,9 +125,7 @@ def emergency_stop(user: User, body: EmergencyStopIn, by: Actor) -> tuple[StopAn
 
 
 def list_halts(user: User, query: HaltQuery = _HALTS) -> Page[HaltOut]:
-    found = workspace().data.books.halts(
-        user.user_id, owner=user.role is UserRole.OWNER, holding=query.holding, limit=query.limit, cursor=query.cursor
-    )
+    found = workspace().data.books.halts(user.user_id, holding=query.holding, limit=query.limit, cursor=query.cursor)
     return Page(items=keep([halt_out(halt) for halt in found.items], query, "holding"), next=found.next)
 
 
@@ -219,7 +217,7 @@ def _from_history(shop: Workspace, user: User, halt_id: str) -> Halt:
     """A stop of an earlier run; there are few of them in the life of a system."""
     cursor: str | None = None
     while True:
-        found = shop.data.books.halts(user.user_id, owner=user.role is UserRole.OWNER, limit=500, cursor=cursor)
+        found = shop.data.books.halts(user.user_id, limit=500, cursor=cursor)
         for halt in found.items:
             if halt.halt_id == halt_id:
                 return halt

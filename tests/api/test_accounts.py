@@ -1,0 +1,172 @@
+"""Accounts: create, change, switches, credentials, books, deletion."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.api.rig import Person, Rig
+
+OUT = {
+    "id", "name", "broker", "credentials", "capital", "max_daily_loss", "max_daily_loss_pct", "max_daily_profit", "max_daily_profit_pct",
+    "max_trades_per_day", "max_open_positions", "max_order_value", "max_order_value_pct", "max_position_value", "max_position_value_pct", "leverage",
+    "dry_run", "auto_trade", "state", "state_detail", "session_expires_at", "equity", "day_pnl", "day_trades", "day_loss_used_pct", "open_positions",
+}  # fmt: skip
+KITE = {"api_key": "kite-api-key-123456", "api_secret": "kite-secret-abcdef-987654"}
+
+
+def test_a_new_paper_account_is_ready_and_safe_by_default(trader: Person) -> None:
+    answer = trader.post("/api/accounts", {"name": "Mine", "broker": "paper", "capital": 250000.5})
+    assert answer.status_code == 201
+    account = answer.json
+    assert set(account) >= OUT
+    assert (account["state"], account["auto_trade"], account["dry_run"], account["capital"]) == ("ready", False, False, "250000.5")
+    assert (account["max_daily_loss"], account["day_trades"], account["equity"]) == (None, 0, "250000.5")
+    assert trader.get(f"/api/accounts/{account['id']}").json["name"] == "Mine"
+
+
+@pytest.mark.parametrize("broker", ["zerodha", "angelone", "binance_spot", "binance_usdm"])
+def test_a_live_account_starts_dry_and_without_auto_trade(trader: Person, broker: str) -> None:
+    secrets = {"zerodha": KITE, "angelone": {"api_key": "a1234567890", "client_code": "C100", "pin": "1234", "totp_secret": "JBSWY3DPEHPK3PXP"}}
+    given = secrets.get(broker, {"api_key": "b1234567890", "api_secret": "s1234567890", "testnet": True})
+    answer = trader.post("/api/accounts", {"name": "Live", "broker": broker, "capital": "100000", "credentials": given})
+    assert answer.status_code == 201, answer.text
+    assert (answer.json["dry_run"], answer.json["auto_trade"]) == (True, False)
+    assert set(answer.json["credentials"]) == set(given)
+
+
+def test_credentials_never_come_out(trader: Person) -> None:
+    account = trader.account(broker="zerodha", credentials=KITE, auto_trade=False)
+    shown = trader.get(f"/api/accounts/{account['id']}").text + trader.get("/api/accounts").text + trader.get("/api/audit").text
+    for secret in KITE.values():
+        assert secret not in shown
+    assert "…" in account["credentials"]["api_key"]
+    changed = trader.patch(f"/api/accounts/{account['id']}", {"credentials": {"access_token": "brand-new-access-token"}})
+    assert changed.status_code == 200
+    assert set(changed.json["credentials"]) == {"api_key", "api_secret", "access_token"}
+    assert "brand-new-access-token" not in changed.text
+
+
+def test_limits_are_set_kept_and_taken_away(trader: Person) -> None:
+    account = trader.account(max_daily_loss="5000", max_daily_loss_pct="2.5", max_trades_per_day=10, max_open_positions=0)
+    shown = trader.get(f"/api/accounts/{account['id']}").json
+    assert (shown["max_daily_loss"], shown["max_daily_loss_pct"], shown["max_trades_per_day"], shown["max_open_positions"]) == ("5000", "2.5", 10, 0)
+    changed = trader.patch(f"/api/accounts/{account['id']}", {"max_daily_loss": None, "max_trades_per_day": 3}).json
+    assert (changed["max_daily_loss"], changed["max_daily_loss_pct"], changed["max_trades_per_day"]) == (None, "2.5", 3)
+
+
+def test_a_changed_limit_holds_for_the_next_order(trader: Person) -> None:
+    account = trader.account()
+    trader.patch(f"/api/accounts/{account['id']}", {"max_order_value": "100"})
+    order = trader.buy(account["id"])["orders"][0]
+    assert (order["state"], order["reason"]) == ("denied", "order_value")
+
+
+def test_auto_trade_of_a_live_account_wants_its_name(trader: Person) -> None:
+    account = trader.account(name="Real money", broker="zerodha", credentials=KITE, auto_trade=False)
+    path = f"/api/accounts/{account['id']}/auto-trade"
+    for body in ({"on": True}, {"on": True, "confirm": "real money"}):
+        answer = trader.post(path, body)
+        assert (answer.status_code, list(answer.json["errors"])) == (422, ["confirm"])
+    assert trader.post(path, {"on": True, "confirm": "Real money"}).json["auto_trade"] is True
+    assert trader.post(path, {"on": False}).json["auto_trade"] is False
+    refused = trader.patch(f"/api/accounts/{account['id']}", {"auto_trade": True})
+    assert (refused.status_code, list(refused.json["errors"])) == (422, ["auto_trade"])
+
+
+def test_auto_trade_of_a_paper_account_needs_no_confirmation(trader: Person) -> None:
+    account = trader.account(auto_trade=False)
+    assert trader.post(f"/api/accounts/{account['id']}/auto-trade", {"on": True}).json["auto_trade"] is True
+
+
+def test_the_kill_switch_denies_entries_until_it_is_off(trader: Person) -> None:
+    account = trader.account()
+    path = f"/api/accounts/{account['id']}/kill-switch"
+    on = trader.post(path, {"on": True, "reason": "fat finger"})
+    assert (on.status_code, on.json["kill_switch"], on.json["kill_reason"], on.json["state"]) == (200, True, "fat finger", "halted")
+    assert trader.buy(account["id"])["orders"][0]["reason"] == "kill_switch"
+    assert trader.post(path, {"on": False}).json["kill_switch"] is False
+    assert trader.buy(account["id"])["orders"][0]["state"] == "filled"
+
+
+def test_balance_and_books_of_one_account(trader: Person) -> None:
+    account = trader.account()
+    order = trader.buy(account["id"])["orders"][0]
+    base = f"/api/accounts/{account['id']}"
+    assert set(trader.get(f"{base}/balance").json) == {"cash", "used_margin", "available", "equity", "currency"}
+    assert [row["order_id"] for row in trader.get(f"{base}/orders").json["items"]] == [order["order_id"]]
+    assert [row["symbol"] for row in trader.get(f"{base}/positions").json["items"]] == ["NSE:INFY"]
+    trade = trader.get(f"{base}/trades").json["items"][0]
+    assert trade["order_id"] == order["order_id"]
+    assert set(trade) >= {"trade_id", "order_id", "broker_order_id", "symbol", "side", "quantity", "price", "charges", "traded_at"}
+
+
+def test_the_brokers_own_books(trader: Person) -> None:
+    account = trader.account()
+    order = trader.buy(account["id"])["orders"][0]
+    base = f"/api/accounts/{account['id']}"
+    position = trader.get(f"{base}/positions?source=broker").json["items"][0]
+    assert (position["symbol"], position["quantity"]) == ("NSE:INFY", "10")
+    orders = trader.get(f"{base}/orders?source=broker").json["items"]
+    assert all(row["broker_order_id"] == order["broker_order_id"] for row in orders)
+    assert trader.get(f"{base}/trades?source=broker").status_code == 200
+
+
+def test_square_off_cancels_and_closes(trader: Person) -> None:
+    account = trader.account()
+    trader.buy(account["id"])
+    resting = trader.buy(account["id"], order_type="LIMIT", price=str(round(trader.price() * 0.95)), symbol="NSE:INFY")["orders"][0]
+    assert resting["state"] == "open"
+    answer = trader.post(f"/api/accounts/{account['id']}/square-off")
+    assert answer.status_code == 202
+    assert [order["state"] for order in answer.json["orders"]] == ["filled"]
+    assert trader.get(f"/api/orders/{resting['order_id']}").json["state"] == "cancelled"
+    assert trader.get(f"/api/positions?account_id={account['id']}").json["items"] == []
+
+
+def test_zerodha_by_one_call_answers_where_to_sign_in(trader: Person) -> None:
+    body = {"name": "Kite", **KITE, "capital": "100000", "max_daily_loss": "2000"}
+    answer = trader.post("/api/accounts/create-zerodha", body)
+    assert answer.status_code == 201
+    assert set(answer.json) == {"account_id", "login_url"}
+    assert answer.json["login_url"].startswith("https://kite.zerodha.com/connect/login?")
+    assert KITE["api_key"] in answer.json["login_url"]
+    login = trader.post(f"/api/accounts/{answer.json['account_id']}/login")
+    assert login.json["login_url"] == answer.json["login_url"]
+    assert trader.get(f"/api/accounts/{answer.json['account_id']}").json["max_daily_loss"] == "2000"
+
+
+def test_login_and_verify_of_paper_answer_its_state(trader: Person) -> None:
+    account = trader.account()
+    assert trader.post(f"/api/accounts/{account['id']}/login").json["state"] == "ready"
+    assert trader.post(f"/api/accounts/{account['id']}/verify").json["state"] == "ready"
+
+
+def test_an_account_goes_when_it_is_flat(trader: Person) -> None:
+    account = trader.account()
+    trader.buy(account["id"])
+    refused = trader.delete(f"/api/accounts/{account['id']}")
+    assert refused.status_code == 409
+    trader.post(f"/api/accounts/{account['id']}/square-off")
+    gone = trader.delete(f"/api/accounts/{account['id']}")
+    assert (gone.status_code, gone.data) == (204, b"")
+    assert trader.get(f"/api/accounts/{account['id']}").status_code == 404
+    assert account["id"] not in {row["id"] for row in trader.get("/api/accounts?limit=500").json["items"]}
+
+
+def test_a_dry_run_records_the_order_after_all_checks(trader: Person) -> None:
+    account = trader.account(dry_run=True)
+    order = trader.buy(account["id"])["orders"][0]
+    assert (order["state"], order["reason"], order["quantity"]) == ("denied", "dry_run", "10")
+
+
+def test_lists_filter_and_page(fresh: Rig) -> None:
+    trader = fresh.trader
+    made = [trader.account(name=f"A{number}", auto_trade=number % 2 == 0)["id"] for number in range(5)]
+    first = trader.get("/api/accounts?limit=2").json
+    assert [row["id"] for row in first["items"]] == [made[4], made[3]]
+    second = trader.get(f"/api/accounts?limit=2&cursor={first['next']}").json
+    assert [row["id"] for row in second["items"]] == [made[2], made[1]]
+    third = trader.get(f"/api/accounts?limit=2&cursor={second['next']}").json
+    assert ([row["id"] for row in third["items"]], third["next"]) == ([made[0]], None)
+    assert {row["id"] for row in trader.get("/api/accounts?auto_trade=true").json["items"]} == {made[0], made[2], made[4]}
+    assert [row["id"] for row in trader.get("/api/accounts?name=A3").json["items"]] == [made[3]]

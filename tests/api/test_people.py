@@ -1,0 +1,79 @@
+"""People, tokens, passwords, the audit log."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from tests.api.rig import PASSWORD, Person, Rig
+
+
+def test_the_owner_sees_and_changes_people(fresh: Rig) -> None:
+    made = fresh.owner.post("/api/users", {"email": "new@example.com", "password": "a long password", "role": "trader"})
+    assert made.status_code == 201
+    assert set(made.json) == {"id", "email", "name", "role", "active", "created_at", "last_sign_in_at"}
+    person = fresh.person("new@example.com", made.json["role"])
+    assert person.post("/api/accounts", {"name": "x", "broker": "paper", "capital": 1000}).status_code == 201
+    path = f"/api/users/{made.json['id']}"
+    assert fresh.owner.patch(path, {"role": "viewer"}).json["role"] == "viewer"
+    assert person.post("/api/accounts", {"name": "y", "broker": "paper", "capital": 1000}).status_code == 403
+    assert fresh.owner.patch(path, {"active": False}).json["active"] is False
+    assert person.get("/api/me").status_code == 401
+    assert fresh.owner.post("/api/users", {"email": "NEW@example.com", "password": "another password"}).status_code == 409
+
+
+def test_the_last_owner_stays(fresh: Rig) -> None:
+    path = f"/api/users/{fresh.owner.user.user_id}"
+    assert fresh.owner.patch(path, {"role": "trader"}).status_code == 409
+    assert fresh.owner.patch(path, {"active": False}).status_code == 409
+
+
+def test_only_the_owner_sees_people(trader: Person) -> None:
+    assert trader.get("/api/users").status_code == 403
+    assert trader.get(f"/api/users/{trader.user.user_id}").status_code == 403
+    assert trader.get("/api/me").json["email"] == "trader@example.com"
+
+
+def test_a_token_is_told_once_and_dies_when_revoked(trader: Person) -> None:
+    made = trader.post("/api/tokens", {"name": "robot"}).json
+    robot = Person(trader.rig, trader.user, made["token"])
+    assert robot.get("/api/me").status_code == 200
+    listed = trader.get("/api/tokens?limit=500")
+    assert made["id"] in {row["id"] for row in listed.json["items"]}
+    assert made["token"].partition(".")[2] not in listed.text
+    assert trader.delete(f"/api/tokens/{made['id']}").status_code == 204
+    assert robot.get("/api/me").status_code == 401
+
+
+def test_a_read_token_only_looks(trader: Person) -> None:
+    made = trader.post("/api/tokens", {"name": "screen", "scope": "read"}).json
+    screen = Person(trader.rig, trader.user, made["token"])
+    assert screen.get("/api/accounts").status_code == 200
+    assert screen.post("/api/system/stop").status_code == 403
+
+
+def test_a_token_may_end_by_itself_but_not_begin_in_the_past(trader: Person) -> None:
+    soon = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    assert trader.post("/api/tokens", {"name": "guest", "expires_at": soon}).status_code == 201
+    past = trader.post("/api/tokens", {"name": "guest", "expires_at": "2020-01-01T00:00:00Z"})
+    assert (past.status_code, list(past.json["errors"])) == (422, ["expires_at"])
+
+
+def test_a_new_password_wants_the_present_one(fresh: Rig) -> None:
+    wrong = fresh.trader.post("/api/me/password", {"current": "not it", "new": "an even longer one"})
+    assert (wrong.status_code, list(wrong.json["errors"])) == (403, ["current"])
+    assert fresh.trader.post("/api/me/password", {"current": PASSWORD, "new": "short"}).status_code == 422
+    assert fresh.trader.post("/api/me/password", {"current": PASSWORD, "new": "an even longer one"}).status_code == 200
+    assert fresh.data.users.verify("trader@example.com", "an even longer one") is not None
+
+
+def test_every_write_leaves_a_line_without_secrets(fresh: Rig) -> None:
+    trader = fresh.trader
+    account = trader.account()["id"]
+    trader.post(f"/api/accounts/{account}/kill-switch", {"on": True})
+    trader.post("/api/system/stop")
+    trader.patch("/api/me", {"name": "Tess"})
+    fresh.data.journal.run(lambda _: None)
+    rows = trader.get("/api/audit").json["items"]
+    assert {"account.created", "account.kill_switch", "engines.stop"} <= {row["action"] for row in rows}
+    assert all(row["actor"] == trader.user.user_id and row["via"] == "token" for row in rows)
+    assert fresh.other.get("/api/audit").json["items"] == []

@@ -1,0 +1,167 @@
+"""Engines on and off, emergency stops, halts and their lifting, status."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.api.rig import PASSWORD, Person, Rig
+
+REPORT = {"account_id", "cancelled", "flattened", "open_orders", "open_positions", "state", "detail"}
+
+
+def settle(person: Person, halt_id: str) -> dict:
+    """The report once every account is flat; the engines flatten in parallel, so it is a matter of milliseconds."""
+    for _ in range(2000):
+        report = person.get(f"/api/system/halts/{halt_id}").json
+        if all(row["state"] == "flat" for row in report["accounts"]):
+            return dict(report)
+    raise AssertionError(report)
+
+
+def test_status_has_what_the_first_screen_asks(trader: Person) -> None:
+    status = trader.get("/api/system/status").json
+    assert set(status) >= {"engines", "halts", "accounts", "feed", "version", "uptime_s"}
+    assert {"strategy", "execution", "market"} <= set(status["engines"])
+    assert {"state", "heartbeat_age_ms"} <= set(status["engines"]["execution"])
+    assert set(status["accounts"]) == {"total", "connected", "halted"}
+    assert set(status["feed"]) == {"source", "last_tick_age_ms"}
+    assert isinstance(status["uptime_s"], int)
+
+
+def test_stop_says_what_it_leaves_and_start_resumes(fresh: Rig) -> None:
+    trader = fresh.trader
+    account = trader.account()["id"]
+    trader.buy(account, stop_loss={"pct": "20"})
+    stopped = trader.post("/api/system/stop")
+    assert stopped.status_code == 200
+    assert (stopped.json["engines"], stopped.json["open_positions"], stopped.json["armed_exit_plans"]) == ("off", 1, 1)
+    assert trader.buy(account)["orders"][0]["reason"] == "halted"
+    position = trader.get("/api/positions").json["items"][0]
+    assert position["exit_plan"]["state"] == "armed"
+    assert trader.post(f"/api/positions/{position['id']}/close").json["orders"][0]["state"] == "filled", "a person may still close"
+    assert trader.post("/api/system/start").json["engines"] == "on"
+    assert trader.buy(account)["orders"][0]["state"] == "filled"
+
+
+def test_a_traders_stop_is_the_traders_own(fresh: Rig) -> None:
+    mine, theirs = fresh.trader.account()["id"], fresh.other.account()["id"]
+    fresh.trader.post("/api/system/stop")
+    assert fresh.trader.buy(mine)["orders"][0]["reason"] == "halted"
+    assert fresh.other.buy(theirs)["orders"][0]["state"] == "filled"
+
+
+def test_an_owners_stop_is_everyones(fresh: Rig) -> None:
+    theirs = fresh.trader.account()["id"]
+    assert fresh.owner.post("/api/system/stop").json["scope"] == "system"
+    assert fresh.trader.buy(theirs)["orders"][0]["reason"] == "halted"
+    assert fresh.trader.post("/api/system/start").json["engines"] == "off", "a trader cannot start what the owner stopped"
+    assert fresh.trader.buy(theirs)["orders"][0]["reason"] == "halted"
+    assert fresh.owner.post("/api/system/start").json["engines"] == "on"
+    assert fresh.trader.buy(theirs)["orders"][0]["state"] == "filled"
+
+
+def test_the_whole_way_of_an_emergency_stop(fresh: Rig) -> None:
+    owner, trader = fresh.owner, fresh.trader
+    mine, theirs = owner.account()["id"], trader.account()["id"]
+    owner.buy(mine)
+    trader.buy(theirs)
+    stop = owner.post("/api/system/emergency-stop", {"reason": "drill"})
+    assert stop.status_code == 202
+    halt = stop.json["halt_id"]
+    assert (stop.json["state"], stop.json["report"]) == ("halted", f"/api/system/halts/{halt}")
+    assert owner.buy(mine)["orders"][0]["reason"] == "halted"
+    again = owner.post("/api/system/emergency-stop", {"reason": "again"})
+    assert (again.status_code, again.json["halt_id"]) == (200, halt)
+
+    report = settle(owner, halt)
+    assert (report["scope"], report["reason"], report["by"]) == ("system", "drill", owner.user.user_id)
+    assert [set(row) for row in report["accounts"]] == [REPORT]
+    assert [(row["account_id"], row["flattened"]) for row in report["accounts"]] == [(mine, 1)], "only the caller's own accounts are named"
+    assert report["others"]["accounts"] == 1
+    assert [row["account_id"] for row in settle(trader, halt)["accounts"]] == [theirs]
+    assert [row["halt_id"] for row in trader.get("/api/system/halts").json["items"]] == [halt]
+    assert [row["halt_id"] for row in trader.get("/api/system/status").json["halts"]] == [halt]
+
+    assert owner.post("/api/system/start").status_code == 409, "start does not lift"
+    assert owner.post(f"/api/system/halts/{halt}/lift", {"password": "wrong password"}).status_code == 403
+    assert owner.post(f"/api/system/halts/{halt}/lift").status_code == 403
+    assert trader.post(f"/api/system/halts/{halt}/lift", {"password": PASSWORD}).status_code == 403, "only the owner lifts the system's stop"
+    assert owner.buy(mine)["orders"][0]["reason"] == "halted"
+
+    lifted = owner.post(f"/api/system/halts/{halt}/lift", {"password": PASSWORD})
+    assert (lifted.status_code, lifted.json["state"], lifted.json["flat"]) == (200, "lifted", True)
+    assert owner.buy(mine)["orders"][0]["reason"] == "halted", "trading resumes only after start"
+    assert owner.post("/api/system/start").json["engines"] == "on"
+    assert owner.buy(mine)["orders"][0]["state"] == "filled"
+    assert trader.buy(theirs)["orders"][0]["state"] == "filled"
+    assert owner.post(f"/api/system/halts/{halt}/lift", {"password": PASSWORD}).status_code == 409
+    assert owner.get(f"/api/system/halts/{halt}").json["state"] == "lifted"
+
+
+def test_a_traders_emergency_stop_covers_the_traders_accounts_only(fresh: Rig) -> None:
+    mine, theirs = fresh.trader.account()["id"], fresh.other.account()["id"]
+    fresh.trader.buy(mine)
+    fresh.other.buy(theirs)
+    halt = fresh.trader.post("/api/system/emergency-stop").json["halt_id"]
+    report = settle(fresh.trader, halt)
+    assert report["scope"] == "user"
+    assert fresh.trader.buy(mine)["orders"][0]["reason"] == "halted"
+    assert fresh.other.buy(theirs)["orders"][0]["state"] == "filled"
+    assert len(fresh.other.get("/api/positions").json["items"]) == 1
+    for stranger in (fresh.other, fresh.owner):
+        assert stranger.get(f"/api/system/halts/{halt}").status_code == 404
+        assert stranger.get("/api/system/halts").json["items"] == []
+        assert stranger.get("/api/system/status").json["halts"] == []
+        assert stranger.post(f"/api/system/halts/{halt}/lift", {"password": PASSWORD}).status_code == 404
+    assert fresh.trader.post(f"/api/system/halts/{halt}/lift", {"password": PASSWORD}).status_code == 200
+    fresh.trader.post("/api/system/start")
+    assert fresh.trader.buy(mine)["orders"][0]["state"] == "filled"
+
+
+def test_an_owner_may_stop_only_what_is_the_owners(fresh: Rig) -> None:
+    theirs = fresh.trader.account()["id"]
+    assert fresh.owner.post("/api/system/emergency-stop", {"scope": "user"}).json["scope"] == "user"
+    assert fresh.trader.buy(theirs)["orders"][0]["state"] == "filled"
+
+
+def test_without_flatten_positions_stay(fresh: Rig) -> None:
+    trader = fresh.trader
+    account = trader.account()["id"]
+    trader.buy(account)
+    halt = trader.post("/api/system/emergency-stop", {"flatten": False}).json["halt_id"]
+    settle(trader, halt)
+    assert [row["quantity"] for row in trader.get("/api/positions").json["items"]] == ["10"]
+    answer = trader.post(f"/api/accounts/{account}/square-off")
+    assert [order["state"] for order in answer.json["orders"]] == ["filled"], "a person may still square off"
+
+
+@pytest.mark.parametrize("route", ["start", "stop", "emergency-stop"])
+def test_a_trader_may_not_reach_for_the_system(trader: Person, route: str) -> None:
+    assert trader.post(f"/api/system/{route}", {"scope": "system"}).status_code == 403
+
+
+def test_guessing_the_password_of_a_lift_is_slowed_down(fresh: Rig) -> None:
+    halt = fresh.trader.post("/api/system/emergency-stop").json["halt_id"]
+    path = f"/api/system/halts/{halt}/lift"
+    codes = [fresh.trader.post(path, {"password": f"guess number {number}"}).status_code for number in range(7)]
+    assert codes == [403] * 5 + [429] * 2
+    assert int(fresh.trader.post(path, {"password": PASSWORD}).headers["Retry-After"]) > 0
+
+
+def test_health_needs_no_token_and_metrics_name_nobody(rig: Rig) -> None:
+    account = rig.trader.account()["id"]
+    assert rig.nobody.get("/healthz").json == {"status": "ok"}
+    assert rig.nobody.get("/metrics").status_code == 401
+    answer = rig.owner.get("/metrics")
+    assert answer.content_type.startswith("text/plain")
+    assert "tandem_accounts{" in answer.text
+    assert account not in answer.text
+    assert rig.trader.user.user_id not in answer.text
+    for line in answer.text.splitlines():
+        assert line.startswith("#") or float(line.rsplit(" ", 1)[1]) == float(line.rsplit(" ", 1)[1])
+
+
+def test_lanes_of_others_are_not_shown(rig: Rig) -> None:
+    account = rig.trader.account()["id"]
+    assert f"lane {account}" in rig.trader.get("/api/system/status").json["engines"]
+    assert account not in rig.owner.get("/api/system/status").text
