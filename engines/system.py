@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from engines.brokers.paper import PaperBooks, PaperBroker, PaperExchange
 from engines.core import exits as exit_rules
+from engines.core.facts import Fact
 from engines.core.model import (
     Account,
     Candle,
@@ -48,7 +49,6 @@ from engines.execution.news import News
 from engines.execution.outcomes import OutcomeBoard, Tracker
 from engines.execution.planning import Market, PlanTools
 from engines.execution.roster import Roster
-from engines.execution.runtime import Runtime
 from engines.execution.stopper import Stopper
 from engines.execution.supervisor import Death, Supervisor
 from engines.execution.views import AccountView, HaltReport, Pnl, PositionView, SignalOutcome, SystemStatus
@@ -56,6 +56,7 @@ from engines.market.candle_store import CandleStore, combined_past
 from engines.market.instruments import InstrumentTable
 from engines.market.prices import PriceTable
 from engines.ports import Broker, Clock, Directory, Feed, Ids, Journal, Latch, Notifier
+from engines.runtime import Runtime
 
 BrokerMaker = Callable[[Account, Mapping[str, str]], Broker]
 """(account, its decrypted credentials) → a broker; one for each kind other than paper."""
@@ -112,7 +113,7 @@ class TradingSystem:
         self.news = News(journal, notifier, self.outcomes, self.latency, self._position_told)
         self._plan_tools = PlanTools(ids.new, clock.now, self.board.denial, self._closed_trades)
         self.exit_desk = ExitDesk(journal, clock, ids, self.outcomes, self.market, self._plan_tools, self.news.planned)
-        self.guard = Guard(clock.now, self._mark_price, self._fire)
+        self.guard = Guard(clock.now, self.prices.mark, self._fire)
         self.fanout = FanOut(
             journal,
             clock,
@@ -124,9 +125,7 @@ class TradingSystem:
             self._prepare,
             self.news.planned,
         )
-        self.stopper = Stopper(
-            self.board, latch, journal, clock, ids, self.exit_desk, self.roster.lanes, notifier.publish, self._trouble
-        )
+        self.stopper = Stopper(self.board, latch, journal, clock, ids, self.exit_desk, self.roster.lanes, notifier.publish, self._trouble)
         self.monitor = Monitor(journal, clock, self.incident_log, self.roster.desks, lambda desk: self._flatten(desk, None))
         self.candle_store = CandleStore(clock, combined_past(directory.candles, getattr(feed, "history", None), clock))
         self.runtime = Runtime(self)
@@ -234,18 +233,14 @@ class TradingSystem:
                 side = Side.BUY if position.quantity > 0 else Side.SELL
                 user = desk.account.user_id
                 size = abs(position.quantity)
-                changed = exit_rules.make_plan(
-                    self.ids.new(), position.key, user, side, entry, size, spec, instrument, now, market=mark
-                )
+                changed = exit_rules.make_plan(self.ids.new(), position.key, user, side, entry, size, spec, instrument, now, market=mark)
             if changed is not None:
                 desk.replace_plan(changed)
         return changed if changed is not None and changed.state is PlanState.ARMED else None
 
     # --- stopping --------------------------------------------------------------------------------------------------------
 
-    def emergency_stop(
-        self, scope: HaltScope, scope_id: str | None, reason: str, by: str, flatten: bool = True
-    ) -> tuple[Halt, bool]:
+    def emergency_stop(self, scope: HaltScope, scope_id: str | None, reason: str, by: str, flatten: bool = True) -> tuple[Halt, bool]:
         """Halt, then cancel, then flatten, every account in parallel; returns when the halt holds. Trading resumes only after lift and start."""
         halt, created = self.stopper.stop(scope, scope_id, reason, by, flatten)
         if created and scope in (HaltScope.SYSTEM, HaltScope.USER):
@@ -325,6 +320,10 @@ class TradingSystem:
         opened = not keeps_hours or is_open(self.clock.now(), instrument.exchange, self._calendar)
         return Market(instrument, self.prices.get(symbol), self.prices.age(symbol), self.settings.max_price_age, opened)
 
+    def any_market_open(self) -> bool:
+        now = self.clock.now()
+        return any(is_open(now, exchange, self._calendar) for exchange in {instrument.exchange for instrument in self.instruments})
+
     def make_broker(self, account: Account, desk: Desk) -> Broker:
         if account.broker == "paper":
             return PaperBroker(account, self.exchange, self._paper_books(desk))
@@ -336,9 +335,7 @@ class TradingSystem:
     def _paper_books(self, desk: Desk) -> PaperBooks:
         def held(symbol: str, product: Product) -> Decimal:
             with desk.lock:
-                return sum(
-                    (p.quantity for p in desk.open_positions() if p.key.symbol == symbol and p.key.product is product), Decimal(0)
-                )
+                return sum((p.quantity for p in desk.open_positions() if p.key.symbol == symbol and p.key.product is product), Decimal(0))
 
         def free_funds() -> Decimal:
             with desk.lock:
@@ -359,9 +356,10 @@ class TradingSystem:
             ids=self.ids,
             instrument=self.instruments.get,
             mark=self.prices.mark,
-            on_durable=lambda desk, facts: self.news.on_durable(desk, facts),
-            on_plan=lambda desk, plan: self.guard.watch(desk, plan),
+            on_durable=self._on_durable,
+            on_plan=self._on_plan,
             on_exit_failed=self._on_exit_failed,
+            on_flat=self._on_flat,
             on_trouble=self._trouble,
         )
         lane_tools = LaneTools(
@@ -410,7 +408,9 @@ class TradingSystem:
         """An exit of our own ended without filling: a target goes back under the stop, everything else is tried again. Under the desk's lock."""
         if order.role is Role.EXIT or not order.remaining:
             return
-        self._trouble("exit_failed", "critical", f"{order.symbol}: an exit ended as {order.state.value}: {order.reason or ''}", order.account_id)
+        self._trouble(
+            "exit_failed", "critical", f"{order.symbol}: an exit ended as {order.state.value}: {order.reason or ''}", order.account_id
+        )
         plan = desk.plans.get(order.position_key)
         if order.role is Role.TARGET and plan is not None and plan.state is PlanState.ARMED:
             desk.replace_plan(exit_rules.give_back(plan, order.remaining, self.clock.now()))
@@ -419,6 +419,24 @@ class TradingSystem:
         if lane is not None and order.role in (Role.STOP, Role.TARGET):  # a target whose stop has fired meanwhile leaves as a stop
             failures = sum(o.position_key == order.position_key and o.role is Role.STOP and not o.live for o in desk.orders.values())
             lane.put_later(Exit(self.exit_desk, order.position_key, Role.STOP, order.remaining), min(2.0 ** min(failures, 6), 60.0) / 2)
+
+    def _on_durable(self, desk: Desk, facts: Sequence[Fact]) -> None:
+        self.news.on_durable(desk, facts)
+
+    def _on_plan(self, desk: Desk, plan: ExitPlan) -> None:
+        self.guard.watch(desk, plan)
+
+    def _on_flat(self, order: Order, price: Decimal) -> None:
+        """A stop, a target or a person has closed what a strategy held: once no account holds any of it, the strategy is told."""
+        runner, strategy_id = self.runtime.runner, order.strategy_id
+        tracker = self.outcomes.get(order.signal_key)
+        if runner is None or strategy_id is None or (tracker is not None and tracker.signal.source is Source.STRATEGY):
+            return
+        for desk in self.roster.desks():
+            held = any(b.position.quantity for k, b in list(desk.books.items()) if (k.strategy_id, k.symbol) == (strategy_id, order.symbol))
+            if held or any((o.strategy_id, o.symbol) == (strategy_id, order.symbol) for o in desk.live_orders()):
+                return
+        runner.offer_flat(strategy_id, order.symbol, float(price), self.clock.now())
 
     def _on_needs_login(self, desk: Desk, why: str) -> None:
         desk.ready, desk.needs_login, desk.state_detail = False, True, why
@@ -433,9 +451,6 @@ class TradingSystem:
 
     def _trouble(self, kind: str, severity: str, message: str, account_id: str | None) -> None:
         self.incident_log.raise_(kind, severity, message, account_id)
-
-    def _mark_price(self, symbol: str, price: float) -> Decimal | None:
-        return self.prices.mark(symbol)
 
     def _position_told(self, desk: Desk, position: Position) -> PositionView:
         return reads.position_view(desk, position, self.prices.mark)

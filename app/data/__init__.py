@@ -26,6 +26,7 @@ from app.data.rows import (
     UserRole,
     Webhook,
 )
+from app.data.service import Data, open_data
 
 __all__ = [
     "AccountRow",
@@ -33,6 +34,7 @@ __all__ = [
     "ApiToken",
     "AuditRow",
     "Conflict",
+    "Data",
     "DataError",
     "DayPnl",
     "EquityPoint",
@@ -52,4 +54,5 @@ __all__ = [
     "User",
     "UserRole",
     "Webhook",
+    "open_data",
 ]

@@ -14,6 +14,7 @@ from random import Random
 
 from engines.core.matching import MatchingEngine, Outcome, OutcomeKind
 from engines.core.model import ZERO, Account, Instrument, Order, OrderState, Product, Tick, Timestamp
+from engines.core.sessions import is_open, load_calendar
 from engines.crashpoints import crash
 from engines.ports import (
     Balance,
@@ -60,6 +61,11 @@ class PaperExchange:
                 if not broker.on_tick(tick, now):
                     self._leave(tick.symbol, broker)
 
+    def on_clock(self, now: Timestamp) -> None:
+        """Time has passed: what must end at an exchange's close ends."""
+        for broker in {broker for brokers in list(self._resting.values()) for broker in brokers}:
+            broker.on_clock(now)
+
     def join(self, symbol: str, broker: PaperBroker) -> None:
         with self._lock:
             present = self._resting.get(symbol, ())
@@ -99,9 +105,9 @@ class PaperBroker:
         self._clock = exchange.clock
         self._lock = threading.Lock()
         self._matching = MatchingEngine(account.paper, account.leverage)
-        self._rng = Random(f"{account.paper.seed}:{account.account_id}")
+        self._rng = Random(f"{account.paper.seed}:{account.name}")  # not the id: the same account made anew behaves the same
         self._known: dict[str, _Known] = {}
-        self._on_report: Callable[[OrderReport], None] = lambda report: None
+        self._on_report: Callable[[OrderReport], None] = _nobody
         self._restored = False
 
     # --- ports.Broker
@@ -125,9 +131,7 @@ class PaperBroker:
         with self._lock:
             tick = self._exchange.quote(symbol)
             with permit():
-                outcomes = self._matching.submit(
-                    request, broker_order_id, tick, self._clock.now(), self._rng, held=held, available=funds
-                )
+                outcomes = self._matching.submit(request, broker_order_id, tick, self._clock.now(), self._rng, held=held, available=funds)
             crash("after-send-before-answer")
             self._known[broker_order_id] = _Known(request)
             report = self._take(outcomes)
@@ -138,7 +142,7 @@ class PaperBroker:
             raise Refused(report.message)
         return report
 
-    def cancel(self, broker_order_id: str, request: OrderRequest) -> OrderReport | None:
+    def cancel(self, broker_order_id: str, request: OrderRequest) -> OrderReport | None:  # noqa: ARG002 - others need the request
         with self._lock:
             outcomes = self._matching.cancel(broker_order_id, self._clock.now())
             if not outcomes:
@@ -154,11 +158,21 @@ class PaperBroker:
         price: Decimal | None,
         trigger_price: Decimal | None,
     ) -> OrderReport | None:
+        held = self._books.held(request.instrument.symbol, request.product)
+        funds = self._books.free_funds()
         with self._lock:
             tick = self._exchange.quote(request.instrument.symbol)
             try:
                 outcomes = self._matching.modify(
-                    broker_order_id, tick, self._clock.now(), self._rng, quantity=quantity, price=price, trigger_price=trigger_price
+                    broker_order_id,
+                    tick,
+                    self._clock.now(),
+                    self._rng,
+                    quantity=quantity,
+                    price=price,
+                    trigger_price=trigger_price,
+                    held=held,
+                    available=funds,
                 )
             except ValueError as error:
                 raise Refused(str(error)) from None
@@ -198,6 +212,17 @@ class PaperBroker:
         for report in reports:
             self._on_report(report)
         return rests
+
+    def on_clock(self, now: Timestamp) -> None:
+        """An account that keeps the exchange's hours loses its day orders at the close."""
+        if not self._account.paper.session_hours:
+            return
+        with self._lock:
+            over = {k.request.instrument.exchange for i, k in self._known.items() if self._matching.is_open(i)}
+            closed = [name for name in over if not is_open(now, name, load_calendar())]
+            reports = [self._take([outcome]) for name in closed for outcome in self._matching.expire(now, name)]
+        for report in reports:
+            self._on_report(report)
 
     def rests_in(self, symbol: str) -> bool:
         return self._matching.has_resting(symbol)
@@ -258,3 +283,7 @@ class PaperBroker:
             done = [key for key, known in self._known.items() if not self._matching.is_open(key)]
             for key in done[: len(self._known) - KEPT_ORDERS // 2]:
                 del self._known[key]
+
+
+def _nobody(_report: OrderReport) -> None:
+    """Who hears of reports before the account has connected."""

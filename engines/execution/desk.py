@@ -56,6 +56,7 @@ class DeskTools:
     on_durable: Callable[[Desk, Sequence[Fact]], None]
     on_plan: Callable[[Desk, ExitPlan], None]
     on_exit_failed: Callable[[Desk, Order], None]
+    on_flat: Callable[[Order, Decimal], None]  # the exit that closed a position, and its price
     on_trouble: Callable[[str, str, str, str | None], None]  # kind, severity, message, account id
 
 
@@ -238,7 +239,9 @@ class Desk:
     def trades_today(self) -> int:
         """Entries that were sent, and those on their way: what max_trades_per_day is measured against."""
         waiting = {
-            o.signal_key for o in self.live_orders() if o.raises_exposure and o.state is OrderState.PLANNED and o.signal_key not in self.counted
+            o.signal_key
+            for o in self.live_orders()
+            if o.raises_exposure and o.state is OrderState.PLANNED and o.signal_key not in self.counted
         }
         return self.day.trades + len(waiting)
 
@@ -301,9 +304,7 @@ class Desk:
             fills.append(self._as_fill(order, f"CUM-{report.filled_quantity}", missing, price, report.at or self.tools.clock.now(), None))
         return fills
 
-    def _as_fill(
-        self, order: Order, trade_id: str, quantity: Decimal, price: Decimal, at: Timestamp, charges: Decimal | None
-    ) -> Fill:
+    def _as_fill(self, order: Order, trade_id: str, quantity: Decimal, price: Decimal, at: Timestamp, charges: Decimal | None) -> Fill:
         return Fill(
             trade_id=trade_id,
             order_id=order.order_id,
@@ -353,6 +354,8 @@ class Desk:
         detail = {"quantity": str(fill.quantity), "price": str(fill.price), "trade_id": fill.trade_id}
         facts.append(FillBooked(fill, changed, position, OrderEvent(order.order_id, kind.value, self.tools.clock.now(), detail)))
         self._guard(changed, fill, position, facts)
+        if not position.quantity:
+            self.tools.on_flat(changed, fill.price)
         return changed
 
     def _book(self, fill: Fill) -> Position:

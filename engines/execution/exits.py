@@ -31,7 +31,9 @@ class ExitDesk:
     plan_tools: PlanTools
     planned: Callable[[Tracker], None]  # told when an exit and its orders are durable
 
-    def signal(self, desk: Desk, key: PositionKey, side: Side, quantity: Decimal | None, role: Role, source: Source, note: str = "") -> Signal:
+    def signal(
+        self, desk: Desk, key: PositionKey, side: Side, quantity: Decimal | None, role: Role, source: Source, note: str = ""
+    ) -> Signal:
         """A reduce-only wish for this position; its id is made here and never used again."""
         name = self.ids.new()
         return Signal(

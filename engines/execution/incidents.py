@@ -27,7 +27,9 @@ class IncidentLog:
         self._lock = threading.Lock()
         self._open: dict[tuple[str, str], Incident] = {}
 
-    def raise_(self, kind: str, severity: str, message: str, account_id: str | None = None, *, user_id: str | None = None, about: str = "") -> None:
+    def raise_(
+        self, kind: str, severity: str, message: str, account_id: str | None = None, *, user_id: str | None = None, about: str = ""
+    ) -> None:
         """Tell of trouble; `about` tells two troubles of one kind apart (a thread's name, a strategy)."""
         key = (kind, account_id or about)
         now = self._clock.now()

@@ -109,7 +109,9 @@ def settle(lane: Lane) -> bool:
     for order in result.not_placed:
         desk.mark(order.order_id, EventKind.NOT_PLACED, {"message": "absent from two complete order books"})
     for order, _ in result.contradictions:
-        lane.tools.on_trouble("contradiction", "critical", f"{order.symbol}: {order.state.value} with us, at work at the broker", order.account_id)
+        lane.tools.on_trouble(
+            "contradiction", "critical", f"{order.symbol}: {order.state.value} with us, at work at the broker", order.account_id
+        )
         lane.put(Cancel(order.order_id, anyway=True))
     for order, twins in result.doubles:
         lane.tools.on_trouble("double_order", "critical", f"{order.symbol}: {len(twins)} live orders carry one name", order.account_id)
@@ -242,13 +244,13 @@ class Exit:
             return [
                 order
                 for order in desk.live_orders()
-                if order.position_key == self.key and not order.raises_exposure and order.state in (OrderState.OPEN, OrderState.PARTLY_FILLED)
+                if order.position_key == self.key
+                and not order.raises_exposure
+                and order.state in (OrderState.OPEN, OrderState.PARTLY_FILLED)
             ]
 
     def _again(self, lane: Lane, pause: float) -> None:
-        lane.put_later(
-            Exit(self.desk_exits, self.key, self.role, self.quantity, self.plan, self.tracker, self.attempt + 1), pause
-        )
+        lane.put_later(Exit(self.desk_exits, self.key, self.role, self.quantity, self.plan, self.tracker, self.attempt + 1), pause)
 
 
 @dataclass(slots=True)

@@ -224,7 +224,9 @@ class Lane:
             return self._again(order, error, bool(sent_at))
         except NeedsLogin as error:
             self.tools.on_needs_login(self.desk, str(error))
-            self.desk.mark(order.order_id, EventKind.REJECTED if sent_at else EventKind.DENIED, {"message": str(error)}, reason="not_connected")
+            self.desk.mark(
+                order.order_id, EventKind.REJECTED if sent_at else EventKind.DENIED, {"message": str(error)}, reason="not_connected"
+            )
         except Exception as error:  # whatever else happened proves nothing: the order may exist (law 1)
             log.warning("order outcome unknown", order=order.order_id, error=type(error).__name__)
             self.lost(order.order_id, f"{type(error).__name__}: {error}")

@@ -51,12 +51,17 @@ class Monitor:
         if use.reached and day.locked is None:
             what = "loss" if use.reached.value == "daily_loss" else "profit"
             self.incidents.raise_(
-                "limit_reached", "critical", f"{account.name}: the day's {what} limit is reached at {pnl:.2f}; closed for the day", account.account_id
+                "limit_reached",
+                "critical",
+                f"{account.name}: the day's {what} limit is reached at {pnl:.2f}; closed for the day",
+                account.account_id,
             )
             if account.limits.flatten_on_limit:
                 self.flatten(desk)
         else:
-            self.incidents.raise_("limit_warning", "warning", f"{account.name}: 80 % of a day limit is used at {pnl:.2f}", account.account_id)
+            self.incidents.raise_(
+                "limit_warning", "warning", f"{account.name}: 80 % of a day limit is used at {pnl:.2f}", account.account_id
+            )
 
     def _equity(self, desk: Desk, now: Timestamp) -> None:
         """A point of the curve each minute, while anything has ever been traded."""

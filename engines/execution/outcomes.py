@@ -25,6 +25,7 @@ class Tracker:
         self.settled = threading.Event()
         self.failed = False
         self.orders: dict[str, Order] = {}
+        self._unsettled: set[str] = set()
         self._lock = threading.Lock()
         self._ms: dict[str, float] = {}
         self._timed = False
@@ -39,7 +40,8 @@ class Tracker:
     def attach(self, orders: Iterable[Order]) -> None:
         with self._lock:
             for order in orders:
-                self.orders[order.order_id] = order
+                if order.order_id not in self.orders:  # a lane that is quick may have told of it already
+                    self._keep(order)
             self._settle()
         self.planned.set()
 
@@ -48,14 +50,21 @@ class Tracker:
         with self._lock:
             held = self.orders.get(order.order_id)
             if held is None or order.updated_at >= held.updated_at:
-                self.orders[order.order_id] = order
+                self._keep(order)
             self._settle()
 
-    def _settle(self) -> None:
-        if not any(order.state in UNSETTLED_STATES for order in self.orders.values()):
-            self.settled.set()
+    def _keep(self, order: Order) -> None:
+        self.orders[order.order_id] = order
+        if order.state in UNSETTLED_STATES:
+            self._unsettled.add(order.order_id)
         else:
+            self._unsettled.discard(order.order_id)
+
+    def _settle(self) -> None:
+        if self._unsettled:
             self.settled.clear()
+        else:
+            self.settled.set()
 
     def timing(self) -> SignalTimed:
         ms = self._ms.get

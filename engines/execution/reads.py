@@ -98,9 +98,7 @@ def pnl(desks: Iterable[Desk], mark: Mark, as_of: float) -> Pnl:
             for key, book in desk.books.items():
                 price = mark(key.symbol)
                 open_part = book.position.unrealised(price) if price is not None and book.position.quantity else ZERO
-                row = PnlRow(
-                    book.position.realised - book.opening.realised, open_part, book.position.charges - book.opening.charges
-                )
+                row = PnlRow(book.position.realised - book.opening.realised, open_part, book.position.charges - book.opening.charges)
                 account_row = account_row + row
                 by_strategy[key.strategy_id] = by_strategy.get(key.strategy_id, PnlRow()) + row
         by_account[desk.account.account_id] = account_row

@@ -56,7 +56,9 @@ class Stopper:
         if not created:
             return halt, False
         if not self.latch.set(halt):
-            self.on_trouble("halt_not_durable", "critical", "The stop holds, but could not be written to disk: a restart would lose it", None)
+            self.on_trouble(
+                "halt_not_durable", "critical", "The stop holds, but could not be written to disk: a restart would lose it", None
+            )
         lanes = self._lanes_of(halt)
         self.barrier(lanes)
         self.journal.append(HaltChanged(halt))
@@ -152,7 +154,5 @@ class Stopper:
         self.board.switch_kill(account.account_id, on, reason)
         if on and lane is not None:
             self.barrier([lane])
-            lane.put(
-                Flatten(self.exits, Progress(), close=flatten, holds=lambda: self.board.kill_reason(account.account_id) is not None)
-            )
+            lane.put(Flatten(self.exits, Progress(), close=flatten, holds=lambda: self.board.kill_reason(account.account_id) is not None))
         self.journal.append(KillSwitched(account.account_id, on, reason, by, self.clock.now()))

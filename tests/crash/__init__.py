@@ -1,0 +1,1 @@
+"""kill -9 at every named point, and what the next start makes of it."""

@@ -82,7 +82,7 @@ class Program:
         actor = Actor("test", "tests")
         if self.data.users.count() == 0:
             user = self.data.users.add("owner@example.com", "correct horse battery", by=actor)
-            account = Account("", user.user_id, "wire", "wire", Decimal(1_000_000), auto_trade=True)
+            account = Account("", user.user_id, "wire", "zerodha", Decimal(1_000_000), auto_trade=True)
             self.data.accounts.add(account, {}, by=actor)
         (self.row,) = self.data.accounts.list(None)
         self.feed = HandFeed(INFY)
@@ -95,7 +95,7 @@ class Program:
             clock=SystemClock(),
             ids=self.ids,
             feed=self.feed,
-            brokers={"wire": lambda account, credentials: LedgerBroker(port)},
+            brokers={"zerodha": lambda account, credentials: LedgerBroker(port)},
             settings=EngineSettings(max_price_age=60.0),
             calendar=Calendar(hours={}, holidays=frozenset(), special={}, years=frozenset()),
         )
@@ -143,7 +143,9 @@ class Program:
     def recover(self) -> dict[str, Any]:
         """Settle everything, then let what is still held leave through the stop that guards it."""
         self.until(lambda: self.desk().ready)
-        self.until(lambda: not any(o.state in (OrderState.PLANNED, OrderState.SENDING, OrderState.UNKNOWN) for o in self.desk().live_orders()))
+        self.until(
+            lambda: not any(o.state in (OrderState.PLANNED, OrderState.SENDING, OrderState.UNKNOWN) for o in self.desk().live_orders())
+        )
         held = [str(p.quantity) for p in self.desk().open_positions()]
         self.feed.price(INFY.symbol, 94.0)
         self.until(self.flat)

@@ -54,7 +54,7 @@ def serving(ledger: Ledger) -> Iterator[int]:
             except OSError:
                 self.close_connection = True  # the program was killed before the answer
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *_args: Any) -> None:
             return None
 
     class Server(ThreadingHTTPServer):

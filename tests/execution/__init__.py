@@ -1,0 +1,1 @@
+"""The engines as a whole, in memory and on real input."""

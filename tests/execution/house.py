@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from engines.core.facts import (
     DayChanged,
@@ -480,7 +480,7 @@ class House:
             absent_after=self.absent_after,
         )
 
-    def __enter__(self) -> House:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -121,7 +121,9 @@ def test_law_9_a_stop_fires_at_most_once_whatever_ticks_come():
 
 
 def test_law_9_stop_and_target_never_both_fill_more_than_the_position():
-    spec = ExitSpec(stop_price=Decimal(95), targets=(TargetSpec(Decimal(50), price=Decimal(105)), TargetSpec(Decimal(50), price=Decimal(110))))
+    spec = ExitSpec(
+        stop_price=Decimal(95), targets=(TargetSpec(Decimal(50), price=Decimal(105)), TargetSpec(Decimal(50), price=Decimal(110)))
+    )
     with House(account("A1", broker="wire")) as house:
         house.send("BUY", 10, exits=spec)
         house.feed.price(INFY.symbol, 106.0)

@@ -63,7 +63,9 @@ def test_law_2_the_intent_and_its_client_id_are_durable_before_the_first_byte_le
 
     def script(request):
         with house.journal.lock:
-            seen.append(any(isinstance(f, SignalPlanned) and any(o.order_id == request.client_id for o in f.orders) for f in house.journal.facts))
+            seen.append(
+                any(isinstance(f, SignalPlanned) and any(o.order_id == request.client_id for o in f.orders) for f in house.journal.facts)
+            )
         return "fill"
 
     with House(WIRE, account("A2", broker="wire"), script=script) as house:

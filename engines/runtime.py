@@ -15,6 +15,7 @@ from engines.core.sessions import day_start
 from engines.execution.desk import Desk
 from engines.execution.supervisor import Worker
 from engines.execution.views import SystemStatus, ThreadStatus
+from engines.market.watchdog import Change, StallWatchdog
 from engines.ports import Recovered
 from engines.strategies.runner import StrategyRunner
 
@@ -39,7 +40,7 @@ class Runtime:
         self._started_at = system.clock.monotonic()
         self._running = False
         self._ticked_at: float | None = None
-        self._feed_silent = False
+        self._stall = StallWatchdog()
         self._changed = threading.Event()
 
     # --- life --------------------------------------------------------------------------------------------------------
@@ -101,7 +102,8 @@ class Runtime:
             quarantined=recovered.quarantined,
         )
         runner.configure(system.roster.strategies())
-        runner.step()
+        if system.settings.lockstep:
+            runner.step()  # else the strategies' own thread takes them up, and the first page need not wait for it
         return runner
 
     def _start_threads(self) -> None:
@@ -139,11 +141,10 @@ class Runtime:
         system = self.system
         self._ticked_at = system.clock.monotonic()
         accepted = system.prices.update(ticks)
-        if not accepted:
-            return
-        self._stage("paper", system.exchange.on_ticks, accepted)
-        self._stage("guard", system.guard.on_ticks, accepted)
-        self._stage("candles", self._candles, accepted)
+        if accepted:
+            self._stage("paper", system.exchange.on_ticks, accepted)
+            self._stage("guard", system.guard.on_ticks, accepted)
+            self._stage("candles", self._candles, accepted)
         if system.settings.lockstep:
             self._in_step()
 
@@ -169,6 +170,7 @@ class Runtime:
     def _in_step(self) -> None:
         """Lockstep: everything that this batch caused is finished before the next one comes."""
         runner = self.runner
+        self.system.candle_store.flush(self.system.clock.now())
         for _ in range(100):
             if runner is not None:
                 runner.step()
@@ -211,6 +213,7 @@ class Runtime:
         if not system.settings.lockstep:
             system.candle_store.flush(system.clock.now())
             system.monitor.step()
+        system.exchange.on_clock(system.clock.now())
         self._watch_journal()
         self._watch_feed()
 
@@ -243,16 +246,22 @@ class Runtime:
 
     def _watch_feed(self) -> None:
         system = self.system
-        age = system.prices.newest_age()
-        silent = age is not None and age > system.settings.stall_after and not system.feed.finished
-        if silent == self._feed_silent:
-            return
-        self._feed_silent = silent
-        if silent:
-            message = f"No price for {age:.0f} s from {system.feed.source}: entries are denied while prices are stale"
+        self._stall.after = system.settings.stall_after
+        change = self._stall.check(system.clock.monotonic(), system.prices.newest_age(), self._expects_ticks())
+        if change is Change.SILENT:
+            message = (
+                f"No price from {system.feed.source} for {system.settings.stall_after:.0f} s: entries are denied while prices are stale"
+            )
             system.incident_log.raise_("feed_silent", "critical", message)
-        else:
+        elif change is Change.BACK:
             system.incident_log.resolve("feed_silent")
+
+    def _expects_ticks(self) -> bool:
+        """The simulated market never closes; any other feed is expected to speak while one of its exchanges trades."""
+        system = self.system
+        if system.feed.finished:
+            return False
+        return system.feed.source == "simulated" or system.any_market_open()
 
     def _supervise(self) -> None:
         self.system.supervisor.check()
@@ -309,7 +318,7 @@ class Runtime:
         engines = {
             "strategy": own.get("strategy", ThreadStatus("off", None)),
             "execution": ThreadStatus(states[0] if states else "running", max(ages, default=0), depth, f"{len(lanes)} lanes"),
-            "market": ThreadStatus("stuck" if self._feed_silent else "running", tick_age, 0, self.system.feed.source),
+            "market": ThreadStatus("stuck" if self._stall.silent else "running", tick_age, 0, self.system.feed.source),
         }
         if not on:
             engines = {name: ThreadStatus("stopped", s.heartbeat_age_ms, s.queue_depth, s.detail) for name, s in engines.items()}
