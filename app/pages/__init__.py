@@ -1,0 +1,81 @@
+"""The browser's rooms: server-rendered pages, a blueprint each, and everything that draws them.
+
+Pages read through the API's service functions and write only through its JSON routes; this package holds no rule of trading and no query.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, request
+from jinja2 import StrictUndefined
+
+from app.pages import accounts, dashboard, errors, help, machine, mappings, positions, profit, settings, strategies, trade
+from app.pages import format as fmt
+from app.pages import words
+from app.pages.assets import Assets
+from app.pages.assets import blueprint as assets_blueprint
+from app.pages.room import EXTENSION
+
+STATIC = Path(__file__).resolve().parents[2] / "static"
+ROOMS = (dashboard, accounts, strategies, mappings, trade, positions, profit, machine, settings, help)
+THEMES = ("dark", "light")
+PALETTES = ("green", "blue")
+SMALL = 1024  # bytes below which compressing an answer saves nothing
+
+Stop = Callable[[Any, str, bool], str]
+"""(signed-in person, reason, flatten) → halt id."""
+
+
+def init_app(app: Flask, reads: Callable[[Any], Any] | None = None, stop: Stop | None = None) -> None:
+    """Registers the rooms. `reads` makes the reads of a signed-in person; without it, and without `stop`, the API's services are used."""
+    assets = Assets(STATIC)
+    app.extensions[EXTENSION] = {"reads": reads or _service_reads, "stop": stop or _service_stop, "assets": assets}
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(fmt.FILTERS)
+    app.jinja_env.filters.update(words.FILTERS)
+    app.jinja_env.globals["asset"] = assets.url
+    app.context_processor(_preferences)
+    app.register_blueprint(assets_blueprint(assets))
+    for room in ROOMS:
+        room.routes.register_error_handler(Exception, errors.answer)
+        app.register_blueprint(room.routes)
+    app.after_request(_compress)
+
+
+def _service_reads(user: Any) -> Any:
+    from app.pages.reads import Reads
+
+    return Reads(user.user)
+
+
+def _service_stop(user: Any, reason: str, flatten: bool) -> str:
+    from app.api.system.schemas import EmergencyStopIn
+    from app.api.system.service import emergency_stop
+    from app.auth import actor
+
+    answer, _ = emergency_stop(user.user, EmergencyStopIn(reason=reason, flatten=flatten), actor())
+    return str(answer.halt_id)
+
+
+def _preferences() -> dict[str, Any]:
+    """What a browser chose for itself: a cookie, so that the first byte of a page is already right."""
+    theme, palette = request.cookies.get("theme", ""), request.cookies.get("palette", "")
+    return {"prefs": {"theme": theme if theme in THEMES else "dark", "palette": palette if palette in PALETTES else "green"}, "chrome": None}
+
+
+def _compress(answer: Response) -> Response:
+    """Pages travel compressed; streams, files and the JSON of the order path are left alone."""
+    if answer.mimetype not in ("text/html", "text/csv") or answer.is_streamed or answer.direct_passthrough or "Content-Encoding" in answer.headers:
+        return answer
+    answer.headers["Vary"] = ", ".join(filter(None, (answer.headers.get("Vary"), "Accept-Encoding")))
+    answer.headers.setdefault("Cache-Control", "no-store")
+    body = answer.get_data()
+    if len(body) >= SMALL and "gzip" in request.headers.get("Accept-Encoding", ""):
+        answer.set_data(gzip.compress(body, 5))
+        answer.headers["Content-Encoding"] = "gzip"
+    return answer

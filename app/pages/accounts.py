@@ -1,0 +1,136 @@
+"""Accounts: the list, one account with its limits and books, and the form that makes or changes one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from flask import Blueprint, Response
+
+from app.api.accounts.schemas import CREDENTIALS
+from app.pages import curves, words
+from app.pages import format as fmt
+from app.pages.room import accounts as own_accounts
+from app.pages.room import page, reads, room, strategy_names
+
+routes: Blueprint = room("accounts")
+
+CREDENTIAL_WORDS = {
+    "api_key": ("API key", ""),
+    "api_secret": ("API secret", ""),
+    "user_id": ("User id", "with password and TOTP secret, the daily sign-in runs by itself"),
+    "password": ("Password", ""),
+    "totp_secret": ("TOTP secret", "the text behind the QR code, not a six-digit code"),
+    "access_token": ("Access token", "of today, if you have one: it skips the sign-in"),
+    "client_code": ("Client code", ""),
+    "pin": ("PIN", ""),
+    "testnet": ("Testnet", ""),
+}
+
+AVAILABLE = ("paper",)
+"""Kinds of broker that this version can trade with; the others are shown as arriving."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRow:
+    """One limit and how much of it is used up; `pct` None: cannot be said."""
+
+    label: str
+    used: str
+    limit: str
+    pct: Decimal | None
+    key: str = ""
+
+
+@routes.get("/accounts")
+def index() -> Response:
+    read = reads()
+    active = {strategy.id for strategy in read.strategies() if strategy.active}
+    running = {
+        account.id: sum(m.account_id == account.id and m.enabled and m.strategy_id in active for m in read.mappings()) for account in own_accounts()
+    }
+    return page("accounts/list.html", accounts=own_accounts(), running=running)
+
+
+@routes.get("/accounts/new")
+def new() -> Response:
+    return page("accounts/form.html", account=None, **_form())
+
+
+@routes.get("/accounts/<account_id>/edit")
+def edit(account_id: str) -> Response:
+    return page("accounts/form.html", account=reads().account(account_id), **_form())
+
+
+@routes.get("/accounts/<account_id>")
+def show(account_id: str) -> Response:
+    read = reads()
+    account = read.account(account_id)
+    positions = read.positions(account_id=account_id, flat=True)
+    mappings = [mapping for mapping in read.mappings() if mapping.account_id == account_id]
+    curve = curves.total(read.equity({"account_id": account_id, "limit": "500"}), "equity")
+    return page(
+        "accounts/show.html",
+        account=account,
+        names={account.id: account.name},
+        limits=limit_rows(account, positions),
+        positions=positions,
+        orders=read.orders({"account_id": account_id, "limit": "25"}),
+        trades=read.trades({"account_id": account_id, "limit": "25"}),
+        mappings=mappings,
+        allocated=sum((mapping.allocation_pct for mapping in mappings), Decimal(0)),
+        strategy_names=strategy_names(),
+        spark=curves.path([(at, value - curve[0][1]) for at, value in curve]) if curve else "",
+    )
+
+
+def _form() -> dict[str, Any]:
+    return {"brokers": words.BROKERS, "available": AVAILABLE, "credentials": CREDENTIALS, "credential_words": CREDENTIAL_WORDS}
+
+
+def limit_rows(account: Any, positions: list[Any]) -> list[LimitRow]:
+    """Every limit that is set, with its use; the tighter of the absolute and the percent form, as the engines hold it."""
+    held = [position for position in positions if position.quantity]
+    largest = max((abs(p.quantity * (p.last_price or p.average_price or 0)) for p in held), default=Decimal(0))
+    loss = max(-account.day_pnl, Decimal(0)) if account.day_pnl is not None else None
+    profit = max(account.day_pnl, Decimal(0)) if account.day_pnl is not None else None
+    rows = [
+        _money_row("Loss of the day", loss, account, "max_daily_loss", f"account:{account.id}.day_loss_used_pct"),
+        _money_row("Profit of the day", profit, account, "max_daily_profit"),
+        _money_row("Largest position", largest, account, "max_position_value"),
+        _count_row("Entries today", account.day_trades, account.max_trades_per_day),
+        _count_row("Open positions", account.open_positions, account.max_open_positions),
+    ]
+    order_value = tighter(account, "max_order_value")
+    if order_value is not None:
+        rows.append(LimitRow("Value of one order", "", f"up to {fmt.money(order_value, account.currency)}", None))
+    return [row for row in rows if row is not None]
+
+
+def tighter(account: Any, name: str) -> Decimal | None:
+    absolute, pct = getattr(account, name), getattr(account, f"{name}_pct")
+    forms = [absolute] if absolute is not None else []
+    if pct is not None:
+        forms.append(account.capital * pct / 100)
+    return min(forms, default=None)
+
+
+def _money_row(label: str, used: Decimal | None, account: Any, name: str, key: str = "") -> LimitRow | None:
+    limit = tighter(account, name)
+    if limit is None:
+        return None
+    return LimitRow(label, fmt.money(used, account.currency, 0), fmt.money(limit, account.currency, 0), share(used, limit), key)
+
+
+def _count_row(label: str, used: int | None, limit: int | None) -> LimitRow | None:
+    if limit is None:
+        return None
+    return LimitRow(label, fmt.quantity(used), fmt.quantity(limit), share(None if used is None else Decimal(used), Decimal(limit)))
+
+
+def share(used: Decimal | None, limit: Decimal) -> Decimal | None:
+    """Percent of the limit that is used; a limit of 0 allows nothing and is always full."""
+    if used is None:
+        return None
+    return used / limit * 100 if limit else Decimal(100)

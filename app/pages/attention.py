@@ -1,0 +1,99 @@
+"""What needs a person, worst first: the answer to the fourth question of the first screen.
+
+Pure: it reads what the services said and gives lines with a link to where the matter is settled. It changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from app.pages import words
+from app.pages.chrome import FEED_SILENT_MS
+
+WARN_PCT = Decimal(80)
+_ORDER = {"bad": 0, "warn": 1, "info": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    tone: str  # bad | warn | info
+    icon: str
+    text: str
+    href: str
+    label: str
+    since: Any = None
+
+
+def needs(accounts: Sequence[Any], strategies: Sequence[Any], mappings: Sequence[Any], status: Any, incidents: Sequence[Any]) -> list[Need]:
+    found = [*_machine(status), *_accounts(accounts, strategies, mappings), *_strategies(strategies, mappings), *_incidents(incidents, accounts)]
+    return sorted(found, key=lambda need: _ORDER[need.tone])
+
+
+def _machine(status: Any) -> list[Need]:
+    found = [
+        Need("bad", "octagon-fill", f"Halted{f': {halt.reason}' if halt.reason else ''}", f"/halts/{halt.halt_id}", "Report", halt.since)
+        for halt in status.halts
+        if halt.lifted_at is None
+    ]
+    if not status.on and not found:
+        found.append(Need("warn", "pause-circle", "The engines are off: no entries are sent", "/health", "Start"))
+    if status.feed.last_tick_age_ms is None or status.feed.last_tick_age_ms > FEED_SILENT_MS:
+        found.append(Need("bad", "wifi-off", "The market feed is silent: entries are denied until prices are fresh", "/health", "Health"))
+    for name, engine in status.engines.items():
+        if engine.state in ("dead", "restarting"):
+            found.append(Need("bad", "heartbreak", f"The {name} engine is {engine.state}", "/health", "Health"))
+    return found
+
+
+def _accounts(accounts: Sequence[Any], strategies: Sequence[Any], mappings: Sequence[Any]) -> list[Need]:
+    active = {strategy.id for strategy in strategies if strategy.active}
+    trading = {mapping.account_id for mapping in mappings if mapping.enabled and mapping.strategy_id in active}
+    found = []
+    for account in accounts:
+        href = f"/accounts/{account.id}"
+        if account.state == "needs_login":
+            found.append(Need("warn", "key", f"{account.name} needs a sign-in at {words.broker(account.broker)}", href, "Sign in"))
+        elif account.state == "error":
+            found.append(Need("bad", "exclamation-triangle", f"{account.name}: {account.state_detail or 'error'}", href, "Look"))
+        if account.kill_switch:
+            found.append(Need("warn", "power", f"Kill switch of {account.name} is on{f': {account.kill_reason}' if account.kill_reason else ''}", href, "Look"))
+        if account.locked:
+            found.append(Need("bad", "lock", f"{account.name} is closed for the day: {words.REASONS.get(account.locked, words.reason(account.locked))}", href, "Look"))
+        elif account.day_loss_used_pct is not None and account.day_loss_used_pct >= WARN_PCT:
+            found.append(Need("warn", "speedometer2", f"{account.name} has used {account.day_loss_used_pct:.0f} % of its loss limit", href, "Look"))
+        if account.id in trading and account.enabled and not account.auto_trade:
+            found.append(Need("info", "toggle-off", f"Auto-trade is off on {account.name}: its strategies do not trade there", href, "Switch on"))
+    return found
+
+
+def _strategies(strategies: Sequence[Any], mappings: Sequence[Any]) -> list[Need]:
+    mapped = {mapping.strategy_id for mapping in mappings if mapping.enabled}
+    found = []
+    for strategy in strategies:
+        href = f"/strategies/{strategy.id}"
+        if strategy.state == "quarantined":
+            found.append(Need("bad", "bug", f"{strategy.name} was stopped: {strategy.state_detail}", href, "Look"))
+        elif strategy.active and strategy.id not in mapped:
+            found.append(Need("info", "diagram-3", f"{strategy.name} runs but no account is mapped to it", f"/mappings?strategy={strategy.id}", "Map"))
+    return found
+
+
+def _incidents(incidents: Sequence[Any], accounts: Sequence[Any]) -> list[Need]:
+    names = {account.id: account.name for account in accounts}
+    tones = {"critical": "bad", "warning": "warn"}
+    own = {"limit_warning", "limit_reached", "feed_silent"}  # said above from the present state, which is never late
+    return [
+        Need(
+            tones.get(incident.severity, "info"),
+            "exclamation-circle",
+            f"{names[incident.account_id]}: {incident.message}" if incident.account_id in names else incident.message,
+            f"/accounts/{incident.account_id}" if incident.account_id in names else "/health",
+            "Look",
+            incident.since,
+        )
+        for incident in incidents
+        if incident.until is None and incident.kind not in own
+    ]

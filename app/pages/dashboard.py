@@ -1,0 +1,71 @@
+"""The first screen: what runs where, is it healthy, how much do we make or lose, what needs me."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask import Response
+
+from app.pages import curves
+from app.pages.attention import needs
+from app.pages.room import accounts, page, reads, room
+
+routes = room("pages")
+
+
+@routes.get("/")
+def dashboard() -> Response:
+    read = reads()
+    own, strategies, mappings, status, pnl = accounts(), read.strategies(), read.mappings(), read.status(), read.pnl()
+    incidents = read.incidents(open=True, limit=50).items
+    curve = curves.total(read.equity({"from": _today(), "limit": "500"}))
+    return page(
+        "dashboard.html",
+        accounts=own,
+        strategies=strategies,
+        names={account.id: account.name for account in own},
+        strategy_names={strategy.id: strategy.name for strategy in strategies},
+        where=_where(strategies, mappings, own),
+        running=_running(own, mappings, strategies),
+        needs=needs(own, strategies, mappings, status, incidents),
+        status=status,
+        pnl=pnl,
+        pnl_by_strategy={row.strategy_id: row for row in pnl.by_strategy},
+        positions=read.positions(),
+        signals=read.signals({"limit": "8"}).items,
+        spark=curves.path(curve),
+        spark_zero=curves.zero_line(curve) if curve else None,
+        steps=_first_steps(own, strategies, mappings),
+    )
+
+
+def _today() -> str:
+    """The start of the Indian day, as the session's curve begins there."""
+    now = datetime.now(UTC) + timedelta(hours=5, minutes=30)
+    return (now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(hours=5, minutes=30)).isoformat()
+
+
+def _where(strategies: list[Any], mappings: list[Any], own: list[Any]) -> dict[str, list[Any]]:
+    """Strategy → the accounts that it trades on."""
+    by_id = {account.id: account for account in own}
+    return {
+        strategy.id: [by_id[m.account_id] for m in mappings if m.strategy_id == strategy.id and m.enabled and m.account_id in by_id] for strategy in strategies
+    }
+
+
+def _running(own: list[Any], mappings: list[Any], strategies: list[Any]) -> dict[str, int]:
+    """Account → how many active strategies are mapped to it."""
+    active = {strategy.id for strategy in strategies if strategy.active}
+    return {account.id: sum(m.account_id == account.id and m.enabled and m.strategy_id in active for m in mappings) for account in own}
+
+
+def _first_steps(own: list[Any], strategies: list[Any], mappings: list[Any]) -> list[tuple[str, str, str, bool]]:
+    """The way of a newcomer: (what, why, where, done). Empty once all is done."""
+    steps = [
+        ("Add an account", "Paper needs no broker: a simulated exchange with charges, margin and rejects.", "/accounts/new", bool(own)),
+        ("Make a strategy", "Rules with parameters on one or more instruments.", "/strategies/new", bool(strategies)),
+        ("Map it", "Say on which accounts it trades, and with how much.", "/mappings", bool(mappings)),
+        ("Switch it on", "Strategy active, auto-trade on: from then on one signal is one act.", "/strategies", any(s.active for s in strategies)),
+    ]
+    return [] if all(done for *_, done in steps) else steps

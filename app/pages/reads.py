@@ -1,0 +1,131 @@
+"""What the pages read: the API's own service functions for one signed-in person, under short names.
+
+A page sees exactly the objects that the JSON routes send. Nothing here writes, and nothing here knows a rule; tests put a sample book in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.api.accounts import service as accounts
+from app.api.accounts.schemas import AccountOut, AccountQuery
+from app.api.mappings import service as mappings
+from app.api.mappings.schemas import MappingOut, MappingQuery
+from app.api.market import service as market
+from app.api.market.schemas import CandleOut, CandleQuery, InstrumentOut, InstrumentQuery, QuoteOut, QuoteQuery
+from app.api.orders import service as orders
+from app.api.orders.schemas import OrderOut, OrderQuery, OrderStoryOut, TradeOut, TradeQuery
+from app.api.people import service as people
+from app.api.people.schemas import AuditOut, AuditQuery, TokenOut, TokenQuery, UserOut, UserQuery
+from app.api.pnl import service as pnl
+from app.api.pnl.schemas import DailyQuery, DayPnlOut, EquityPointOut, EquityQuery, RealtimeOut
+from app.api.positions import service as positions
+from app.api.positions.schemas import PositionOut, PositionQuery
+from app.api.signals import service as signals
+from app.api.signals.schemas import SignalOut, SignalQuery
+from app.api.strategies import service as strategies
+from app.api.strategies.schemas import StrategyKindOut, StrategyOut, StrategyQuery
+from app.api.system import service as system
+from app.api.system.schemas import HaltOut, HaltQuery, HaltReportOut, IncidentOut, IncidentQuery, StatusOut
+from app.api.webhooks import service as webhooks
+from app.api.webhooks.schemas import WebhookOut, WebhookQuery
+from app.api.wire import Page
+from app.data import User
+
+ALL = 500  # the most that one read gives
+
+
+class Reads:
+    """One person's view. Every method raises what the services raise (NotFound, Invalid, Problem)."""
+
+    def __init__(self, user: User) -> None:
+        self.user = user
+
+    # accounts, strategies, mappings
+    def accounts(self) -> list[AccountOut]:
+        return accounts.list_accounts(self.user, AccountQuery(limit=ALL)).items
+
+    def account(self, account_id: str) -> AccountOut:
+        return accounts.get_account(self.user, account_id)
+
+    def kinds(self) -> list[StrategyKindOut]:
+        return strategies.list_kinds(self.user).items
+
+    def strategies(self) -> list[StrategyOut]:
+        return strategies.list_strategies(self.user, StrategyQuery(limit=ALL)).items
+
+    def strategy(self, strategy_id: str) -> StrategyOut:
+        return strategies.get_strategy(self.user, strategy_id)
+
+    def mappings(self) -> list[MappingOut]:
+        return mappings.list_mappings(self.user, MappingQuery(limit=ALL)).items
+
+    def mapping(self, mapping_id: str) -> MappingOut:
+        return mappings.get_mapping(self.user, mapping_id)
+
+    # signals, orders, positions
+    def signals(self, args: Mapping[str, Any]) -> Page[SignalOut]:
+        return signals.list_signals(self.user, SignalQuery.model_validate(args))
+
+    def signal(self, signal_id: str) -> SignalOut:
+        return signals.get_signal(self.user, signal_id)
+
+    def orders(self, args: Mapping[str, Any]) -> Page[OrderOut]:
+        return orders.list_orders(self.user, OrderQuery.model_validate(args))
+
+    def order(self, order_id: str) -> OrderStoryOut:
+        return orders.get_order(self.user, order_id)
+
+    def trades(self, args: Mapping[str, Any]) -> Page[TradeOut]:
+        return orders.list_trades(self.user, TradeQuery.model_validate(args))
+
+    def positions(self, **filters: Any) -> list[PositionOut]:
+        return positions.list_positions(self.user, PositionQuery(limit=ALL, **filters)).items
+
+    def position(self, position_id: str) -> PositionOut:
+        return positions.get_position(self.user, position_id)
+
+    # profit and loss, market
+    def pnl(self) -> RealtimeOut:
+        return pnl.realtime(self.user)
+
+    def daily(self, args: Mapping[str, Any]) -> Page[DayPnlOut]:
+        return pnl.daily(self.user, DailyQuery.model_validate(args))
+
+    def equity(self, args: Mapping[str, Any]) -> list[EquityPointOut]:
+        return pnl.equity(self.user, EquityQuery.model_validate(args)).items
+
+    def instruments(self, args: Mapping[str, Any]) -> list[InstrumentOut]:
+        return market.instruments(self.user, InstrumentQuery.model_validate(args)).items
+
+    def quotes(self, symbols: list[str]) -> list[QuoteOut]:
+        return market.quotes(self.user, QuoteQuery(symbols=",".join(symbols))).items if symbols else []
+
+    def candles(self, args: Mapping[str, Any]) -> list[CandleOut]:
+        return market.candles(self.user, CandleQuery.model_validate(args)).items
+
+    # the machine and its people
+    def status(self) -> StatusOut:
+        return system.status(self.user)
+
+    def halts(self, **filters: Any) -> list[HaltOut]:
+        return system.list_halts(self.user, HaltQuery(**filters)).items
+
+    def halt(self, halt_id: str) -> HaltReportOut:
+        return system.halt_report(self.user, halt_id)
+
+    def incidents(self, **filters: Any) -> Page[IncidentOut]:
+        return system.list_incidents(self.user, IncidentQuery(**filters))
+
+    def webhooks(self) -> list[WebhookOut]:
+        return webhooks.list_webhooks(self.user, WebhookQuery(limit=ALL)).items
+
+    def tokens(self) -> list[TokenOut]:
+        return people.list_tokens(self.user, TokenQuery(limit=ALL)).items
+
+    def people(self) -> list[UserOut]:
+        return people.list_people(self.user, UserQuery(limit=ALL)).items
+
+    def audit(self, args: Mapping[str, Any]) -> Page[AuditOut]:
+        return people.list_audit(self.user, AuditQuery.model_validate(args))

@@ -1,0 +1,174 @@
+"""The words and tones of states, reasons, brokers and roles, in one place so that every page says them alike.
+
+Only text lives here; what a state means for trading is decided in the engines.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from app.pages import format as fmt
+
+STATE_TONES = {
+    # orders
+    "planned": "info",
+    "sending": "info",
+    "open": "info",
+    "partly_filled": "warn",
+    "filled": "ok",
+    "unknown": "warn",
+    "denied": "warn",
+    "rejected": "bad",
+    "cancelled": "",
+    "expired": "",
+    "not_placed": "",
+    # accounts
+    "ready": "ok",
+    "needs_login": "warn",
+    "halted": "bad",
+    "error": "bad",
+    "disabled": "",
+    # strategies, threads, halts, plans
+    "running": "ok",
+    "off": "",
+    "quarantined": "bad",
+    "stopped": "",
+    "restarting": "warn",
+    "dead": "bad",
+    "flat": "ok",
+    "working": "info",
+    "stuck": "bad",
+    "armed": "ok",
+    "done": "",
+    "lifted": "",
+    # incidents
+    "info": "info",
+    "warning": "warn",
+    "critical": "bad",
+}
+
+REASONS = {
+    "halted": "A halt holds, or the engines are off: nothing that raises exposure may leave.",
+    "kill_switch": "The kill switch of this account is on.",
+    "auto_trade_off": "Auto-trade is off on this account: only manual signals and exits go through.",
+    "dry_run": "Dry-run: every check passed and the order is recorded, nothing was sent.",
+    "daily_loss": "The account has used up its loss limit of the day.",
+    "daily_profit": "The account has reached its profit limit of the day.",
+    "max_trades": "The account has made all the trades it may make today.",
+    "max_positions": "The account holds as many instruments as it may.",
+    "order_value": "The order is worth more than one order of this account may be.",
+    "position_value": "The position would be worth more than the account allows.",
+    "insufficient_funds": "The free margin does not cover the order.",
+    "zero_quantity": "Sizing gave less than one lot.",
+    "stale_price": "There is no fresh price for the instrument.",
+    "market_closed": "The market of the instrument is closed.",
+    "unknown_order_pending": "An earlier order of this account in the instrument is still unknown.",
+    "lot_size": "The quantity is not a whole number of lots.",
+    "freeze_quantity": "The quantity needs more slices than one signal may have.",
+    "price_band": "The price is too far from the last price, or not on a tick.",
+    "duplicate": "The same signal was here before.",
+    "not_connected": "The account is not signed in at its broker.",
+}
+
+BROKERS = {
+    "paper": "Paper",
+    "zerodha": "Zerodha",
+    "angelone": "Angel One",
+    "binance_spot": "Binance spot",
+    "binance_usdm": "Binance USD-M futures",
+}
+
+SIZING = {
+    "fixed_quantity": "Fixed quantity",
+    "fixed_amount": "Fixed amount",
+    "percent": "Percent of allocation",
+    "risk": "Risk per trade",
+    "kelly": "Kelly",
+}
+
+ROLES = {
+    "owner": "Owner: runs the machine, people and engines; trades own accounts",
+    "trader": "Trader: everything on accounts of their own",
+    "viewer": "Viewer: sees, changes nothing",
+}
+
+TIMEFRAMES = (("1m", "1 minute"), ("5m", "5 minutes"), ("15m", "15 minutes"), ("1h", "1 hour"), ("1d", "1 day"))
+
+
+def state_tone(state: Any) -> str:
+    return STATE_TONES.get(str(state), "")
+
+
+def reason(code: str | None) -> str:
+    """What a denial means in a sentence; a broker's own words are passed on."""
+    return REASONS.get(code or "", code or "")
+
+
+def broker(code: str) -> str:
+    return BROKERS.get(code, code)
+
+
+def sizing(mapping: Any) -> str:
+    """What one signal is worth on a mapping, in a few words: `2 % risk`, `50 units × 2`."""
+    mode, value = mapping.sizing.mode, mapping.sizing.value
+    text = {
+        "fixed_quantity": f"{fmt.quantity(value)} units",
+        "fixed_amount": fmt.money(value, places=0),
+        "percent": f"{fmt.plain(value)} %",
+        "risk": f"{fmt.plain(mapping.risk_per_trade_pct)} % risk",
+        "kelly": f"{fmt.plain(value)} Kelly",
+    }[mode]
+    return text if fmt.decimal(mapping.multiplier) == 1 else f"{text} × {fmt.plain(mapping.multiplier)}"
+
+
+def meter_tone(pct: Any) -> str:
+    number = fmt.decimal(pct)
+    if number is None or number < 80:
+        return ""
+    return "bad" if number >= 100 else "warn"
+
+
+def bounded(pct: Any) -> str:
+    """A percentage as the value of a bar: 0 to 100."""
+    number = fmt.decimal(pct) or Decimal(0)
+    return fmt.plain(min(max(number, Decimal(0)), Decimal(100)).quantize(Decimal("0.1")))
+
+
+def shaped(value: Any, shape: str, currency: str = "INR") -> str:
+    """A number written in one of the shapes that `static/js/format.js` knows too."""
+    match shape:
+        case "money":
+            return fmt.money(value, currency)
+        case "signed":
+            return fmt.money(value, currency, signed=True)
+        case "money0":
+            return fmt.money(value, currency, 0)
+        case "signed0":
+            return fmt.money(value, currency, 0, signed=True)
+        case "price":
+            return fmt.price(value)
+        case "quantity":
+            return fmt.quantity(value)
+        case "signed_quantity":
+            return fmt.quantity(value, signed=True)
+        case "percent":
+            return fmt.percent(value)
+        case "count":
+            return fmt.quantity(value)
+        case "age":
+            return fmt.age(value)
+        case "millis":
+            return fmt.millis(value)
+    raise ValueError(f"unknown shape {shape}")
+
+
+FILTERS = {
+    "state_tone": state_tone,
+    "reason": reason,
+    "broker": broker,
+    "sizing": sizing,
+    "meter_tone": meter_tone,
+    "bounded": bounded,
+    "shaped": shaped,
+}

@@ -1,0 +1,192 @@
+// Charts, only on the pages that have one: candles with signals and trades marked and the levels of exit plans, and the equity curve.
+// Colours come from the style sheet, so that both themes and palettes fit. It draws what the API says and computes nothing but the forming candle.
+
+import * as charts from "../vendor/lightweight-charts/lightweight-charts.js";
+
+const ZONE_SECONDS = 5.5 * 3600; // the library knows only UTC: times are moved so that its axis reads IST
+const STEPS = { "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "1d": 86400 };
+const MOST_MARKS = 200;
+
+function colour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function look() {
+  return {
+    layout: { background: { type: "solid", color: "transparent" }, textColor: colour("--muted"), fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 11, attributionLogo: false, panes: { separatorColor: colour("--line") } },
+    grid: { vertLines: { color: colour("--line") }, horzLines: { color: colour("--line") } },
+    rightPriceScale: { borderColor: colour("--line") },
+    timeScale: { borderColor: colour("--line"), timeVisible: true, secondsVisible: false, rightOffset: 4 },
+    crosshair: { mode: 0 },
+    localization: { locale: "en-IN", priceFormatter: (price) => price.toLocaleString("en-IN", { minimumFractionDigits: 2, maximumFractionDigits: 2 }) },
+    autoSize: true,
+  };
+}
+
+const seconds = (text) => Date.parse(text) / 1000;
+const shifted = (at) => Math.floor(at) + ZONE_SECONDS;
+
+async function get(address) {
+  const answer = await fetch(address, { headers: { Accept: "application/json" } });
+  if (!answer.ok) throw new Error(`${answer.status}`);
+  return answer.json();
+}
+
+function note(box, text) {
+  let line = box.querySelector(".chart-note");
+  if (!line && text) {
+    line = document.createElement("div");
+    line.className = "chart-note";
+    box.append(line);
+  }
+  if (line) {
+    line.textContent = text;
+    line.hidden = !text;
+  }
+}
+
+// --- candles ----------------------------------------------------------------------------------------------------------
+
+async function candleChart(box) {
+  const { symbol, timeframe, strategy } = box.dataset;
+  const chart = charts.createChart(box, look());
+  const series = chart.addSeries(charts.CandlestickSeries, candleColours());
+  const marks = charts.createSeriesMarkers(series, []);
+  const step = STEPS[timeframe];
+  let last = null;
+  let lines = [];
+
+  const bucket = (at) => (step >= 86400 ? shifted(at) - (shifted(at) % 86400) : shifted(at) - ((shifted(at) - 9 * 3600 - 900) % step));
+
+  async function load() {
+    const { items } = await get(`/api/candles?symbol=${encodeURIComponent(symbol)}&timeframe=${timeframe}&limit=500`);
+    const bars = items.map((bar) => ({ time: shifted(seconds(bar.start)), open: +bar.open, high: +bar.high, low: +bar.low, close: +bar.close }));
+    series.setData(bars);
+    last = bars.at(-1) ?? null;
+    note(box, bars.length ? "" : "No candle yet: the first appears when its time is over");
+    return bars;
+  }
+
+  async function mark() {
+    const [signals, trades, positions] = await Promise.all([
+      get(`/api/signals?strategy_id=${strategy}&symbol=${encodeURIComponent(symbol)}&limit=${MOST_MARKS}`),
+      get(`/api/trades?strategy_id=${strategy}&symbol=${encodeURIComponent(symbol)}&limit=${MOST_MARKS}`),
+      get(`/api/positions?strategy_id=${strategy}&symbol=${encodeURIComponent(symbol)}&limit=100`),
+    ]);
+    const found = [];
+    for (const signal of signals.items) {
+      const buy = signal.side === "BUY";
+      found.push({ time: place(seconds(signal.created_at)), position: buy ? "belowBar" : "aboveBar", shape: buy ? "arrowUp" : "arrowDown", color: colour(buy ? "--accent" : "--warn"), text: signal.source === "strategy" ? "" : signal.source });
+    }
+    const fills = new Map();
+    for (const trade of trades.items) {
+      const key = `${place(seconds(trade.traded_at))}|${trade.side}`;
+      const one = fills.get(key) ?? { time: place(seconds(trade.traded_at)), side: trade.side, count: 0, price: 0 };
+      one.count += 1;
+      one.price += Number(trade.price);
+      fills.set(key, one);
+    }
+    for (const fill of fills.values()) {
+      found.push({ time: fill.time, position: "atPriceMiddle", price: fill.price / fill.count, shape: "circle", size: 0.6, color: colour(fill.side === "BUY" ? "--accent" : "--warn"), text: fill.count > 1 ? `${fill.count}` : "" });
+    }
+    marks.setMarkers(found.filter((one) => one.time !== null).sort((a, b) => a.time - b.time));
+    levels(positions.items);
+  }
+
+  function place(at) {
+    return last === null ? null : Math.min(bucket(at), last.time);
+  }
+
+  function levels(positions) {
+    lines.forEach((line) => series.removePriceLine(line));
+    const seen = new Set();
+    lines = [];
+    for (const position of positions) {
+      const plan = position.exit_plan;
+      if (!plan || plan.state !== "armed") continue;
+      const wanted = [[plan.stop, "--down", "stop"], ...plan.targets.filter((target) => !target.fired).map((target) => [target.price, "--up", "target"])];
+      for (const [price, name, title] of wanted) {
+        if (price === null || seen.has(`${price}${title}`)) continue;
+        seen.add(`${price}${title}`);
+        lines.push(series.createPriceLine({ price: +price, color: colour(name), lineWidth: 1, lineStyle: 2, axisLabelVisible: true, title }));
+      }
+    }
+  }
+
+  try {
+    await load();
+    await mark();
+  } catch {
+    note(box, "The candles could not be read; the page tries again in a few seconds");
+  }
+
+  document.addEventListener("tandem-price", ({ detail }) => {
+    if (detail.symbol !== symbol || detail.last_price === null || !last) return;
+    const price = +detail.last_price;
+    const time = bucket(detail.as_of ? seconds(detail.as_of) : Date.now() / 1000);
+    if (time < last.time) return;
+    last = time > last.time ? { time, open: price, high: price, low: price, close: price } : { ...last, high: Math.max(last.high, price), low: Math.min(last.low, price), close: price };
+    series.update(last);
+    note(box, "");
+  });
+  for (const kind of ["signal", "order", "position"]) document.body.addEventListener(`tandem:${kind}`, () => mark().catch(() => {}));
+  setInterval(() => document.hidden || load().then(mark).catch(() => {}), 30000);
+  document.addEventListener("tandem-theme", () => {
+    chart.applyOptions(look());
+    series.applyOptions(candleColours());
+    mark().catch(() => {});
+  });
+}
+
+function candleColours() {
+  return { upColor: colour("--up"), downColor: colour("--down"), wickUpColor: colour("--up"), wickDownColor: colour("--down"), borderVisible: false };
+}
+
+// --- equity -----------------------------------------------------------------------------------------------------------
+
+async function equityChart(box) {
+  const chart = charts.createChart(box, { ...look(), rightPriceScale: { borderColor: colour("--line"), scaleMargins: { top: 0.12, bottom: 0.08 } } });
+  const series = chart.addSeries(charts.BaselineSeries, equityColours());
+  let chosen = "";
+
+  async function load() {
+    const points = [];
+    const { items } = await get(`/api/equity?limit=500${chosen ? `&account_id=${chosen}` : ""}`);
+    const newest = new Map();
+    const marks = items.map((item) => [seconds(item.at), item]).sort(([a], [b]) => a - b);
+    const accounts = new Set(marks.map(([, item]) => item.account_id));
+    for (const [at, item] of marks) {
+      newest.set(item.account_id, +item.equity);
+      if (newest.size < accounts.size) continue; // the sum means something once every account has a mark
+      const time = shifted(at);
+      const value = [...newest.values()].reduce((sum, one) => sum + one, 0);
+      if (points.at(-1)?.time === time) points.at(-1).value = value;
+      else points.push({ time, value });
+    }
+    series.setData(points);
+    if (points.length) series.applyOptions({ baseValue: { type: "price", price: points[0].value } });
+    chart.timeScale().fitContent();
+    note(box, points.length ? "" : "The curve begins about a minute after the first trade");
+  }
+
+  document.querySelector("[data-chart-choices=equity]")?.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-series]");
+    if (!button) return;
+    chosen = button.dataset.series;
+    for (const each of button.parentElement.querySelectorAll("[data-series]")) each.ariaPressed = String(each === button);
+    load().catch(() => note(box, "The curve could not be read"));
+  });
+  await load().catch(() => note(box, "The curve could not be read"));
+  setInterval(() => document.hidden || load().catch(() => {}), 60000);
+  document.addEventListener("tandem-theme", () => {
+    chart.applyOptions(look());
+    series.applyOptions(equityColours());
+  });
+}
+
+function equityColours() {
+  return { topLineColor: colour("--up"), topFillColor1: colour("--up-wash"), topFillColor2: "transparent", bottomLineColor: colour("--down"), bottomFillColor1: "transparent", bottomFillColor2: colour("--down-wash"), lineWidth: 2, priceLineVisible: false };
+}
+
+document.querySelectorAll("[data-chart=candles]").forEach(candleChart);
+document.querySelectorAll("[data-chart=equity]").forEach(equityChart);

@@ -1,0 +1,179 @@
+// Forms that write through the API: `<form data-api="POST /api/accounts" data-done="/accounts/{id}">`. Names are paths (`sizing.mode`,
+// `instruments[]`, `targets[0].price`); a problem's messages appear beside their fields and what was typed stays.
+
+import { Failure, filled, freshKey, send } from "./api.js";
+import { closeDialog } from "./dialogs.js";
+import { toast } from "./toast.js";
+
+export function startForms() {
+  document.addEventListener("submit", (event) => {
+    const form = event.target.closest("form[data-api]");
+    if (!form) return;
+    event.preventDefault();
+    submit(form, event.submitter);
+  });
+  document.addEventListener("input", (event) => {
+    clearField(event.target.closest("[data-field]"));
+    const form = event.target.closest("form[data-api]");
+    if (form) delete form.dataset.key;
+  });
+  document.addEventListener("change", (event) => showParts(event.target.closest("form")));
+  document.addEventListener("htmx:load", (event) => event.detail.elt.querySelectorAll?.("form").forEach(showParts));
+}
+
+// A part of a form with `data-when="mode=risk,kelly"` is there only while the field says so; hidden parts are not sent.
+export function showParts(form) {
+  if (!form) return;
+  const data = new FormData(form);
+  for (const part of form.querySelectorAll("[data-when]")) {
+    const [name, values] = part.dataset.when.split("=");
+    const on = values.split(",").includes(String(data.get(name) ?? ""));
+    part.hidden = !on;
+    for (const field of part.querySelectorAll("input, select, textarea")) field.disabled = !on;
+  }
+}
+
+// The form as the JSON it stands for.
+export function bodyOf(form) {
+  const body = {};
+  for (const field of form.elements) {
+    if (!field.name || field.disabled || "skip" in field.dataset || field.matches("fieldset, button, output")) continue;
+    if (field.type === "radio" && !field.checked) continue;
+    if (field.type === "checkbox" && field.dataset.type !== "flag" && !field.checked) continue;
+    const value = valueOf(field);
+    if (value !== undefined) put(body, field.name, value);
+  }
+  for (const list of form.querySelectorAll("[data-list]")) if (!(list.dataset.list in body)) body[list.dataset.list] = [];
+  return body;
+}
+
+function valueOf(field) {
+  const text = field.value.trim();
+  if (field.dataset.type === "flag") return field.checked;
+  if (text === "") return "empty" in field.dataset && field.dataset.empty === "omit" ? undefined : field.dataset.type ? null : "";
+  if (field.dataset.type === "decimal") return text.replaceAll(",", "").replace(/^₹/, "");
+  if (field.dataset.type === "integer" || field.dataset.type === "number") return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
+  if (field.dataset.type === "json") {
+    try {
+      return JSON.parse(text);
+    } catch {
+      return text;
+    }
+  }
+  return field.type === "password" ? field.value : text;
+}
+
+function put(body, path, value) {
+  const steps = path.replace(/\[(\d+)\]/g, ".$1").split(".");
+  let place = body;
+  steps.forEach((step, index) => {
+    const many = step.endsWith("[]");
+    const name = many ? step.slice(0, -2) : step;
+    if (index === steps.length - 1) {
+      if (many) (place[name] ??= []).push(value);
+      else place[name] = value;
+    } else {
+      place[name] ??= /^\d+$/.test(steps[index + 1]) ? [] : {};
+      place = place[name];
+    }
+  });
+}
+
+// Rows of a list that were taken away leave holes, fields left empty mean "not said": both go before sending.
+function tidy(value) {
+  if (Array.isArray(value)) return value.filter((item) => item !== undefined && item !== null).map(tidy);
+  return value;
+}
+
+async function submit(form, button) {
+  clearErrors(form);
+  const body = (form.dataset.prepare && PREPARE[form.dataset.prepare]?.(bodyOf(form))) || bodyOf(form);
+  for (const name of Object.keys(body)) body[name] = tidy(body[name]);
+  form.dataset.key ||= freshKey();
+  busy(form, button, true);
+  try {
+    const target = filled(form.dataset.api, Object.fromEntries(new FormData(form)));
+    const data = await send(target, body, form.dataset.key);
+    delete form.dataset.key;
+    done(form, data);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    if (error.status && error.status !== 503) delete form.dataset.key;
+    showErrors(form, error);
+  } finally {
+    busy(form, button, false);
+  }
+}
+
+function busy(form, button, on) {
+  for (const each of button ? [button] : form.querySelectorAll("[type=submit]")) {
+    each.ariaBusy = on ? "true" : null;
+    each.disabled = on;
+  }
+}
+
+// What happens after a write went through: a message, a place to go, lists to fetch again.
+export function done(from, data) {
+  const { done: place, said } = from.dataset;
+  form_done(from, data);
+  if (place) {
+    location.assign(filled(place, data));
+    return;
+  }
+  if (said) toast(filled(said, data));
+  if ("stay" in from.dataset) return;
+  closeDialog(from);
+  document.body.dispatchEvent(new CustomEvent("tandem:wrote"));
+}
+
+function form_done(from, data) {
+  from.dispatchEvent(new CustomEvent("tandem:done", { bubbles: true, detail: data }));
+}
+
+export const PREPARE = {};
+
+// --- messages beside fields -------------------------------------------------------------------------------------------
+
+export function clearErrors(form) {
+  form.querySelectorAll("[data-form-error]").forEach((box) => (box.textContent = ""));
+  form.querySelectorAll("[data-field]").forEach(clearField);
+}
+
+function clearField(field) {
+  if (!field) return;
+  field.querySelectorAll(".error").forEach((box) => (box.textContent = ""));
+  field.querySelectorAll("[aria-invalid]").forEach((input) => input.removeAttribute("aria-invalid"));
+}
+
+export function showErrors(form, failure) {
+  const rest = [];
+  let first = null;
+  for (const [name, messages] of Object.entries(failure.errors)) {
+    const field = fieldOf(form, name);
+    if (!field) {
+      rest.push(name === "body" ? messages.join(", ") : `${name.replaceAll("_", " ")}: ${messages.join(", ")}`);
+      continue;
+    }
+    field.querySelector(".error").textContent = sentence(messages.join(", "));
+    const input = field.querySelector("input, select, textarea");
+    input?.setAttribute("aria-invalid", "true");
+    first ??= input;
+  }
+  const box = form.querySelector("[data-form-error]");
+  if (box) box.textContent = rest.length ? sentence(rest.join("; ")) : first ? "" : failure.message;
+  (first ?? box)?.scrollIntoView({ block: "center", behavior: "smooth" });
+  first?.focus({ preventScroll: true });
+}
+
+// The field of a dotted path, or of the nearest path above it: `targets.0.share_pct` → itself, else `targets.0`, else `targets`.
+function fieldOf(form, path) {
+  for (let name = path; name; name = name.slice(0, Math.max(name.lastIndexOf("."), 0))) {
+    const field = [...form.querySelectorAll(`[data-field="${CSS.escape(name)}"]`)].find((each) => !each.closest("[hidden]"));
+    if (field) return field;
+  }
+  return null;
+}
+
+function sentence(text) {
+  return text ? text[0].toUpperCase() + text.slice(1) : text;
+}

@@ -1,0 +1,193 @@
+// Live numbers: one stream for each browser, however many tabs are open. The tab that holds the lock reads the stream and passes every
+// event on; when it closes another takes over. Where there are no locks (plain http on a network address) or no stream, it asks every few seconds.
+
+import { patch } from "./cells.js";
+import { toast } from "./toast.js";
+
+const POLL_MS = 3000;
+const KINDS = ["pnl", "order", "position", "signal", "engine", "halt", "incident", "price", "reset"];
+const user = () => document.body.dataset.user;
+
+let channel = null;
+let source = null;
+let wanted = new Set();
+let waiting = null;
+let polling = null;
+
+export function startLive() {
+  if (!user()) return;
+  wanted = symbolsHere();
+  if (!navigator.locks || !window.BroadcastChannel || !window.EventSource) {
+    startPolling();
+    return;
+  }
+  channel = new BroadcastChannel(`tandem-${user()}`);
+  channel.onmessage = ({ data }) => {
+    if (data.want) addSymbols(data.want);
+    else if (data.offline !== undefined) showOffline(data.offline);
+    else handle(data.kind, data.payload);
+  };
+  channel.postMessage({ want: [...wanted] });
+  navigator.locks.request(`tandem-live-${user()}`, () => new Promise(lead));
+  document.body.addEventListener("htmx:afterSettle", () => want(symbolsHere()));
+}
+
+// Ask for the prices of further symbols (a chart, a ticket).
+export function want(symbols) {
+  const fresh = [...symbols].filter((symbol) => symbol && !wanted.has(symbol));
+  if (!fresh.length) return;
+  if (source) addSymbols(fresh);
+  else {
+    fresh.forEach((symbol) => wanted.add(symbol));
+    channel?.postMessage({ want: fresh });
+  }
+}
+
+function symbolsHere() {
+  return new Set([...document.querySelectorAll("[data-symbol]")].map((node) => node.dataset.symbol).filter(Boolean));
+}
+
+function lead() {
+  open();
+  channel.postMessage({ ask: true });
+}
+
+function addSymbols(symbols) {
+  const size = wanted.size;
+  symbols.forEach((symbol) => wanted.add(symbol));
+  if (!source || wanted.size === size) return;
+  clearTimeout(waiting);
+  waiting = setTimeout(open, 150);
+}
+
+function open() {
+  source?.close();
+  const symbols = [...wanted].slice(0, 200).join(",");
+  source = new EventSource(`/api/stream${symbols ? `?symbols=${encodeURIComponent(symbols)}` : ""}`);
+  source.onopen = () => tell({ offline: false });
+  source.onerror = () => {
+    tell({ offline: true });
+    if (source.readyState === EventSource.CLOSED) setTimeout(open, 5000);
+  };
+  for (const kind of KINDS) {
+    source.addEventListener(kind, (event) => {
+      let payload;
+      try {
+        payload = JSON.parse(event.data);
+      } catch {
+        return;
+      }
+      channel.postMessage({ kind, payload });
+      handle(kind, payload);
+    });
+  }
+}
+
+function tell(message) {
+  channel.postMessage(message);
+  showOffline(message.offline);
+}
+
+function showOffline(off) {
+  document.getElementById("offline")?.toggleAttribute("hidden", !off);
+  if (off) startPolling();
+  else if (polling) {
+    clearInterval(polling);
+    polling = null;
+  }
+}
+
+// --- what an event changes on the page --------------------------------------------------------------------------------
+
+const HANDLERS = {
+  pnl(event) {
+    if (event.total) for (const name of ["realised", "unrealised", "charges", "net"]) patch(`pnl.${name}`, event.total[name]);
+    let held = null;
+    for (const row of event.by_account ?? []) {
+      for (const name of ["realised", "unrealised", "charges", "net", "equity", "day_pnl", "day_loss_used_pct", "open_positions", "available", "used_margin"]) {
+        if (name in row) patch(`account:${row.account_id}.${name}`, row[name]);
+      }
+      if (row.open_positions !== null && row.open_positions !== undefined) held = (held ?? 0) + row.open_positions;
+    }
+    if (held !== null) patch("open_positions", held);
+    for (const row of event.by_strategy ?? []) for (const name of ["realised", "unrealised", "net"]) patch(`strategy:${row.strategy_id}.${name}`, row[name]);
+  },
+  position(event) {
+    for (const name of ["quantity", "average_price", "last_price", "unrealised", "realised", "charges"]) if (name in event) patch(`position:${event.id}.${name}`, event[name]);
+  },
+  order(event) {
+    for (const name of ["state", "filled_quantity", "average_price"]) if (name in event) patch(`order:${event.order_id}.${name}`, event[name]);
+  },
+  price(event) {
+    for (const name of ["last_price", "bid", "ask"]) patch(`price:${event.symbol}.${name}`, event[name]);
+  },
+  engine(event) {
+    if ("on" in event) {
+      patch("engines.on", event.on);
+      patch("engines.lamp", event.on ? "ok" : "bad");
+    }
+    if (event.feed) {
+      const age = event.feed.last_tick_age_ms;
+      patch("feed.age", age);
+      patch("feed.lamp", age === null || age > 15000 ? "bad" : age > 3000 ? "warn" : "ok");
+    }
+    for (const [name, engine] of Object.entries(event.engines ?? {})) {
+      patch(`engine:${name}.state`, engine.state);
+      patch(`engine:${name}.heartbeat`, engine.heartbeat_age_ms);
+      patch(`engine:${name}.queue`, engine.queue_depth);
+    }
+  },
+  incident(event) {
+    if (!event.until && event.severity !== "info") toast(event.message, event.severity === "critical" ? "bad" : "warn");
+  },
+};
+
+const announced = new Map();
+
+function handle(kind, payload) {
+  HANDLERS[kind]?.(payload);
+  document.dispatchEvent(new CustomEvent(`tandem-${kind}`, { detail: payload }));
+  if (kind === "pnl" || kind === "price") return;
+  announce(kind === "reset" ? "order" : kind);
+  if (kind === "engine" && "on" in payload && announced.get("on") !== payload.on) {
+    if (announced.has("on")) announce("halt");
+    announced.set("on", payload.on);
+  }
+}
+
+// Lists that listen to `tandem:<kind>` fetch themselves afresh, at most once a second and never while nobody looks.
+const due = new Map();
+
+function announce(kind) {
+  if (due.has(kind)) return;
+  due.set(kind, setTimeout(fire, 700, kind));
+}
+
+function fire(kind) {
+  due.delete(kind);
+  if (document.hidden) {
+    document.addEventListener("visibilitychange", () => fire(kind), { once: true });
+    return;
+  }
+  document.body.dispatchEvent(new CustomEvent(`tandem:${kind}`));
+}
+
+// --- without a stream -------------------------------------------------------------------------------------------------
+
+function startPolling() {
+  if (polling) return;
+  polling = setInterval(poll, POLL_MS);
+}
+
+async function poll() {
+  if (document.hidden) return;
+  try {
+    const [pnl, status, positions] = await Promise.all(["/api/pnl/realtime", "/api/system/status", "/api/positions?limit=500"].map((address) => fetch(address).then((answer) => answer.json())));
+    HANDLERS.pnl(pnl);
+    HANDLERS.engine(status);
+    (positions.items ?? []).forEach(HANDLERS.position);
+    ["order", "signal", "halt", "incident"].forEach(announce);
+  } catch {
+    document.getElementById("offline")?.removeAttribute("hidden");
+  }
+}

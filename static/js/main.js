@@ -1,0 +1,32 @@
+// Starts everything that every page has. The server joins this file and what it imports into one (app/pages/assets.py).
+
+import { startActions } from "./actions.js";
+import { startDialogs } from "./dialogs.js";
+import { showParts, startForms } from "./forms.js";
+import { startKeys } from "./keys.js";
+import { startLive, want } from "./live.js";
+import { startPickers } from "./picker.js";
+import { startPlans } from "./plan.js";
+import { startPreferences } from "./prefs.js";
+import { startSecrets } from "./secrets.js";
+import { startTables } from "./tables.js";
+import { startTicket } from "./ticket.js";
+
+startPreferences();
+startSecrets();
+startDialogs();
+startForms();
+startActions();
+startPickers();
+startTables();
+startKeys();
+startPlans();
+startTicket();
+startLive();
+document.querySelectorAll("form").forEach(showParts);
+window.tandem = { want };
+
+// A list that one's own write changed fetches itself afresh.
+document.body.addEventListener("htmx:responseError", () => {
+  document.getElementById("offline")?.removeAttribute("hidden");
+});

@@ -1,0 +1,32 @@
+// What is shown once: a new token or address appears below its form, to be copied; and small forms that send themselves or empty themselves.
+
+import { toast } from "./toast.js";
+
+export function startSecrets() {
+  document.addEventListener("tandem:done", ({ target, detail }) => {
+    if (target.dataset.secret) {
+      const box = target.querySelector("[data-secret-box]");
+      const value = detail[target.dataset.secret] ?? "";
+      box.querySelector("input").value = value.startsWith("/") ? location.origin + value : value;
+      box.hidden = false;
+      box.querySelector("input").select();
+    }
+    if ("reset" in target.dataset) target.reset();
+  });
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const input = button.parentElement.querySelector("input");
+    input.select();
+    try {
+      await navigator.clipboard.writeText(input.value);
+      toast("Copied");
+    } catch {
+      document.execCommand("copy");
+    }
+  });
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest("form[data-auto]");
+    if (form) form.requestSubmit();
+  });
+}

@@ -1,0 +1,107 @@
+// The order ticket: one wish, every chosen account. What each account would do is shown before anything is sent.
+
+import { send } from "./api.js";
+import { write } from "./cells.js";
+import { PREPARE, bodyOf } from "./forms.js";
+import { money, quantity, words } from "./format.js";
+import { want } from "./live.js";
+import { exits } from "./plan.js";
+
+let timer = null;
+let asked = 0;
+
+export function startTicket() {
+  for (const kind of ["input", "change", "tandem:shown"]) {
+    document.addEventListener(kind, (event) => {
+      const form = event.target.closest?.("[data-ticket]") ?? event.target.querySelector?.("[data-ticket]");
+      if (form) later(form);
+    });
+  }
+  document.addEventListener("click", (event) => {
+    const all = event.target.closest("[data-ticket-all]");
+    if (!all) return;
+    const boxes = [...all.closest("[data-ticket]").querySelectorAll("[name='account_ids[]']:not(:disabled)")];
+    const on = !boxes.every((box) => box.checked);
+    boxes.forEach((box) => (box.checked = on));
+    later(all.closest("[data-ticket]"));
+  });
+  document.querySelectorAll("[data-ticket]").forEach(later);
+}
+
+// The form's own fields → the body of a manual signal.
+PREPARE.ticket = (body) => {
+  const { audience, ...rest } = exits(body);
+  const out = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null && value !== ""));
+  if (audience === "strategy") delete out.account_ids;
+  else delete out.strategy_id;
+  return out;
+};
+
+function later(form) {
+  clearTimeout(timer);
+  timer = setTimeout(refresh, 180, form);
+}
+
+async function refresh(form) {
+  const mine = ++asked;
+  const body = PREPARE.ticket(bodyOf(form));
+  delete body.wait_ms;
+  dress(form, body);
+  if (!/^[A-Z0-9_]+:.+/.test(body.symbol ?? "") || !(body.strategy_id || body.account_ids?.length)) {
+    show(form, []);
+    return;
+  }
+  want([body.symbol]);
+  quote(form, body.symbol);
+  try {
+    const { orders } = await send("POST /api/signals/preview", body);
+    if (mine === asked) show(form, orders);
+  } catch (failure) {
+    if (mine === asked) show(form, [], failure.message);
+  }
+}
+
+// The button says what it will do, in the colour of the side; the quote beside the symbol follows the symbol.
+function dress(form, body) {
+  const button = form.querySelector("[data-ticket-send]");
+  const real = [...form.querySelectorAll("[name='account_ids[]']:checked")].some((box) => box.dataset.broker !== "paper" && body.account_ids);
+  button.textContent = `${body.side === "SELL" ? "Sell" : "Buy"} ${body.symbol ? body.symbol.split(":")[1] : ""}`.trim() + (real ? " with real money" : "");
+  button.classList.toggle("sell", body.side === "SELL");
+}
+
+async function quote(form, symbol) {
+  const box = form.querySelector("[data-ticket-quote]");
+  if (box.dataset.symbol === symbol) return;
+  box.dataset.symbol = symbol;
+  for (const cell of box.querySelectorAll("[data-part]")) cell.dataset.key = `price:${symbol}.${cell.dataset.part}`;
+  try {
+    const { items } = await send(`GET /api/quotes?symbols=${encodeURIComponent(symbol)}`);
+    box.hidden = !items.length;
+    if (items.length) for (const cell of box.querySelectorAll("[data-part]")) write(cell, items[0][cell.dataset.part]);
+  } catch {
+    box.hidden = true;
+  }
+}
+
+function show(form, orders, problem = "") {
+  const known = new Map(orders.map((order) => [order.account_id, order]));
+  let total = 0;
+  let going = 0;
+  for (const row of form.querySelectorAll("[data-preview]")) {
+    const order = known.get(row.dataset.preview);
+    const refused = order?.reason;
+    row.querySelector("[data-preview-quantity]").textContent = order ? quantity(order.quantity) : "";
+    row.querySelector("[data-preview-value]").textContent = order?.value ? money(order.value) : "";
+    const note = row.querySelector("[data-preview-note]");
+    note.textContent = refused ? words(refused) : (order?.detail ?? "");
+    note.title = order?.detail ?? "";
+    note.className = refused ? "warn" : "muted";
+    if (order && !refused) {
+      going += 1;
+      total += Number(order.value ?? 0);
+    }
+  }
+  const sum = form.querySelector("[data-preview-sum]");
+  sum.textContent = problem || (orders.length ? `${going} of ${orders.length} accounts, ${money(total.toFixed(2))} in all` : "");
+  sum.classList.toggle("warn", Boolean(problem));
+}
