@@ -84,7 +84,7 @@ def _number_schema(**bounds: Any) -> WithJsonSchema:
 _SHOWN = PlainSerializer(show_decimal, return_type=str)
 _SHOWN_SCHEMA = WithJsonSchema({"type": "string", "format": "decimal"}, mode="serialization")
 
-Amount = Annotated[Decimal, BeforeValidator(read_decimal), _SHOWN, _SHOWN_SCHEMA]
+Amount = Annotated[Decimal, _SHOWN, _SHOWN_SCHEMA]
 """Out: money, price, quantity or percentage as text."""
 
 AnyDecimal = Annotated[Decimal, BeforeValidator(read_decimal), _SHOWN, _number_schema()]
@@ -200,6 +200,6 @@ def make_cursor(text: str) -> str:
 
 def open_cursor(cursor: str) -> str:
     try:
-        return base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode()
+        return base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (ValueError, binascii.Error) as error:
-        raise BadValue("cursor is not one of ours") from error
+        raise BadValue("is not one of ours") from error
