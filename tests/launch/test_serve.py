@@ -75,8 +75,11 @@ def test_a_wrong_setting_is_one_line_and_exit_2(data_dir: Path) -> None:
 
 
 def test_people_added_while_it_serves_are_let_in_at_once(server: Server) -> None:
-    trader = server.user("trader@example.com", "trader")
-    assert trader.get("/api/accounts").json["items"] == []
+    email = "trader@example.com"
+    added = run_command("user", "add", email, "--password-stdin", data_dir=server.data_dir, stdin="a long enough password")
+    made = run_command("token", "add", email, "--name", "x", data_dir=server.data_dir)
+    assert (added.returncode, made.returncode) == (0, 0)
+    assert server.client(made.stdout.strip()).get("/api/accounts").json["items"] == []
 
 
 def test_without_engines_it_shows_and_answers_but_takes_no_entry(data_dir: Path) -> None:
