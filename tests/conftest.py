@@ -26,6 +26,15 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One running workspace for all tests of this process that only read, or that make accounts and people of their own and leave engines on."""
+    made = Server(tmp_path_factory.mktemp("shared") / "data")
+    made.make_owner()
+    with made:
+        yield made
+
+
 @pytest.fixture
 def server(data_dir: Path) -> Iterator[Server]:
     """A running workspace with an owner (`server.owner`) and the owner's API token (`server.token`, `server.api`)."""

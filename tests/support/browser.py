@@ -46,6 +46,14 @@ def browser(*, width: int = 1366, height: int = 768, log_network: bool = False) 
             options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
         opened = webdriver.Chrome(options=options, service=Service(driver))
         try:
+            resize(opened, width, height)
             yield opened
         finally:
             opened.quit()
+
+
+def resize(opened: Browser, width: int, height: int, *, phone: bool = False) -> None:
+    """The page itself gets this size, whatever the browser's own frame takes; `phone` also touches and scales like one."""
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 2 if phone else 1, "mobile": phone}
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    opened.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": phone})
