@@ -161,8 +161,8 @@ class Hub:
     def stream(self, listener: Listener, allowed: Callable[[], bool]) -> Iterator[str]:
         """The text of server-sent events until the person may no longer listen, the stream is old, or the hub closes."""
         try:
-            yield "retry: 2000\n: connected\n\n"
             quiet_since = self._clock.monotonic()
+            yield "retry: 2000\n: connected\n\n"
             while not self.closed and allowed() and self._clock.monotonic() - listener.opened < MOST_AGE:
                 text = self._news(listener)
                 now = self._clock.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,7 +28,7 @@ _names = itertools.count(1)
 class Person:
     """Somebody with a token: `me.post("/api/...", {...})` answers with status and JSON."""
 
-    def __init__(self, rig: Rig, user: User, token: str | None) -> None:
+    def __init__(self, rig: Rig, user: User | None, token: str | None) -> None:
         self.rig = rig
         self.user = user
         self.token = token
@@ -124,12 +125,27 @@ class Rig:
         self.system.start()
         self.settings = Settings(data_dir=self.folder, secret_key=self.data.secret_key().decode())
         self.app: Flask = create_app(self.system, self.data, self.settings, live=self.hub)
-        self.owner = self.person("owner@example.com", UserRole.OWNER)
-        self.trader = self.person("trader@example.com", UserRole.TRADER)
-        self.other = self.person("other@example.com", UserRole.TRADER)
-        self.viewer = self.person("viewer@example.com", UserRole.VIEWER)
-        self.nobody = Person(self, self.owner.user, None)
         return self
+
+    @cached_property
+    def owner(self) -> Person:
+        return self.person("owner@example.com", UserRole.OWNER)
+
+    @cached_property
+    def trader(self) -> Person:
+        return self.person("trader@example.com", UserRole.TRADER)
+
+    @cached_property
+    def other(self) -> Person:
+        return self.person("other@example.com", UserRole.TRADER)
+
+    @cached_property
+    def viewer(self) -> Person:
+        return self.person("viewer@example.com", UserRole.VIEWER)
+
+    @cached_property
+    def nobody(self) -> Person:
+        return Person(self, None, None)
 
     def person(self, email: str, role: UserRole) -> Person:
         user = self.data.users.find(email) or self.data.users.add(email, PASSWORD, role=role, by=MACHINE)

@@ -1,0 +1,148 @@
+"""Who may do what: every route, for someone unknown, a viewer, another trader, and with ids that are another's or nobody's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from app.api.blueprint import operations
+from tests.api.rig import PASSWORD, Person, Rig
+
+SIGNAL = {"symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "quantity": "1"}
+SIZING = {"mode": "percent", "value": "10"}
+STRATEGY = {"name": "x", "kind": "ema_cross", "timeframe": "1m", "instruments": ["NSE:INFY"]}
+KITE = {"name": "k", "api_key": "abcdefghijk", "api_secret": "abcdefghijk", "capital": "1000"}
+PUBLIC = {("GET", "/api/openapi.json"), ("GET", "/api/docs"), ("POST", "/api/webhooks/{secret}")}
+
+BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("POST", "/api/accounts"): {"name": "x", "broker": "paper", "capital": "1000"},
+    ("POST", "/api/accounts/create-zerodha"): KITE,
+    ("PATCH", "/api/accounts/{id}"): {"name": "mine now"},
+    ("POST", "/api/accounts/{id}/kill-switch"): {"on": True},
+    ("POST", "/api/accounts/{id}/auto-trade"): {"on": False},
+    ("POST", "/api/strategies"): STRATEGY,
+    ("PATCH", "/api/strategies/{id}"): {"active": True},
+    ("POST", "/api/mappings"): {"account_id": "?", "strategy_id": "?", "sizing": SIZING},
+    ("PATCH", "/api/mappings/{id}"): {"enabled": False},
+    ("POST", "/api/signals/manual"): {**SIGNAL, "account_ids": ["?"]},
+    ("POST", "/api/signals/preview"): {**SIGNAL, "account_ids": ["?"]},
+    ("POST", "/api/webhooks"): {"name": "x", "account_ids": ["?"]},
+    ("PATCH", "/api/orders/{id}"): {"quantity": "1"},
+    ("POST", "/api/positions/close-all"): {"account_ids": ["?"]},
+    ("PUT", "/api/positions/{id}/exit-plan"): {"stop_loss": {"pct": "1"}},
+    ("POST", "/api/system/halts/{id}/lift"): {"password": PASSWORD},
+    ("POST", "/api/tokens"): {"name": "x"},
+    ("POST", "/api/users"): {"email": "x@example.com", "password": "long enough it is"},
+    ("PATCH", "/api/users/{id}"): {"role": "owner"},
+    ("PATCH", "/api/me"): {"name": "x"},
+    ("POST", "/api/me/password"): {"current": "x", "new": "long enough it is"},
+}
+QUERIES = {"/api/quotes": "?symbols=NSE:INFY", "/api/candles": "?symbol=NSE:INFY&timeframe=1m"}
+EVERY = [(operation.method, operation.path) for operation in operations()]
+WITH_ID = [(method, path) for method, path in EVERY if "{" in path and (method, path) not in PUBLIC]
+WITH_IDS_INSIDE = [("POST", path) for path in ("/api/mappings", "/api/signals/manual", "/api/signals/preview", "/api/webhooks", "/api/positions/close-all")]
+
+
+@dataclass
+class Belongings:
+    """Everything that one trader has: the targets of everybody else."""
+
+    ids: dict[str, str]
+
+    def of(self, path: str) -> str:
+        return self.ids[path.split("/")[3 if "/halts/" in path else 2]]
+
+
+@pytest.fixture(scope="module")
+def belongings(rig: Rig) -> Belongings:
+    trader = rig.trader
+    account, strategy = trader.account()["id"], trader.strategy()["id"]
+    mapping = trader.mapping(account, strategy)["id"]
+    order = trader.buy(account, signal_id="the-traders-own")["orders"][0]["order_id"]
+    position = trader.get(f"/api/positions?account_id={account}").json["items"][0]["id"]
+    webhook = trader.post("/api/webhooks", {"name": "x", "account_ids": [account]}).json["id"]
+    token = trader.post("/api/tokens", {"name": "x"}).json["id"]
+    ids = {"accounts": account, "strategies": strategy, "mappings": mapping, "signals": "the-traders-own", "orders": order, "positions": position}
+    return Belongings(ids | {"webhooks": webhook, "tokens": token, "users": "nobody-of-that-id", "halts": "no-such-halt"})
+
+
+def ask(person: Person, method: str, path: str, target: str, account: str = "none", strategy: str = "none") -> Any:
+    body = BODIES.get((method, path))
+    if body is not None:
+        inside = {"account_ids": [account], "account_id": account, "strategy_id": strategy}
+        body = {name: inside.get(name, value) for name, value in body.items()}
+    address = path.replace("{id}", target).replace("{secret}", target) + QUERIES.get(path, "")
+    return person.call(method, address, body)
+
+
+@pytest.mark.parametrize(("method", "path"), [one for one in EVERY if one not in PUBLIC])
+def test_nobody_gets_in_without_a_token(rig: Rig, method: str, path: str) -> None:
+    answer = ask(rig.nobody, method, path, "x")
+    assert (answer.status_code, answer.mimetype) == (401, "application/problem+json")
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("header", ["Bearer wrong.token", "Bearer ", "Basic b3duZXI6cHc=", "nonsense", "Bearer tdm0000000000.AAAA"])
+def test_a_bad_token_is_no_token(rig: Rig, header: str) -> None:
+    assert rig.nobody.get("/api/me", headers={"Authorization": header}).status_code == 401
+
+
+@pytest.mark.parametrize(("method", "path"), [one for one in EVERY if one[0] != "GET" and one not in PUBLIC])
+def test_viewers_change_nothing(rig: Rig, belongings: Belongings, method: str, path: str) -> None:
+    assert ask(rig.viewer, method, path, "x").status_code == 403
+
+
+@pytest.mark.parametrize("path", [path for method, path in EVERY if method == "GET" and "{" not in path and path != "/api/stream"])
+def test_viewers_look(rig: Rig, path: str) -> None:
+    assert ask(rig.viewer, "GET", path, "x").status_code == (403 if path == "/api/users" else 200)
+
+
+@pytest.mark.parametrize("who", ["other", "owner"])
+@pytest.mark.parametrize(("method", "path"), WITH_ID)
+def test_what_is_anothers_is_not_there(rig: Rig, belongings: Belongings, method: str, path: str, who: str) -> None:
+    answer = ask(getattr(rig, who), method, path, belongings.of(path))
+    assert answer.status_code == (403 if who == "other" and path.startswith("/api/users") else 404), answer.text
+
+
+@pytest.mark.parametrize(("method", "path"), WITH_ID)
+def test_what_nobody_has_is_not_there(rig: Rig, method: str, path: str) -> None:
+    assert ask(rig.trader, method, path, "no-such-thing").status_code == (403 if path.startswith("/api/users") else 404)
+
+
+@pytest.mark.parametrize(("method", "path"), WITH_IDS_INSIDE)
+@pytest.mark.parametrize("who", ["other", "owner"])
+def test_anothers_account_inside_a_request_refuses_it(rig: Rig, belongings: Belongings, method: str, path: str, who: str) -> None:
+    person: Person = getattr(rig, who)
+    answer = ask(person, method, path, "", belongings.ids["accounts"], belongings.ids["strategies"])
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/api/signals/manual", "/api/webhooks", "/api/positions/close-all"])
+def test_one_foreign_account_among_own_ones_refuses_everything(rig: Rig, belongings: Belongings, path: str) -> None:
+    own = rig.other.account()["id"]
+    body = {name: value for name, value in BODIES["POST", path].items()} | {"account_ids": [own, belongings.ids["accounts"]]}
+    assert rig.other.post(path, body).status_code == 404
+    assert rig.other.get(f"/api/orders?account_id={own}").json["items"] == []
+
+
+def test_anothers_strategy_cannot_be_signalled(rig: Rig, belongings: Belongings) -> None:
+    assert rig.other.post("/api/signals/manual", {**SIGNAL, "strategy_id": belongings.ids["strategies"]}).status_code == 404
+
+
+LISTS = [path for method, path in EVERY if method == "GET" and "{" not in path and path not in ("/api/stream", "/api/users", "/api/openapi.json", "/api/docs")]
+
+
+@pytest.mark.parametrize("path", [*LISTS, "/metrics"])
+@pytest.mark.parametrize("who", ["other", "owner", "viewer"])
+def test_no_answer_ever_names_what_is_anothers(rig: Rig, belongings: Belongings, path: str, who: str) -> None:
+    text = ask(getattr(rig, who), "GET", path, "").text
+    for thing in (*belongings.ids.values(), rig.trader.user.user_id, "trader@example.com"):
+        assert thing not in text
+
+
+@pytest.mark.parametrize("path", ["/api/orders", "/api/signals", "/api/trades", "/api/positions", "/api/mappings", "/api/pnl/daily", "/api/equity"])
+def test_filtering_by_anothers_account_finds_nothing(rig: Rig, belongings: Belongings, path: str) -> None:
+    answer = rig.other.get(f"{path}?account_id={belongings.ids['accounts']}")
+    assert (answer.status_code, answer.json["items"]) == (200, [])
