@@ -33,6 +33,7 @@ from engines.core.model import (
     Tick,
     Timeframe,
 )
+from engines.core.prices import to_tick
 from engines.core.sessions import Calendar, is_open, load_calendar
 from engines.execution import reads
 from engines.execution.desk import Desk, DeskTools
@@ -113,7 +114,7 @@ class TradingSystem:
         self.news = News(journal, notifier, self.outcomes, self.latency, self._position_told)
         self._plan_tools = PlanTools(ids.new, clock.now, self.board.denial, self._closed_trades)
         self.exit_desk = ExitDesk(journal, clock, ids, self.outcomes, self.market, self._plan_tools, self.news.planned)
-        self.guard = Guard(clock.now, self.prices.mark, self._fire)
+        self.guard = Guard(clock.now, self._exact_price, self._fire)
         self.fanout = FanOut(
             journal,
             clock,
@@ -451,6 +452,10 @@ class TradingSystem:
 
     def _trouble(self, kind: str, severity: str, message: str, account_id: str | None) -> None:
         self.incident_log.raise_(kind, severity, message, account_id)
+
+    def _exact_price(self, tick: Tick) -> Decimal | None:
+        instrument = self.instruments.get(tick.symbol)
+        return None if instrument is None else to_tick(tick.last_price, instrument.tick_size)
 
     def _position_told(self, desk: Desk, position: Position) -> PositionView:
         return reads.position_view(desk, position, self.prices.mark)

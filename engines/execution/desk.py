@@ -44,6 +44,10 @@ from engines.execution.views import PnlRow
 from engines.ports import Clock, Ids, Journal, OrderReport
 
 
+_LEFT = frozenset({EventKind.SENT, EventKind.ACCEPTED, EventKind.PARTLY_FILLED, EventKind.FILLED})
+"""Events that show that an order has left; the first of them counts its trade (after a crash that may be the broker's word)."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeskTools:
     """What every desk is handed: where facts go, where prices and instruments come from, and who wants to hear of changes."""
@@ -89,6 +93,7 @@ class Desk:
         self.needs_login = False
         self.counters: dict[str, int] = {}
         self._live: set[str] = set()
+        self._unsaid: list[Fact] = []
         self._by_broker_id: dict[str, str] = {}
         self._seen: set[tuple[str, str]] = set()
 
@@ -195,6 +200,8 @@ class Desk:
                 self._book(fill)
             for order in orders:
                 self._keep(order)
+                if order.raises_exposure and order.sent_at is not None:
+                    self.counted.add(order.signal_key)
             self.plans.update({plan.key: plan for plan in plans})
 
     def open_day(self, now: Timestamp, exchange: str = "NSE") -> bool:
@@ -255,7 +262,10 @@ class Desk:
                 return None
             facts: list[Fact] = []
             changed = self._apply(order, kind, facts, detail or {}, changes)
-            self._publish(facts)
+            if kind is EventKind.SENT:
+                self._unsaid += facts
+            else:
+                self._publish(facts)
             return changed
 
     def on_report(self, report: OrderReport) -> Order | None:
@@ -456,7 +466,7 @@ class Desk:
         """max_trades_per_day counts entries that were sent; one the broker refused or never got is given back."""
         if not order.raises_exposure:
             return
-        if kind is EventKind.SENT and order.signal_key not in self.counted:
+        if kind in _LEFT and order.signal_key not in self.counted:
             self.counted.add(order.signal_key)
             self.day = replace(self.day, trades=self.day.trades + 1)
         elif kind in (EventKind.REJECTED, EventKind.NOT_PLACED) and order.signal_key in self.counted:
@@ -486,7 +496,15 @@ class Desk:
     def _count(self, name: str) -> None:
         self.counters[name] = self.counters.get(name, 0) + 1
 
+    def say(self) -> None:
+        """Journal what was held back. That an order is on the wire need not be durable by itself (a planned order and a sending one are recovered
+        alike), so it waits for the answer, or for the next look of the monitor: the disk is left to those who must not send before it."""
+        with self.lock:
+            self._publish([])
+
     def _publish(self, facts: list[Fact]) -> None:
+        facts = self._unsaid + facts
+        self._unsaid = []
         if facts:
             told = tuple(facts)
             self.tools.journal.append(*told, then=lambda: self.tools.on_durable(self, told))

@@ -26,9 +26,9 @@ class _Guarded:
 
 
 class Guard:
-    def __init__(self, now: Callable[[], float], mark: Callable[[str], Decimal | None], fire: Fire) -> None:
+    def __init__(self, now: Callable[[], float], exact: Callable[[Tick], Decimal | None], fire: Fire) -> None:
         self._now = now
-        self._mark = mark  # the newest price of a symbol, exact
+        self._exact = exact  # this very tick's price: by the end of a batch the newest may be another
         self._fire = fire
         self._lock = threading.Lock()
         self._book = TriggerBook()
@@ -58,7 +58,7 @@ class Guard:
         return len(self._guarded)
 
     def _touch(self, plan_id: str, guarded: _Guarded, tick: Tick) -> None:
-        price = self._mark(tick.symbol)
+        price = self._exact(tick)
         if price is None:
             return
         desk = guarded.desk

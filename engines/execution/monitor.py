@@ -31,6 +31,7 @@ class Monitor:
     def step(self) -> None:
         now = self.clock.now()
         for desk in self.desks():
+            desk.say()
             if desk.open_day(now):
                 self.incidents.resolve("limit_reached", desk.account.account_id)
             self._limits(desk)

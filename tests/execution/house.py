@@ -267,6 +267,9 @@ class HandFeed:
     def tick(self, symbol: str, last: float, bid: float | None = None, ask: float | None = None) -> Tick:
         return Tick(symbol, last, bid or last, ask or last, SystemClock().now())
 
+    def batch(self, ticks: Sequence[Tick]) -> None:
+        self._on_ticks(ticks)
+
     def price(self, symbol: str, last: float, bid: float | None = None, ask: float | None = None) -> None:
         self._on_ticks([self.tick(symbol, last, bid, ask)])
 

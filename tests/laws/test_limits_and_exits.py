@@ -120,6 +120,13 @@ def test_law_9_a_stop_fires_at_most_once_whatever_ticks_come():
         assert [(order.quantity, order.state) for order in stops] == [(10, OrderState.FILLED)]
 
 
+def test_law_9_a_crossing_inside_a_batch_of_ticks_is_seen_although_the_newest_price_is_back():
+    with House() as house:
+        house.send("BUY", 10, exits=ExitSpec(stop_price=Decimal(95)))
+        house.feed.batch([house.feed.tick(INFY.symbol, price) for price in (100.0, 94.0, 100.0)])
+        house.until(lambda: house.held() == 0)
+
+
 def test_law_9_stop_and_target_never_both_fill_more_than_the_position():
     spec = ExitSpec(
         stop_price=Decimal(95), targets=(TargetSpec(Decimal(50), price=Decimal(105)), TargetSpec(Decimal(50), price=Decimal(110)))
