@@ -130,8 +130,8 @@ def when(value: Any) -> Markup:
     at = moment(value)
     if at is None:
         return Markup(DASH)
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        at.astimezone(UTC).isoformat().replace("+00:00", "Z"), f"{at.day} {at:%b %Y %H:%M:%S} IST", f"{at.day} {at:%b %H:%M:%S}"
+    return Markup('<time datetime="{}" title="{}"><span class="day">{} </span>{}</time>').format(
+        at.astimezone(UTC).isoformat().replace("+00:00", "Z"), f"{at.day} {at:%b %Y %H:%M:%S} IST", f"{at.day} {at:%b}", f"{at:%H:%M:%S}"
     )
 
 

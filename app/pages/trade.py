@@ -17,6 +17,7 @@ SIGNAL_FILTERS = ("source", "symbol", "side", "strategy_id", "account_id", "from
 TRADE_FILTERS = ("account_id", "strategy_id", "symbol", "side", "order_id", "from", "to")
 STATES = ("planned", "denied", "sending", "unknown", "open", "partly_filled", "filled", "cancelled", "rejected", "expired", "not_placed")
 ROLES = ("entry", "exit", "stop", "target", "square_off")
+TOLD_BEFORE = ("planned", "sent")  # the story tells these as its checks and its request
 SOURCES = ("manual", "strategy", "webhook", "copy", "system")
 
 
@@ -57,8 +58,14 @@ def signals() -> Response:
         names=names(),
         strategy_names=strategy_names(),
         next_url=older(args, found.next),
-        pace=max((signal.timing.last_acknowledged_ms or 0 for signal in found.items), default=0) or 1,
+        pace=pace(found.items),
     )
+
+
+def pace(signals: list[Any]) -> float:
+    """The milliseconds that fill a bar: four times the usual, so that one slow signal does not make all others look alike."""
+    known = sorted(signal.timing.last_acknowledged_ms for signal in signals if signal.timing.last_acknowledged_ms is not None)
+    return min(known[-1], 4 * known[len(known) // 2]) or 1.0 if known else 1.0
 
 
 @routes.get("/signals.csv")
@@ -173,10 +180,12 @@ def trades_csv() -> Response:
 
 
 def story(order: Any) -> list[dict[str, Any]]:
-    """Every event of an order in time, each with the milliseconds since the one before and its words in a line."""
+    """What happened after the order was sent, each event with the milliseconds since the one before and its words in a line."""
     lines = []
-    before = order.created_at
+    before = order.request.sent_at or order.created_at
     for event in sorted(order.events, key=lambda event: event.at):
+        if event.kind.lower() in TOLD_BEFORE:
+            continue
         gap = (event.at - before).total_seconds() * 1000
         lines.append({"kind": event.kind, "at": event.at, "gap_ms": max(gap, 0), "text": detail(event.detail)})
         before = event.at

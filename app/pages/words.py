@@ -14,6 +14,8 @@ STATE_TONES = {
     # orders
     "planned": "info",
     "sending": "info",
+    "accepted": "info",
+    "lost": "warn",
     "open": "info",
     "partly_filled": "warn",
     "filled": "ok",
@@ -114,10 +116,10 @@ def sizing(mapping: Any) -> str:
     mode, value = mapping.sizing.mode, mapping.sizing.value
     text = {
         "fixed_quantity": f"{fmt.quantity(value)} units",
-        "fixed_amount": fmt.money(value, places=0),
-        "percent": f"{fmt.plain(value)} %",
+        "fixed_amount": f"{fmt.money(value, places=0)} a signal",
+        "percent": f"{fmt.plain(value)} % a signal",
         "risk": f"{fmt.plain(mapping.risk_per_trade_pct)} % risk",
-        "kelly": f"{fmt.plain(value)} Kelly",
+        "kelly": f"{fmt.plain(value)} of Kelly",
     }[mode]
     return text if fmt.decimal(mapping.multiplier) == 1 else f"{text} × {fmt.plain(mapping.multiplier)}"
 

@@ -147,7 +147,7 @@ function clearField(field) {
 
 export function showErrors(form, failure) {
   const rest = [];
-  let first = null;
+  const wrong = [];
   for (const [name, messages] of Object.entries(failure.errors)) {
     const field = fieldOf(form, name);
     if (!field) {
@@ -157,10 +157,11 @@ export function showErrors(form, failure) {
     field.querySelector(".error").textContent = sentence(messages.join(", "));
     const input = field.querySelector("input, select, textarea");
     input?.setAttribute("aria-invalid", "true");
-    first ??= input;
+    if (input) wrong.push(input);
   }
+  const [first] = wrong.sort((a, b) => (a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
   const box = form.querySelector("[data-form-error]");
-  if (box) box.textContent = rest.length ? sentence(rest.join("; ")) : first ? "" : failure.message;
+  if (box) box.textContent = rest.length ? sentence(rest.join("; ")) : wrong.length ? "" : failure.message;
   (first ?? box)?.scrollIntoView({ block: "center", behavior: "smooth" });
   first?.focus({ preventScroll: true });
 }
