@@ -33,15 +33,10 @@ class Repeats:
 
     @contextmanager
     def turn(self, name: tuple[str, str, str]) -> Iterator[None]:
-        while True:
-            with self._lock:
-                other = self._working.get(name)
-                if other is None:
-                    mine = self._working[name] = threading.Event()
-                    break
+        mine = threading.Event()
+        while (other := self._enter(name, mine)) is not None:
             if not other.wait(PATIENCE):
-                mine = threading.Event()  # the data service says that the first is still at work
-                break
+                break  # the data service will say that the first is still at work
         try:
             yield
         finally:
@@ -49,6 +44,11 @@ class Repeats:
                 if self._working.get(name) is mine:
                     del self._working[name]
             mine.set()
+
+    def _enter(self, name: tuple[str, str, str], mine: threading.Event) -> threading.Event | None:
+        """Takes the place of this name; who holds it already, else None."""
+        with self._lock:
+            return None if (held := self._working.setdefault(name, mine)) is mine else held
 
 
 def init_app(app: Flask) -> None:

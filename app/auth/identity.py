@@ -80,7 +80,14 @@ def init_app(app: Flask, clock: Clock) -> None:
     login_manager.init_app(app)
     csrf.init_app(app)
     app.extensions["tandem_guards"] = Guards(clock)
+    app.before_request(_protect_forms)
     app.register_blueprint(blueprint)
+
+
+def _protect_forms() -> None:
+    """Every form of every page; sign-in and set-up check their own token, to show the form again, and the API asks for the header."""
+    if request.method not in SAFE and not request.path.startswith("/api/") and request.endpoint not in ("auth.sign_in", "auth.setup"):
+        csrf.protect()
 
 
 def guards() -> Guards:

@@ -26,7 +26,10 @@ def test_a_new_paper_account_is_ready_and_safe_by_default(trader: Person) -> Non
 
 @pytest.mark.parametrize("broker", ["zerodha", "angelone", "binance_spot", "binance_usdm"])
 def test_a_live_account_starts_dry_and_without_auto_trade(trader: Person, broker: str) -> None:
-    secrets = {"zerodha": KITE, "angelone": {"api_key": "a1234567890", "client_code": "C100", "pin": "1234", "totp_secret": "JBSWY3DPEHPK3PXP"}}
+    secrets = {
+        "zerodha": KITE,
+        "angelone": {"api_key": "a1234567890", "client_code": "C100", "pin": "1234", "totp_secret": "JBSWY3DPEHPK3PXP"},
+    }
     given = secrets.get(broker, {"api_key": "b1234567890", "api_secret": "s1234567890", "testnet": True})
     answer = trader.post("/api/accounts", {"name": "Live", "broker": broker, "capital": "100000", "credentials": given})
     assert answer.status_code == 201, answer.text
@@ -49,7 +52,12 @@ def test_credentials_never_come_out(trader: Person) -> None:
 def test_limits_are_set_kept_and_taken_away(trader: Person) -> None:
     account = trader.account(max_daily_loss="5000", max_daily_loss_pct="2.5", max_trades_per_day=10, max_open_positions=0)
     shown = trader.get(f"/api/accounts/{account['id']}").json
-    assert (shown["max_daily_loss"], shown["max_daily_loss_pct"], shown["max_trades_per_day"], shown["max_open_positions"]) == ("5000", "2.5", 10, 0)
+    assert (shown["max_daily_loss"], shown["max_daily_loss_pct"], shown["max_trades_per_day"], shown["max_open_positions"]) == (
+        "5000",
+        "2.5",
+        10,
+        0,
+    )
     changed = trader.patch(f"/api/accounts/{account['id']}", {"max_daily_loss": None, "max_trades_per_day": 3}).json
     assert (changed["max_daily_loss"], changed["max_daily_loss_pct"], changed["max_trades_per_day"]) == (None, "2.5", 3)
 

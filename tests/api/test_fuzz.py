@@ -49,7 +49,9 @@ def test_no_input_is_a_fault_of_ours(world: tuple[Rig, Any], mode: GenerationMod
     seen = 0
     for found in schema.get_all_operations():
         operation = found.ok()
-        nothing_to_break = mode is GenerationMode.NEGATIVE and not (operation.query or operation.body or operation.path_parameters or operation.headers)
+        nothing_to_break = mode is GenerationMode.NEGATIVE and not (
+            operation.query or operation.body or operation.path_parameters or operation.headers
+        )
         if operation.path in NOT_FUZZED or nothing_to_break:
             continue
         person = rig.owner if operation.path.startswith("/api/users") else rig.trader

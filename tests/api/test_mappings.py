@@ -39,7 +39,13 @@ def test_the_same_pair_twice_is_a_conflict(trader: Person) -> None:
 
 @pytest.mark.parametrize(
     ("mode", "value", "shown"),
-    [("fixed_quantity", "7", "7"), ("fixed_amount", 25000, "25000"), ("percent", "12.5", "12.5"), ("kelly", None, "0.5"), ("risk", None, "100")],
+    [
+        ("fixed_quantity", "7", "7"),
+        ("fixed_amount", 25000, "25000"),
+        ("percent", "12.5", "12.5"),
+        ("kelly", None, "0.5"),
+        ("risk", None, "100"),
+    ],
 )
 def test_every_sizing_mode(trader: Person, mode: str, value: object, shown: str) -> None:
     sizing = {"mode": mode} | ({"value": value} if value is not None else {})

@@ -91,13 +91,25 @@ def test_answers_look_as_it_says(trader: Person, document: dict[str, Any]) -> No
     sent = trader.buy(account, signal_id=f"shape-{account}", stop_loss={"pct": "9"}, targets=[{"pct": "9"}])
     order = sent["orders"][0]["order_id"]
     position = trader.get(f"/api/positions?account_id={account}").json["items"][0]["id"]
-    ids = {"accounts": account, "strategies": strategy, "mappings": mapping, "signals": sent["signal_id"], "orders": order, "positions": position}
+    ids = {
+        "accounts": account,
+        "strategies": strategy,
+        "mappings": mapping,
+        "signals": sent["signal_id"],
+        "orders": order,
+        "positions": position,
+    }
     queries = {"/api/quotes": "?symbols=NSE:INFY", "/api/candles": "?symbol=NSE:INFY&timeframe=1m"}
     seen = 0
     for path, methods in document["paths"].items():
         content = methods.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
         kind = path.split("/")[2]
-        if "application/json" not in content or "schema" not in content["application/json"] or ("{" in path and kind not in ids) or kind == "users":
+        if (
+            "application/json" not in content
+            or "schema" not in content["application/json"]
+            or ("{" in path and kind not in ids)
+            or kind == "users"
+        ):
             continue
         answer = trader.get(path.replace("{id}", ids.get(kind, "")) + queries.get(path, ""))
         assert answer.status_code == 200, path

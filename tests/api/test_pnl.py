@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tests.api.rig import Person, Rig
+from tests.api.rig import Rig
 
 ROW = {"realised", "unrealised", "charges", "net"}
 
@@ -26,7 +26,9 @@ def test_the_parts_add_up_to_the_total(fresh: Rig) -> None:
     for part in (now["by_account"], now["by_strategy"]):
         for name in ROW:
             assert sum(Decimal(row[name]) for row in part) == Decimal(now["total"][name])
-    assert Decimal(now["total"]["net"]) == sum(Decimal(now["total"][n]) * s for n, s in (("realised", 1), ("unrealised", 1), ("charges", -1)))
+    assert Decimal(now["total"]["net"]) == sum(
+        Decimal(now["total"][n]) * s for n, s in (("realised", 1), ("unrealised", 1), ("charges", -1))
+    )
 
 
 def test_the_day_has_what_was_booked(fresh: Rig) -> None:
@@ -47,4 +49,5 @@ def test_another_persons_results_are_not_in_it(fresh: Rig) -> None:
     fresh.other.buy(fresh.other.account()["id"])
     for path in ("/api/pnl/realtime", "/api/pnl/daily", "/api/equity"):
         answer = fresh.owner.get(path).json
-        assert not answer.get("items") and not answer.get("by_account")
+        assert not answer.get("items")
+        assert not answer.get("by_account")

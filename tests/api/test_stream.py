@@ -137,7 +137,9 @@ def test_a_stop_is_told_to_those_whom_it_concerns(fresh: Rig) -> None:
     trader, other = Stream(fresh.trader), Stream(fresh.other)
     mine = fresh.trader.post("/api/system/emergency-stop", {"scope": "user"}).json["halt_id"]
     every = fresh.owner.post("/api/system/emergency-stop").json["halt_id"]
-    halts = [data["halt_id"] for _, kind, data in trader.until(lambda kind, data: kind == "halt" and data["scope"] == "system") if kind == "halt"]
+    halts = [
+        data["halt_id"] for _, kind, data in trader.until(lambda kind, data: kind == "halt" and data["scope"] == "system") if kind == "halt"
+    ]
     assert halts == [mine, every]
     halts = [data["halt_id"] for _, kind, data in other.until(lambda kind, _: kind == "halt") if kind == "halt"]
     assert halts == [every]

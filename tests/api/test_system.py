@@ -85,7 +85,9 @@ def test_the_whole_way_of_an_emergency_stop(fresh: Rig) -> None:
     assert owner.post("/api/system/start").status_code == 409, "start does not lift"
     assert owner.post(f"/api/system/halts/{halt}/lift", {"password": "wrong password"}).status_code == 403
     assert owner.post(f"/api/system/halts/{halt}/lift").status_code == 403
-    assert trader.post(f"/api/system/halts/{halt}/lift", {"password": PASSWORD}).status_code == 403, "only the owner lifts the system's stop"
+    assert trader.post(f"/api/system/halts/{halt}/lift", {"password": PASSWORD}).status_code == 403, (
+        "only the owner lifts the system's stop"
+    )
     assert owner.buy(mine)["orders"][0]["reason"] == "halted"
 
     lifted = owner.post(f"/api/system/halts/{halt}/lift", {"password": PASSWORD})

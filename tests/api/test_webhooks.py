@@ -100,7 +100,15 @@ def test_text_templates(hook: Hook, text: str) -> None:
 
 def test_a_flat_position_only_ever_exits(trader: Person, account: str, hook: Hook) -> None:
     trader.buy(account, quantity="4")
-    body = {"ticker": "INFY", "exchange": "NSE", "action": "sell", "contracts": "9", "market_position": "flat", "time": now(), "wait_ms": 5000}
+    body = {
+        "ticker": "INFY",
+        "exchange": "NSE",
+        "action": "sell",
+        "contracts": "9",
+        "market_position": "flat",
+        "time": now(),
+        "wait_ms": 5000,
+    }
     answer = hook.send(body)
     assert answer.status_code == 200, answer.text
     assert trader.get(f"/api/positions?account_id={account}").json["items"] == [], "nine were told, four were held, none is short"

@@ -42,7 +42,9 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
 QUERIES = {"/api/quotes": "?symbols=NSE:INFY", "/api/candles": "?symbol=NSE:INFY&timeframe=1m"}
 EVERY = [(operation.method, operation.path) for operation in operations()]
 WITH_ID = [(method, path) for method, path in EVERY if "{" in path and (method, path) not in PUBLIC]
-WITH_IDS_INSIDE = [("POST", path) for path in ("/api/mappings", "/api/signals/manual", "/api/signals/preview", "/api/webhooks", "/api/positions/close-all")]
+WITH_IDS_INSIDE = [
+    ("POST", path) for path in ("/api/mappings", "/api/signals/manual", "/api/signals/preview", "/api/webhooks", "/api/positions/close-all")
+]
 
 
 @dataclass
@@ -64,7 +66,14 @@ def belongings(rig: Rig) -> Belongings:
     position = trader.get(f"/api/positions?account_id={account}").json["items"][0]["id"]
     webhook = trader.post("/api/webhooks", {"name": "x", "account_ids": [account]}).json["id"]
     token = trader.post("/api/tokens", {"name": "x"}).json["id"]
-    ids = {"accounts": account, "strategies": strategy, "mappings": mapping, "signals": "the-traders-own", "orders": order, "positions": position}
+    ids = {
+        "accounts": account,
+        "strategies": strategy,
+        "mappings": mapping,
+        "signals": "the-traders-own",
+        "orders": order,
+        "positions": position,
+    }
     return Belongings(ids | {"webhooks": webhook, "tokens": token, "users": "nobody-of-that-id", "halts": "no-such-halt"})
 
 
@@ -122,7 +131,7 @@ def test_anothers_account_inside_a_request_refuses_it(rig: Rig, belongings: Belo
 @pytest.mark.parametrize("path", ["/api/signals/manual", "/api/webhooks", "/api/positions/close-all"])
 def test_one_foreign_account_among_own_ones_refuses_everything(rig: Rig, belongings: Belongings, path: str) -> None:
     own = rig.other.account()["id"]
-    body = {name: value for name, value in BODIES["POST", path].items()} | {"account_ids": [own, belongings.ids["accounts"]]}
+    body = dict(BODIES["POST", path].items()) | {"account_ids": [own, belongings.ids["accounts"]]}
     assert rig.other.post(path, body).status_code == 404
     assert rig.other.get(f"/api/orders?account_id={own}").json["items"] == []
 
@@ -131,7 +140,11 @@ def test_anothers_strategy_cannot_be_signalled(rig: Rig, belongings: Belongings)
     assert rig.other.post("/api/signals/manual", {**SIGNAL, "strategy_id": belongings.ids["strategies"]}).status_code == 404
 
 
-LISTS = [path for method, path in EVERY if method == "GET" and "{" not in path and path not in ("/api/stream", "/api/users", "/api/openapi.json", "/api/docs")]
+LISTS = [
+    path
+    for method, path in EVERY
+    if method == "GET" and "{" not in path and path not in ("/api/stream", "/api/users", "/api/openapi.json", "/api/docs")
+]
 
 
 @pytest.mark.parametrize("path", [*LISTS, "/metrics"])
@@ -142,7 +155,9 @@ def test_no_answer_ever_names_what_is_anothers(rig: Rig, belongings: Belongings,
         assert thing not in text
 
 
-@pytest.mark.parametrize("path", ["/api/orders", "/api/signals", "/api/trades", "/api/positions", "/api/mappings", "/api/pnl/daily", "/api/equity"])
+@pytest.mark.parametrize(
+    "path", ["/api/orders", "/api/signals", "/api/trades", "/api/positions", "/api/mappings", "/api/pnl/daily", "/api/equity"]
+)
 def test_filtering_by_anothers_account_finds_nothing(rig: Rig, belongings: Belongings, path: str) -> None:
     answer = rig.other.get(f"{path}?account_id={belongings.ids['accounts']}")
     assert (answer.status_code, answer.json["items"]) == (200, [])
