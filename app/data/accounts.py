@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from app.data.credentials import CredentialBox, mask
 from app.data.errors import Conflict, Invalid
+from app.data.history import has_history, refuse_while_trading
 from app.data.rows import AccountRow, Actor
 from app.data.store import Store, found
 from app.data.values import exact, from_json, seconds, seconds_or_none, to_json
@@ -93,8 +94,8 @@ class Accounts:
 
         def work(db: sqlite3.Connection) -> bool:
             row = found(db.execute(_ONE, (account_id, user_id, user_id)).fetchone(), "account")
-            refuse_while_trading(db, "account_id", account_id, "account")
-            gone = not has_history(db, "account_id", account_id)
+            refuse_while_trading(db, "account", row["user_id"], account_id)
+            gone = not has_history(db, "account", row["user_id"], account_id)
             db.execute("DELETE FROM mappings WHERE account_id = ?", (account_id,))
             if gone:
                 db.execute("DELETE FROM accounts WHERE account_id = ?", (account_id,))
@@ -120,19 +121,6 @@ class Accounts:
 
 
 _ONE = "SELECT * FROM accounts WHERE account_id = ? AND (? IS NULL OR user_id = ?)"
-
-
-def refuse_while_trading(db: sqlite3.Connection, column: str, value: str, what: str) -> None:
-    """`column`: account_id or strategy_id. What was appended to the journal before this transaction is in the books already."""
-    live = "state IN ('planned', 'sending', 'unknown', 'open', 'partly_filled')"
-    if db.execute(f"SELECT 1 FROM orders WHERE {column} = ? AND {live} LIMIT 1", (value,)).fetchone():
-        raise Conflict(f"the {what} has live orders: cancel them first")
-    if db.execute(f"SELECT 1 FROM positions WHERE {column} = ? AND is_open LIMIT 1", (value,)).fetchone():
-        raise Conflict(f"the {what} has open positions: close them first")
-
-
-def has_history(db: sqlite3.Connection, column: str, value: str) -> bool:
-    return db.execute(f"SELECT 1 FROM orders WHERE {column} = ? LIMIT 1", (value,)).fetchone() is not None
 
 
 def _values(account: Account) -> tuple[object, ...]:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from app.data.errors import DataError
-from app.data.locks import FileLock
 
 HEAD = "0001"
 """The newest migration; `schema.sql` is the same schema in one piece."""
@@ -62,37 +61,24 @@ def stored_version(path: Path) -> str | None:
         raise DataError(f"the database {path} cannot be read: {error}") from error
 
 
-def prepare(path: Path, setup_lock: FileLock, serve_lock: FileLock, *, serving: bool, stamp: str) -> None:
-    """Leaves a database of this version: makes it when there is none, migrates an older one (after a backup), refuses a newer one."""
-    if stored_version(path) == HEAD:
-        return
-    if not setup_lock.acquire(wait=30):
-        raise DataError(f"the database {path} is being prepared by another Tandem; try again in a moment")
-    try:
-        version = stored_version(path)
-        if version is None:
-            _create(path)
-        elif version > HEAD:
-            raise DataError(f"the database {path} was written by a newer Tandem (its version is {version}, this program knows {HEAD})")
-        elif version < HEAD:
-            if not serving and not serve_lock.acquire():
-                raise DataError(f"the database {path} is in use by an older Tandem; stop it first")
-            from app.data.migrate import upgrade  # alembic costs 0.4 s: only paid when a migration is due
-
-            upgrade(path, version, stamp)
-            if not serving:
-                serve_lock.release()
-    finally:
-        setup_lock.release()
+def stored_fingerprint(path: Path) -> str:
+    """Of the key that this database's credentials are encrypted with."""
+    with closing(connect(path, read_only=True)) as connection:
+        row = connection.execute("SELECT value FROM meta WHERE name = 'key_fingerprint'").fetchone()
+        return str(row[0]) if row else ""
 
 
-def _create(path: Path) -> None:
+def create(path: Path, key_fingerprint: str) -> None:
+    """The newest schema in an empty file: all of it or, after a crash, nothing."""
+    schema = _SCHEMA.read_text(encoding="utf-8")
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         with closing(connect(path)) as connection:
             if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
                 raise DataError(f"the folder {path.parent} does not support SQLite's write-ahead log (a network drive?)")
-            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA.read_text(encoding='utf-8')} COMMIT;")
+            connection.executescript(f"BEGIN IMMEDIATE; {schema}")
+            connection.execute("INSERT INTO meta (name, value) VALUES ('key_fingerprint', ?)", (key_fingerprint,))
+            connection.execute("COMMIT")
     except (OSError, sqlite3.Error) as error:
         raise DataError(f"the database {path} cannot be made: {error}") from error
 

@@ -40,6 +40,13 @@ _ROLE = {role.value: role for role in Role}
 _STATE = {state.value: state for state in OrderState}
 
 
+ORDER_COLUMNS = (
+    "order_id, account_id, user_id, signal_key, symbol, side, quantity, order_type, product, role, created_at, updated_at, strategy_id, price,"
+    " trigger_price, state, reason, broker_order_id, filled_quantity, average_price, plan_id, sent_at, acknowledged_at"
+)
+"""All but the checks."""
+
+
 def order(row: Row) -> Order:
     checks = row["checks"]
     return Order(

@@ -34,13 +34,13 @@ class _Books:
 
 def book_fills(connection: sqlite3.Connection, booked: Sequence[FillBooked]) -> Mapping[Table, list[Row]]:
     """The rows to write for these fills."""
-    day_keys = {id(one): _day_key(one) for one in booked}
-    books = _read(connection, booked, day_keys.values())
+    day_keys = [_day_keys(one) for one in booked]
+    books = _read(connection, booked, {key for keys in day_keys for key in keys})
     fills: list[Row] = []
     trips: list[Row] = []
     positions: dict[str, Row] = {}
     days: dict[Row, Row] = {}
-    for one in booked:
+    for one, keys in zip(booked, day_keys, strict=True):
         fill = one.fill
         if (fill.order_id, fill.trade_id) in books.known:
             continue
@@ -51,8 +51,8 @@ def book_fills(connection: sqlite3.Connection, booked: Sequence[FillBooked]) -> 
         trips += [_trip_row(one, net) for net in closed]
         books.positions[one.position.position_id] = (one.position, trip)
         positions[one.position.position_id] = _position_row(one, trip)
-        key = day_keys[id(one)]
-        days[key] = _add_to_day(books, key, fill, realised)
+        for key in keys:
+            days[key] = _add_to_day(books, key, fill, realised)
         fills.append(_fill_row(one, realised))
     _forget_openings(connection, booked)
     return {t.FILLS: fills, t.POSITIONS: list(positions.values()), t.PNL: list(days.values()), t.TRIPS: trips}
@@ -86,10 +86,12 @@ def _add_to_day(books: _Books, key: Row, fill: Fill, realised: Decimal) -> Row:
     return (*key, exact(new[0]), exact(new[1]), new[2], exact(new[3]))
 
 
-def _day_key(booked: FillBooked) -> Row:
-    fill = booked.fill
+def _day_keys(booked: FillBooked) -> list[Row]:
+    """The rows of the day that a fill counts in: its account or all, its strategy or all."""
+    fill, user_id = booked.fill, booked.order.user_id
     day = session_day(fill.traded_at, fill.symbol)
-    return (booked.order.user_id, day, fill.account_id, fill.strategy_id or "")
+    strategy_id = fill.strategy_id or ""
+    return [(user_id, account, strategy, day) for account in (fill.account_id, "*") for strategy in (strategy_id, "*")]
 
 
 def _read(connection: sqlite3.Connection, booked: Sequence[FillBooked], day_keys: Iterable[Row]) -> _Books:
@@ -107,10 +109,10 @@ def _read(connection: sqlite3.Connection, booked: Sequence[FillBooked], day_keys
     )
     days = _rows(
         connection,
-        "SELECT json_group_array(json_array(p.user_id, p.day, p.account_id, p.strategy_id, p.realised, p.charges, p.fills, p.turnover))"
-        " FROM json_each(?) AS j JOIN pnl_daily AS p ON p.user_id = json_extract(j.value, '$[0]') AND p.day = json_extract(j.value, '$[1]')"
-        " AND p.account_id = json_extract(j.value, '$[2]') AND p.strategy_id = json_extract(j.value, '$[3]')",
-        list(set(day_keys)),
+        "SELECT json_group_array(json_array(p.user_id, p.account_id, p.strategy_id, p.day, p.realised, p.charges, p.fills, p.turnover))"
+        " FROM json_each(?) AS j JOIN pnl_daily AS p ON p.user_id = json_extract(j.value, '$[0]') AND p.account_id = json_extract(j.value, '$[1]')"
+        " AND p.strategy_id = json_extract(j.value, '$[2]') AND p.day = json_extract(j.value, '$[3]')",
+        list(day_keys),
     )
     return _Books(
         {row[0]: (decode.position(row[:-1]), Decimal(row[-1])) for row in positions},

@@ -189,6 +189,7 @@ CREATE TABLE orders (
     acknowledged_at INTEGER,
     checks TEXT NOT NULL -- JSON: [[name, passed, detail], ...]
 );
+CREATE INDEX orders_user ON orders (user_id);
 CREATE INDEX orders_signal ON orders (signal_key);
 CREATE INDEX orders_account ON orders (account_id);
 CREATE INDEX orders_user_state ON orders (user_id, state);
@@ -224,13 +225,15 @@ CREATE TABLE fills (
     traded_at INTEGER NOT NULL,
     UNIQUE (order_id, trade_id)
 );
+CREATE INDEX fills_user ON fills (user_id);
 CREATE INDEX fills_user_symbol ON fills (user_id, symbol);
 CREATE INDEX fills_user_strategy ON fills (user_id, strategy_id);
 CREATE INDEX fills_account ON fills (account_id);
 CREATE INDEX fills_traded ON fills (traded_at);
 
 CREATE TABLE positions (
-    position_id TEXT PRIMARY KEY,
+    seq INTEGER PRIMARY KEY,
+    position_id TEXT NOT NULL UNIQUE,
     user_id TEXT NOT NULL,
     account_id TEXT NOT NULL,
     symbol TEXT NOT NULL,
@@ -246,8 +249,8 @@ CREATE TABLE positions (
     updated_at INTEGER NOT NULL,
     trip_net TEXT NOT NULL -- net result since it was last flat
 );
-CREATE INDEX positions_user ON positions (user_id, is_open, updated_at);
-CREATE INDEX positions_account ON positions (account_id, is_open, updated_at);
+CREATE INDEX positions_user ON positions (user_id, is_open);
+CREATE INDEX positions_account ON positions (account_id, is_open);
 
 CREATE TABLE round_trips (
     seq INTEGER PRIMARY KEY,
@@ -262,16 +265,16 @@ CREATE TABLE round_trips (
 CREATE INDEX round_trips_mapping ON round_trips (account_id, strategy_id);
 CREATE INDEX round_trips_user ON round_trips (user_id, strategy_id);
 
-CREATE TABLE pnl_daily (
+CREATE TABLE pnl_daily ( -- each fill counts in four rows: its own account or '*' (all) with its own strategy ('' for none) or '*'
     user_id TEXT NOT NULL,
-    day TEXT NOT NULL,
     account_id TEXT NOT NULL,
-    strategy_id TEXT NOT NULL, -- '' for none
+    strategy_id TEXT NOT NULL,
+    day TEXT NOT NULL,
     realised TEXT NOT NULL,
     charges TEXT NOT NULL,
     fills INTEGER NOT NULL,
     turnover TEXT NOT NULL,
-    PRIMARY KEY (user_id, day, account_id, strategy_id)
+    PRIMARY KEY (user_id, account_id, strategy_id, day)
 ) WITHOUT ROWID;
 
 CREATE TABLE openings ( -- each position as folded from every fill before `at`; only what start-up needs, made again at will
@@ -358,7 +361,7 @@ CREATE TABLE incidents (
     account_id TEXT,
     until INTEGER
 );
-CREATE INDEX incidents_user ON incidents (user_id, kind);
+CREATE INDEX incidents_user ON incidents (user_id);
 CREATE INDEX incidents_open ON incidents (user_id) WHERE until IS NULL;
 
 CREATE TABLE candles (

@@ -73,7 +73,7 @@ POSITIONS = _table(
     kept="user_id account_id symbol product strategy_id",
 )
 TRIPS = _table("round_trips", "position_id user_id account_id strategy_id symbol closed_at net", 0)
-PNL = _table("pnl_daily", "user_id day account_id strategy_id realised charges fills turnover", 4)
+PNL = _table("pnl_daily", "user_id account_id strategy_id day realised charges fills turnover", 4)
 OPENINGS = _table("openings", "at position_id body", 2)
 PLANS = _table("plans", "plan_id user_id account_id state updated_at body", 1, kept="user_id account_id")
 DAYS = _table("account_days", "account_id day trades locked warned", 2)

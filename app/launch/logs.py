@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from structlog.typing import Processor
 
 _NAMES = r"password|passwd|pin|totp|totp_secret|secret|api_secret|secret_key|api_key|access_token|refresh_token|token|authorization|credentials?|credential_keys?"
 _NAME = re.compile(rf"(?i)^(?:{_NAMES})$")
@@ -35,7 +36,7 @@ def redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
     return event
 
 
-_COMMON = [
+_COMMON: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,

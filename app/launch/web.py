@@ -38,7 +38,7 @@ def listen(host: str, port: int) -> socket.socket:
         sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
-        raise CannotRun(f"cannot listen on {host}:{port}: {error.strerror.lower()}") from None
+        raise CannotRun(f"cannot listen on {host}:{port}: {(error.strerror or str(error)).lower()}") from None
     sock.setblocking(False)
     return sock
 

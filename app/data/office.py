@@ -1,0 +1,149 @@
+"""Settings, the audit log, and the memory of idempotent requests: small keepers that the rest of the product leans on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.data.errors import Conflict, Invalid
+from app.data.paging import check_limit, place
+from app.data.rows import Actor, AuditRow, Page, StoredAnswer
+from app.data.store import Store, write_audit
+from app.data.values import from_json, mapping_or_none, seconds, to_json
+from engines.core.codec import to_plain
+
+KEPT = 24 * 3600 * 1_000_000
+"""How long an idempotency key is remembered, in microseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Named JSON values, of the whole system (user_id None) or of one user."""
+
+    store: Store
+
+    def get(self, name: str, default: Any = None, *, user_id: str | None = None) -> Any:
+        row = self.store.readers.one("SELECT value FROM settings WHERE user_id = ? AND name = ?", (user_id or "", name))
+        return default if row is None else from_json(row["value"])
+
+    def all(self, *, user_id: str | None = None) -> Mapping[str, Any]:
+        rows = self.store.readers.all("SELECT name, value FROM settings WHERE user_id = ?", (user_id or "",))
+        return {row["name"]: from_json(row["value"]) for row in rows}
+
+    def set(self, name: str, value: Any, *, user_id: str | None = None, by: Actor) -> None:
+        text = json.dumps(value, allow_nan=False)
+
+        def work(db: sqlite3.Connection) -> None:
+            old = db.execute("SELECT value FROM settings WHERE user_id = ? AND name = ?", (user_id or "", name)).fetchone()
+            db.execute(
+                "INSERT INTO settings (user_id, name, value) VALUES (?, ?, ?) ON CONFLICT (user_id, name) DO UPDATE SET value = excluded.value",
+                (user_id or "", name, text),
+            )
+            before = {"value": from_json(old["value"])} if old else None
+            self.store.audit(db, by, "setting.changed", name, before=before, after={"value": from_json(text)})
+
+        self.store.write(work)
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Who did what, when, from where. Configuration writes add their own rows; `add` is for what changes no configuration (orders, stops)."""
+
+    store: Store
+
+    def add(
+        self,
+        by: Actor,
+        action: str,
+        object_kind: str,
+        object_id: str,
+        *,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Returns at once; the row is written in turn, also when the database is down at this moment."""
+        at = self.store.now()
+        old, new = to_plain(before), to_plain(after)
+        self.store.journal.post(lambda db: write_audit(db, at, by, action, object_kind, object_id, old, new))
+
+    def list(
+        self,
+        user_id: str | None,
+        *,
+        action: str | None = None,
+        object_kind: str | None = None,
+        object_id: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[AuditRow]:
+        """What this user did, or (None) everybody; newest first."""
+        wanted = {"user_id": user_id, "action": action, "object_kind": object_kind, "object_id": object_id}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        where = [f"{name} = :{name}" for name in given]
+        before = place(cursor)
+        if before is not None:
+            where.append("audit_id < :before")
+        sql = f"SELECT * FROM audit {'WHERE ' + ' AND '.join(where) if where else ''} ORDER BY audit_id DESC LIMIT :most"
+        rows = self.store.readers.all(sql, {**given, "before": before, "most": check_limit(limit) + 1})
+        items = tuple(map(_audit_row, rows[:limit]))
+        return Page(items, str(items[-1].audit_id) if len(rows) > limit else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """The first answer to a request, given again to whoever repeats it with the same key within 24 hours."""
+
+    store: Store
+
+    def begin(self, user_id: str, route: str, key: str, body: bytes) -> StoredAnswer | None:
+        """None: do the work, then `finish` (or `abandon`). An answer: give it again. Invalid for another body under the same key,
+        Conflict while the first is still at work. Work that a crash cut short may be begun again after a restart."""
+        body_hash = hashlib.sha256(body).hexdigest()
+
+        def work(db: sqlite3.Connection) -> StoredAnswer | None:
+            now = self.store.now()
+            db.execute("DELETE FROM idempotency WHERE created_at <= ?", (now - KEPT,))
+            row = db.execute("SELECT * FROM idempotency WHERE user_id = ? AND route = ? AND key = ?", (user_id, route, key)).fetchone()
+            if row is None:
+                db.execute("INSERT INTO idempotency VALUES (?, ?, ?, ?, NULL, ?)", (user_id, route, key, body_hash, now))
+                return None
+            if row["body_hash"] != body_hash:
+                raise Invalid.field("Idempotency-Key", "was used before with another body")
+            if row["answer"] is None:
+                raise Conflict("the first request with this Idempotency-Key is still at work")
+            return StoredAnswer(**from_json(row["answer"]))
+
+        return self.store.journal.run(work)
+
+    def finish(self, user_id: str, route: str, key: str, answer: StoredAnswer) -> None:
+        text = to_json(to_plain(answer))
+        sql = "UPDATE idempotency SET answer = ? WHERE user_id = ? AND route = ? AND key = ?"
+        self.store.journal.run(lambda db: db.execute(sql, (text, user_id, route, key)))
+
+    def abandon(self, user_id: str, route: str, key: str) -> None:
+        """The work failed in a way that may be tried again: the key is free."""
+        sql = "DELETE FROM idempotency WHERE user_id = ? AND route = ? AND key = ? AND answer IS NULL"
+        self.store.journal.run(lambda db: db.execute(sql, (user_id, route, key)))
+
+    def free_unfinished(self) -> None:
+        """At start: whoever was at work is gone."""
+        self.store.journal.run(lambda db: db.execute("DELETE FROM idempotency WHERE answer IS NULL"))
+
+
+def _audit_row(row: sqlite3.Row) -> AuditRow:
+    return AuditRow(
+        audit_id=row["audit_id"],
+        at=seconds(row["at"]),
+        user_id=row["user_id"],
+        via=row["via"],
+        ip=row["ip"],
+        action=row["action"],
+        object_kind=row["object_kind"],
+        object_id=row["object_id"],
+        before=mapping_or_none(row["before"]),
+        after=mapping_or_none(row["after"]),
+    )

@@ -1,0 +1,161 @@
+"""Opens the data folder and hands out everything that is kept in it. Refuses, with one clear line, what it cannot safely use."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from app.data import database
+from app.data.accounts import Accounts
+from app.data.books import Books
+from app.data.credentials import CredentialBox, open_box, write_private
+from app.data.directory import SqliteDirectory
+from app.data.errors import DataError
+from app.data.journal import SqliteJournal
+from app.data.latch import FileLatch
+from app.data.locks import FileLock
+from app.data.mappings import Mappings
+from app.data.office import Audit, Idempotency, Settings
+from app.data.people import People
+from app.data.store import Changes, Store
+from app.data.strategies import Strategies
+from app.data.tokens import Tokens, Webhooks
+from app.data.users import Users
+from engines.ports import Clock, Ids, RandomIds, SystemClock
+
+KEY_FILE = "credentials.key"
+SESSION_KEY_FILE = "session.key"
+
+
+class Data:
+    """Everything that is kept. Close it (or use it in a `with`); any thread may use it."""
+
+    def __init__(self, data_dir: Path, path: Path, box: CredentialBox, serve_lock: FileLock, store: Store, *, serving: bool) -> None:
+        self.data_dir = data_dir
+        self._path = path
+        self._serve_lock = serve_lock
+        self._store = store
+        people = People(store)
+        self.journal = store.journal
+        self.latch = FileLatch(data_dir / "halts.json")
+        self.users = Users(store, people)
+        self.tokens = Tokens(store, people)
+        self.accounts = Accounts(store, box)
+        self.strategies = Strategies(store)
+        self.mappings = Mappings(store)
+        self.webhooks = Webhooks(store, people)
+        self.idempotency = Idempotency(store)
+        self.audit = Audit(store)
+        self.settings = Settings(store)
+        self.books = Books(store)
+        self.directory = SqliteDirectory(store, self.accounts, self.strategies, self.mappings)
+        if serving:
+            self.idempotency.free_unfinished()
+            store.changes.watch()
+
+    def secret_key(self) -> bytes:
+        """Signs cookies; made once, readable only by its owner."""
+        path = self.data_dir / SESSION_KEY_FILE
+        if not path.exists():
+            write_private(path, secrets.token_hex(32))
+        return path.read_bytes()
+
+    def backup(self, target: Path) -> None:
+        """A consistent copy of the running database, the keys and the halts, as one zip file that only its owner can read."""
+        from app.data.backup import backup
+
+        backup(self._path, [self.data_dir / name for name in (KEY_FILE, SESSION_KEY_FILE, "halts.json")], target)
+
+    def close(self) -> None:
+        self._store.changes.close()
+        self._store.journal.close()
+        self._store.readers.close()
+        self._serve_lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def open_data(
+    data_dir: Path,
+    *,
+    database_url: str | None = None,
+    credential_keys: str | None = None,
+    clock: Clock | None = None,
+    ids: Ids | None = None,
+    exclusive: bool = False,
+) -> Data:
+    """`exclusive`: for whoever serves; only one process at a time may. Makes what is missing. Raises DataError, then nothing was touched."""
+    clock = clock or SystemClock()
+    data_dir = data_dir.absolute()
+    _make_folder(data_dir)
+    serve_lock = FileLock(data_dir / "serve.lock")
+    if exclusive and not serve_lock.acquire(wait=0.3):
+        raise DataError(f"the data folder {data_dir} is in use by another Tandem")
+    journal: SqliteJournal | None = None
+    try:
+        path = database.database_path(data_dir, database_url)
+        box = _prepare(data_dir, path, credential_keys, serve_lock, exclusive, clock)
+        readers = database.Readers(path)
+        journal = SqliteJournal(path, readers, clock)
+        store = Store(readers, journal, Changes(readers), clock, ids or RandomIds(clock))
+        return Data(data_dir, path, box, serve_lock, store, serving=exclusive)
+    except BaseException:
+        if journal is not None:
+            journal.close()
+        serve_lock.release()
+        raise
+
+
+def _make_folder(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"the data folder {data_dir} cannot be made: {error.strerror}") from error
+    if not os.access(data_dir, os.W_OK | os.X_OK):
+        raise DataError(f"the data folder {data_dir} cannot be written")
+
+
+def _prepare(data_dir: Path, path: Path, credential_keys: str | None, serve_lock: FileLock, serving: bool, clock: Clock) -> CredentialBox:
+    """A database of this version and the keys that fit it: makes both when there is none, migrates an older one, refuses a newer one."""
+    key_file = data_dir / KEY_FILE
+    if database.stored_version(path) != database.HEAD:
+        setup_lock = FileLock(data_dir / "setup.lock")
+        if not setup_lock.acquire(wait=30):
+            raise DataError(f"the data folder {data_dir} is being prepared by another Tandem; try again in a moment")
+        try:
+            version = database.stored_version(path)  # another process may have been quicker
+            if version is None:
+                box = open_box(key_file, credential_keys, may_make=True)
+                database.create(path, box.fingerprint())
+            elif version > database.HEAD:
+                raise DataError(
+                    f"the database {path} was written by a newer Tandem (version {version}, this program knows {database.HEAD})"
+                )
+            elif version < database.HEAD:
+                open_box(key_file, credential_keys, may_make=False).check(database.stored_fingerprint(path))
+                _migrate(path, version, serve_lock, serving, clock)
+        finally:
+            setup_lock.release()
+    box = open_box(key_file, credential_keys, may_make=False)
+    box.check(database.stored_fingerprint(path))
+    return box
+
+
+def _migrate(path: Path, version: str, serve_lock: FileLock, serving: bool, clock: Clock) -> None:
+    if not serving and not serve_lock.acquire():
+        raise DataError(f"the database {path} is in use by an older Tandem; stop it first")
+    try:
+        from app.data.migrate import upgrade  # alembic costs 0.4 s: only paid when a migration is due
+
+        upgrade(path, version, datetime.fromtimestamp(clock.now(), UTC).strftime("%Y%m%d-%H%M%S"))
+    finally:
+        if not serving:
+            serve_lock.release()

@@ -1,0 +1,171 @@
+"""People: who may sign in and as what. Passwords are kept as argon2id hashes; there is always at least one active owner."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from app.data.errors import Conflict, Invalid, NotFound
+from app.data.people import People, user_row
+from app.data.rows import Actor, User, UserRole
+from app.data.store import Store, found
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
+
+LEAST_PASSWORD = 10
+MOST_PASSWORD = 1024  # characters; hashing more is a way to keep us busy
+_EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,190}")
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    store: Store
+    people: People
+
+    def count(self) -> int:
+        return int(self.store.readers.all("SELECT count(*) FROM users")[0][0])
+
+    def add(self, email: str, password: str, *, role: UserRole | None = None, name: str = "", by: Actor) -> User:
+        """Without a role: owner when there is none, else trader. Conflict when the address is taken, Invalid for a bad address or password."""
+        return self._add(email, password, role, name, by, lambda _: None)
+
+    def add_first_owner(self, email: str, password: str, *, name: str = "", by: Actor) -> User:
+        """Conflict when anybody exists already: two people on the set-up page cannot both become owner."""
+
+        def nobody(db: sqlite3.Connection) -> None:
+            if db.execute("SELECT 1 FROM users LIMIT 1").fetchone():
+                raise Conflict("this workspace has an owner already")
+
+        return self._add(email, password, UserRole.OWNER, name, by, nobody)
+
+    def _add(
+        self, email: str, password: str, role: UserRole | None, name: str, by: Actor, allowed: Callable[[sqlite3.Connection], None]
+    ) -> User:
+        address = email.strip()
+        if not _EMAIL.fullmatch(address):
+            raise Invalid.field("email", "is not an e-mail address")
+        hashed = _hash(password)
+        user_id = self.store.ids.new()
+
+        def work(db: sqlite3.Connection) -> User:
+            allowed(db)
+            if db.execute("SELECT 1 FROM users WHERE email_key = ?", (address.casefold(),)).fetchone():
+                raise Conflict("this e-mail address is taken")
+            given = role or (UserRole.TRADER if _owners(db) else UserRole.OWNER)
+            db.execute(
+                "INSERT INTO users (user_id, email, email_key, name, role, password_hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (user_id, address, address.casefold(), name.strip(), given.value, hashed, self.store.now()),
+            )
+            made = _one(db, user_id)
+            self.store.audit(db, by, "user.created", user_id, after=made)
+            return made
+
+        return self.store.write(work)
+
+    def get(self, user_id: str) -> User:
+        user = self.people.user(user_id)
+        if user is None:
+            raise NotFound("there is no such user")
+        return user
+
+    def find(self, email: str) -> User | None:
+        row = self.store.readers.one("SELECT * FROM users WHERE email_key = ?", (email.strip().casefold(),))
+        return None if row is None else user_row(row)
+
+    def all(self) -> tuple[User, ...]:
+        return tuple(user_row(row) for row in self.store.readers.all("SELECT * FROM users ORDER BY created_at, user_id"))
+
+    def verify(self, email: str, password: str) -> User | None:
+        """Whom these belong to; takes as long for an unknown address as for a wrong password."""
+        row = self.store.readers.one("SELECT * FROM users WHERE email_key = ?", (email.strip().casefold(),))
+        right = _fits(row["password_hash"] if row else _nobodys_hash(), password)
+        return user_row(row) if row and right and row["active"] else None
+
+    def check_password(self, user_id: str, password: str) -> bool:
+        row = self.store.readers.one("SELECT password_hash FROM users WHERE user_id = ? AND active", (user_id,))
+        return _fits(row["password_hash"] if row else _nobodys_hash(), password) and row is not None
+
+    def session(self, user_id: str, epoch: int) -> User | None:
+        """Whose cookie this is, from memory; None when it was ended or its user is switched off."""
+        user = self.people.user(user_id)
+        return user if user and user.active and user.session_epoch == epoch else None
+
+    def signed_in(self, user_id: str, by: Actor) -> None:
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("UPDATE users SET last_sign_in_at = ? WHERE user_id = ?", (self.store.now(), user_id))
+            self.store.audit(db, by, "user.signed_in", user_id)
+
+        self.store.journal.post(work)
+
+    def set_password(self, user_id: str, password: str, *, by: Actor) -> User:
+        """Ends every sign-in of this user."""
+        hashed = _hash(password)
+        sql = "UPDATE users SET password_hash = ?, session_epoch = session_epoch + 1 WHERE user_id = ?"
+        return self._change(user_id, "user.password_changed", sql, hashed, by)
+
+    def set_name(self, user_id: str, name: str, *, by: Actor) -> User:
+        return self._change(user_id, "user.changed", "UPDATE users SET name = ? WHERE user_id = ?", name.strip(), by)
+
+    def set_role(self, user_id: str, role: UserRole, *, by: Actor) -> User:
+        return self._change(user_id, "user.role_changed", "UPDATE users SET role = ? WHERE user_id = ?", role.value, by)
+
+    def set_active(self, user_id: str, active: bool, *, by: Actor) -> User:
+        """Switching a user off ends their sign-ins and silences their tokens and web hooks; what they own stays."""
+        sql = "UPDATE users SET active = ?, session_epoch = session_epoch + 1 WHERE user_id = ?"
+        return self._change(user_id, "user.switched_on" if active else "user.switched_off", sql, active, by)
+
+    def end_sessions(self, user_id: str, *, by: Actor) -> User:
+        sql = "UPDATE users SET session_epoch = session_epoch + ? WHERE user_id = ?"
+        return self._change(user_id, "user.sessions_ended", sql, 1, by)
+
+    def _change(self, user_id: str, action: str, sql: str, value: object, by: Actor) -> User:
+        def work(db: sqlite3.Connection) -> User:
+            before = _one(db, user_id)
+            db.execute(sql, (value, user_id))
+            if not _owners(db):
+                raise Conflict("there must be at least one active owner")
+            after = _one(db, user_id)
+            self.store.audit(db, by, action, user_id, before=before, after=after)
+            return after
+
+        return self.store.write(work)
+
+
+def _one(db: sqlite3.Connection, user_id: str) -> User:
+    return user_row(found(db.execute("SELECT * FROM users WHERE user_id = ?", (user_id,)).fetchone(), "user"))
+
+
+def _owners(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT count(*) FROM users WHERE role = 'owner' AND active").fetchone()[0])
+
+
+@cache
+def _hasher() -> PasswordHasher:
+    from argon2 import PasswordHasher  # only paid by those who sign in
+
+    return PasswordHasher()
+
+
+@cache
+def _nobodys_hash() -> str:
+    return _hasher().hash("nobody has this password")
+
+
+def _hash(password: str) -> str:
+    if not LEAST_PASSWORD <= len(password) <= MOST_PASSWORD:
+        raise Invalid.field("password", f"must have at least {LEAST_PASSWORD} characters, and at most {MOST_PASSWORD}")
+    return _hasher().hash(password)
+
+
+def _fits(hashed: str, password: str) -> bool:
+    from argon2.exceptions import VerificationError
+
+    try:
+        return len(password) <= MOST_PASSWORD and _hasher().verify(hashed, password)
+    except VerificationError:
+        return False
