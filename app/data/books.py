@@ -68,6 +68,9 @@ class Books(Results):
         role: str | None = None,
         strategy_id: str | None = None,
         signal_id: str | None = None,
+        order_type: str | None = None,
+        product: str | None = None,
+        reason: str | None = None,
         live: bool | None = None,
         since: Timestamp | None = None,
         until: Timestamp | None = None,
@@ -77,6 +80,7 @@ class Books(Results):
         with self.store.readers.use() as db:
             query = Query(db, "orders", user_id)
             query.equal(account_id=account_id, symbol=symbol, side=side, state=state, role=role, strategy_id=strategy_id)
+            query.equal(order_type=order_type, product=product, reason=reason)
             query.between(since, until)
             if signal_id is not None:
                 key = "signal_key IN (SELECT key FROM signals WHERE signal_id = :signal_id AND signals.user_id = orders.user_id)"
@@ -85,6 +89,11 @@ class Books(Results):
                 query.where(LIVE if live else f"NOT ({LIVE})")
             rows, following = query.page(limit, cursor)
             return Page(tuple(map(decode.order, rows)), following)
+
+    def signal_ids(self, keys: Iterable[str]) -> Mapping[str, str]:
+        """Signal key → the caller's own signal id, for the orders of a list."""
+        sql = "SELECT key, signal_id FROM signals WHERE key IN (SELECT value FROM json_each(?))"
+        return {row["key"]: row["signal_id"] for row in self.store.readers.all(sql, (to_json(sorted(set(keys))),))}
 
     def order(self, user_id: str | None, order_id: str) -> OrderStory:
         """The whole story of one order. Raises NotFound."""

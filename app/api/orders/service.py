@@ -46,13 +46,17 @@ def list_orders(user: User, query: OrderQuery = _ALL) -> Page[OrderOut]:
         role=query.role,
         strategy_id=query.strategy_id,
         signal_id=query.signal_id,
+        order_type=query.order_type,
+        product=query.product,
+        reason=query.reason,
         live=query.live,
         since=query.from_,
         until=query.to,
         limit=query.limit,
         cursor=query.cursor,
     )
-    return Page(items=[order_out(order) for order in found.items], next=found.next)
+    named = books.signal_ids(order.signal_key for order in found.items)
+    return Page(items=[order_out(order, named.get(order.signal_key)) for order in found.items], next=found.next)
 
 
 def get_order(user: User, order_id: str) -> OrderStoryOut:
