@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from engines.brokers.absent import AbsentBroker
 from engines.brokers.paper import PaperBooks, PaperBroker, PaperExchange
 from engines.core import exits as exit_rules
 from engines.core.facts import Fact
@@ -42,7 +43,7 @@ from engines.execution.fanout import FanOut
 from engines.execution.guard import Guard
 from engines.execution.halts import HaltBoard
 from engines.execution.incidents import IncidentLog
-from engines.execution.jobs import Cancel, Connect, Exit, Flatten, Modify, Progress, Settle
+from engines.execution.jobs import Cancel, Connect, Exit, Flatten, Modify, Progress, ReadBook, Settle
 from engines.execution.lane import LaneTools
 from engines.execution.latency import LatencyBoard
 from engines.execution.monitor import Monitor
@@ -52,7 +53,7 @@ from engines.execution.planning import Market, PlanTools
 from engines.execution.roster import Roster
 from engines.execution.stopper import Stopper
 from engines.execution.supervisor import Death, Supervisor
-from engines.execution.views import AccountView, HaltReport, Pnl, PositionView, SignalOutcome, SystemStatus
+from engines.execution.views import AccountView, BrokerBook, HaltReport, Pnl, PositionView, SignalOutcome, SystemStatus
 from engines.market.candle_store import CandleStore, combined_past
 from engines.market.instruments import InstrumentTable
 from engines.market.prices import PriceTable
@@ -276,6 +277,19 @@ class TradingSystem:
         job.done.wait(self.settings.connect_patience)
         return self.account(account_id)
 
+    def broker_book(self, account_id: str) -> BrokerBook:
+        """What the broker says, asked through the lane; Conflict with the reason when it does not say."""
+        self._desk(account_id)
+        lane = self.roster.lane(account_id)
+        job = ReadBook()
+        if lane is None:
+            raise Conflict("the account is not connected")
+        lane.put(job)
+        job.done.wait(self.settings.connect_patience)
+        if job.book is None:
+            raise Conflict(job.error or "the broker does not answer")
+        return job.book
+
     # --- reads -----------------------------------------------------------------------------------------------------------
 
     def account(self, account_id: str) -> AccountView:
@@ -330,7 +344,7 @@ class TradingSystem:
             return PaperBroker(account, self.exchange, self._paper_books(desk))
         maker = self._makers.get(account.broker)
         if maker is None:
-            raise Conflict(f"there is no broker of kind {account.broker}")
+            return AbsentBroker(f"this version has no connection to {account.broker}")
         return maker(account, self.directory.credentials(account.account_id))
 
     def _paper_books(self, desk: Desk) -> PaperBooks:

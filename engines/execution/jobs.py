@@ -18,6 +18,7 @@ from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
 from engines.execution.lane import Lane
 from engines.execution.outcomes import Tracker
+from engines.execution.views import BrokerBook
 from engines.ports import JournalDown, NeedsLogin, Refused, TandemError
 
 SETTLE_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -72,6 +73,23 @@ class Connect:
 
     def _again(self, lane: Lane) -> None:
         lane.put_later(Connect(self.attempt + 1, done=self.done), min(0.5 * 2**self.attempt, 30.0))
+
+
+@dataclass(slots=True)
+class ReadBook:
+    """Ask the broker for its own books, for a person to compare with ours; nothing of ours changes."""
+
+    urgent: bool = False
+    done: threading.Event = field(default_factory=threading.Event)
+    book: BrokerBook | None = None
+    error: str = ""
+
+    def run(self, lane: Lane) -> None:
+        try:
+            self.book = BrokerBook(lane.broker.order_book(), lane.broker.positions())
+        except (TandemError, OSError, ValueError) as error:
+            self.error = str(error)
+        self.done.set()
 
 
 @dataclass(slots=True)

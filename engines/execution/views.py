@@ -9,6 +9,7 @@ from typing import Any
 
 from engines.core.facts import SignalTimed
 from engines.core.model import ZERO, ExitPlan, Halt, Order, Position, Timestamp
+from engines.ports import BrokerPosition, OrderReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,14 @@ class AccountView:
     connected: bool
     currency: str = "INR"
     queue_depth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerBook:
+    """What the broker itself says of an account, asked just now."""
+
+    orders: Sequence[OrderReport]
+    positions: Sequence[BrokerPosition]
 
 
 @dataclass(frozen=True, slots=True)

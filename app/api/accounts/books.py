@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from app.api.accounts.schemas import BookQuery, BrokerOrderOut, BrokerPositionOut
 from app.api.orders.schemas import OrderOut, OrderQuery, TradeOut, TradeQuery
 from app.api.orders.service import list_orders, list_trades
@@ -11,12 +9,9 @@ from app.api.pages import page_of
 from app.api.positions.schemas import PositionOut, PositionQuery
 from app.api.positions.service import list_positions
 from app.api.wire import Page, moment, moment_or_none
-from app.data import Conflict, User
+from app.data import User
 from app.workspace import workspace
-from engines.ports import OrderReport, TandemError
-
-if TYPE_CHECKING:
-    from engines.execution.views import BrokerBook
+from engines.ports import OrderReport
 
 _ALL = BookQuery()
 
@@ -27,7 +22,7 @@ def positions(user: User, account_id: str, query: BookQuery = _ALL) -> Page[Posi
         return list_positions(user, PositionQuery(account_id=account_id, symbol=query.symbol, limit=query.limit, cursor=query.cursor))
     rows = [
         BrokerPositionOut(symbol=row.symbol, product=row.product.value, quantity=row.quantity, average_price=row.average_price)
-        for row in _ask(account_id).positions
+        for row in workspace().system.broker_book(account_id).positions
         if query.symbol in (None, row.symbol)
     ]
     return page_of(rows, query, lambda p: (p.symbol, p.product))
@@ -37,7 +32,7 @@ def orders(user: User, account_id: str, query: BookQuery = _ALL) -> Page[OrderOu
     workspace().owners.account(user, account_id)
     if query.source == "ours":
         return list_orders(user, OrderQuery(account_id=account_id, symbol=query.symbol, limit=query.limit, cursor=query.cursor))
-    rows = [_order(report) for report in _ask(account_id).orders if query.symbol in (None, report.symbol)]
+    rows = [_order(report) for report in workspace().system.broker_book(account_id).orders if query.symbol in (None, report.symbol)]
     return page_of(rows, query, lambda o: (o.at or "", o.broker_order_id))
 
 
@@ -45,15 +40,13 @@ def trades(user: User, account_id: str, query: BookQuery = _ALL) -> Page[TradeOu
     workspace().owners.account(user, account_id)
     if query.source == "ours":
         return list_trades(user, TradeQuery(account_id=account_id, symbol=query.symbol, limit=query.limit, cursor=query.cursor))
-    rows = [row for report in _ask(account_id).orders if query.symbol in (None, report.symbol) for row in _trades(account_id, report)]
+    rows = [
+        row
+        for report in workspace().system.broker_book(account_id).orders
+        if query.symbol in (None, report.symbol)
+        for row in _trades(account_id, report)
+    ]
     return page_of(rows, query, lambda t: (t.traded_at, t.broker_order_id or "", t.trade_id))
-
-
-def _ask(account_id: str) -> BrokerBook:
-    try:
-        return workspace().system.broker_book(account_id)
-    except TandemError as error:
-        raise Conflict(f"The broker does not answer: {error}") from error
 
 
 def _order(report: OrderReport) -> BrokerOrderOut:
