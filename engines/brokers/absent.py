@@ -1,5 +1,7 @@
 """Stands in for a broker that this version cannot talk to: the account can be set up and kept, says why it does not trade, and never sends anything."""
 
+# ruff: noqa: ARG002 - the arguments are the port's
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

@@ -43,7 +43,6 @@ from engines.crashpoints import crash
 from engines.execution.views import PnlRow
 from engines.ports import Clock, Ids, Journal, OrderReport
 
-
 _LEFT = frozenset({EventKind.SENT, EventKind.ACCEPTED, EventKind.PARTLY_FILLED, EventKind.FILLED})
 """Events that show that an order has left; the first of them counts its trade (after a crash that may be the broker's word)."""
 

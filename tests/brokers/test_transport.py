@@ -1,0 +1,204 @@
+"""The order transport on real sockets: what left and what did not decides between Retry, Unknown and an answer; nothing is ever sent again."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from engines.brokers.transport import Connection
+from engines.ports import Halted, Retry, Unknown
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+Behave = Callable[[socket.socket, int], None]
+
+
+class Peer:
+    """A server of a few lines: for each accepted connection `behave(socket, number)` says what happens."""
+
+    def __init__(self, behave: Behave) -> None:
+        self.behave = behave
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            with sock:
+                try:
+                    self.behave(sock, self.connections)
+                except OSError:
+                    continue
+
+    def read(self, sock: socket.socket) -> bytes:
+        data = b""
+        while b"\r\n\r\n" not in data:
+            part = sock.recv(65536)
+            if not part:
+                raise OSError("gone")
+            data += part
+        self.requests.append(data)
+        return data
+
+    def close(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self._thread.join()
+
+
+@contextmanager
+def peer(behave: Callable[[Peer, socket.socket, int], None]) -> Iterator[Peer]:
+    made = Peer(lambda sock, number: behave(made, sock, number))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def answering(*answers: bytes) -> Callable[[Peer, socket.socket, int], None]:
+    def behave(server: Peer, sock: socket.socket, _number: int) -> None:
+        for answer in answers:
+            server.read(sock)
+            sock.sendall(answer)
+
+    return behave
+
+
+def ask(connection: Connection, permit=None):
+    return connection.request("POST", "/orders", headers={"X-Name": "T1"}, body=b"{}", permit=permit)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "body"),
+    [
+        (OK, 200, b"ok"),
+        (b"HTTP/1.1 400 Bad Request\r\ncontent-length: 4\r\n\r\nnope", 400, b"nope"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: 1\r\n\r\n", 200, b"abcde"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", 204, b""),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + OK, 200, b"ok"),
+    ],
+)
+def test_an_answer_is_read_whatever_its_form(answer, status, body):
+    with peer(answering(answer)) as server:
+        connection = Connection("127.0.0.1", server.port)
+        response = ask(connection)
+        connection.close()
+    assert (response.status, response.body) == (status, body)
+    assert server.requests[0].startswith(b"POST /orders HTTP/1.1\r\nHost: 127.0.0.1:")
+
+
+def test_one_warm_connection_serves_many_requests():
+    with peer(answering(*[OK] * 5)) as server:
+        connection = Connection("127.0.0.1", server.port)
+        assert [ask(connection).status for _ in range(5)] == [200] * 5
+        connection.close()
+    assert (server.connections, len(server.requests)) == (1, 5)
+
+
+def test_nobody_listening_is_retry_because_nothing_was_sent():
+    spare = socket.create_server(("127.0.0.1", 0))
+    port = spare.getsockname()[1]
+    spare.close()
+    with pytest.raises(Retry):
+        ask(Connection("127.0.0.1", port))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nonly a part",
+        b"<html>not http</html>\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+    ],
+)
+def test_an_answer_that_proves_nothing_is_unknown_and_never_sent_again(answer):
+    with peer(answering(answer)) as server:
+        connection = Connection("127.0.0.1", server.port)
+        with pytest.raises(Unknown):
+            ask(connection)
+        connection.close()
+    assert len(server.requests) == 1
+
+
+def test_silence_is_unknown():
+    silent = threading.Event()
+
+    def behave(server: Peer, sock: socket.socket, _number: int) -> None:
+        server.read(sock)
+        silent.wait(5)
+
+    with peer(behave) as server:
+        connection = Connection("127.0.0.1", server.port, read_timeout=0.05)
+        with pytest.raises(Unknown):
+            ask(connection)
+        silent.set()
+
+
+def test_a_connection_closed_while_idle_is_replaced_before_a_byte_leaves(monkeypatch):
+    monkeypatch.setattr("engines.brokers.transport._SURELY_OPEN", 0.0)
+    with peer(answering(OK)) as server:
+        connection = Connection("127.0.0.1", server.port)
+        assert ask(connection).status == 200  # the peer closes after one answer
+        for _ in range(2000):
+            try:
+                assert ask(connection).status == 200
+                break
+            except Unknown:
+                continue  # the close had not arrived yet
+        connection.close()
+    assert server.connections >= 2
+
+
+def test_a_closed_gate_lets_no_byte_out():
+    @contextmanager
+    def closed() -> Iterator[None]:
+        raise Halted("halted")
+        yield
+
+    with peer(answering(OK)) as server:
+        connection = Connection("127.0.0.1", server.port)
+        with pytest.raises(Halted):
+            ask(connection, closed)
+        assert ask(connection).status == 200
+        connection.close()
+    assert len(server.requests) == 1
+
+
+def test_abort_from_another_thread_ends_a_wait_as_unknown():
+    reading = threading.Event()
+
+    def behave(server: Peer, sock: socket.socket, _number: int) -> None:
+        server.read(sock)
+        reading.set()
+        sock.recv(1)  # until the other side is gone
+
+    with peer(behave) as server:
+        connection = Connection("127.0.0.1", server.port)
+
+        def cut() -> None:
+            reading.wait(5)
+            connection.abort()
+
+        thread = threading.Thread(target=cut)
+        thread.start()
+        with pytest.raises(Unknown):
+            ask(connection)
+        thread.join()
+        connection.close()
+
+
+def test_a_line_break_in_a_header_is_refused_before_anything_is_sent():
+    with pytest.raises(ValueError, match="line break"):
+        Connection("127.0.0.1", 9).request("GET", "/", headers={"X": "a\r\nEvil: 1"})
