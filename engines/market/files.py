@@ -66,13 +66,13 @@ class MarketFile:
         return tuple(dict.fromkeys(row.symbol for row in (self.candles or self.ticks)))
 
 
-def read_market_file(path: Path, symbol: str | None = None, exchange: str = "NSE") -> MarketFile:
-    """`symbol` names the instrument when the file does not, and picks it when the file holds several.
+def read_market_file(path: Path, symbol: str | None = None, exchange: str = "NSE", *, unnamed: str | None = None) -> MarketFile:
+    """`symbol` names the instrument when the file does not, and picks it when the file holds several; `unnamed` only does the former.
 
     Names in the file without an exchange are of `exchange`. BadFile when nothing in it can be used."""
     try:
         with _open(path) as text:
-            reader = _Reader(csv.reader(text, strict=True), symbol, exchange)
+            reader = _Reader(csv.reader(text, strict=True), symbol, exchange, unnamed)
             reader.read()
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise BadFile(f"{path.name} cannot be read: {error}") from error
@@ -91,9 +91,10 @@ def read_market_file(path: Path, symbol: str | None = None, exchange: str = "NSE
 class _Reader:
     """One pass over the rows of a file; what is good is in `rows` with its line number, what is not in `bad`."""
 
-    def __init__(self, lines: Any, symbol: str | None, exchange: str) -> None:
+    def __init__(self, lines: Any, symbol: str | None, exchange: str, unnamed: str | None) -> None:
         self._lines = lines
         self._wanted = symbol
+        self._unnamed = symbol or unnamed
         self._exchange = exchange
         self._seen: dict[tuple[str, Timestamp], int] = {}
         self.rows: list[tuple[int, Candle | Tick]] = []
@@ -132,9 +133,10 @@ class _Reader:
         """The symbol of a row; None when another one is wanted."""
         wanted, exchange, column = self._wanted, self._exchange, columns.get("symbol")
         if column is None:
-            if not wanted:
+            unnamed = self._unnamed
+            if not unnamed:
                 raise BadFile("it names no instrument: say which one it is, such as NSE:NIFTY 50")
-            return lambda _: wanted
+            return lambda _: unnamed
 
         def name(cells: list[str]) -> str | None:
             found = cells[column].strip()

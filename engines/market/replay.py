@@ -65,18 +65,20 @@ class ReplayFeed:
         instruments: Sequence[Instrument] = (),
         ticks_per_leg: int = 1,
         base: Clock | None = None,
+        file: MarketFile | None = None,
     ) -> None:
         """`speed`: 1 real, N times as fast, 0 as fast as it is taken. `symbol`: of a file that names none, or one of several; `exchange`: of
         names without one. Only [start, end) is played. `instruments` describes what is traded; what it lacks is taken from the known names or
-        from the prices. `ticks_per_leg`: ticks on each of a candle's three legs, for a smoother walk. BadFile when there is nothing to play."""
+        from the prices. `ticks_per_leg`: ticks on each of a candle's three legs, for a smoother walk. `file`: what `path` holds, when it was read already. BadFile when there
+        is nothing to play."""
         if not speed >= 0:
             raise ValueError(f"speed cannot be {speed}")
         if ticks_per_leg < 1:
             raise ValueError("a leg has at least one tick")
-        self._file = _cut(read_market_file(path, symbol or None, exchange), start, end)
+        self._file = cut(file or read_market_file(path, symbol or None, exchange), start, end)
         self._speed = speed
         self._legs = ticks_per_leg
-        self._instruments = tuple(_describe(self._file, instruments))
+        self._instruments = tuple(describe(self._file, instruments))
         self._tick_sizes = {instrument.symbol: instrument.tick_size for instrument in self._instruments}
         self.source = f"replay of {path.name}"
         self.bad_rows = self._file.bad
@@ -205,23 +207,25 @@ def _trading_time(candle: Candle, seconds: float) -> tuple[Timestamp, float]:
     return day_start(candle.start, exchange) + opens, closes - opens - 1.0
 
 
-def _cut(file: MarketFile, start: Timestamp | None, end: Timestamp | None) -> MarketFile:
+def cut(file: MarketFile, start: Timestamp | None, end: Timestamp | None) -> MarketFile:
+    """What of the file lies in [start, end); BadFile when nothing does."""
     first, last = -float("inf") if start is None else start, float("inf") if end is None else end
-    cut = replace(
+    part = replace(
         file,
         candles=[candle for candle in file.candles if first <= candle.start < last],
         ticks=[tick for tick in file.ticks if first <= tick.at < last],
     )
-    if not (cut.candles or cut.ticks):
+    if not (part.candles or part.ticks):
         raise BadFile("the file holds nothing of the time that was asked for")
-    return cut
+    return part
 
 
 def _first_time(file: MarketFile) -> Timestamp:
     return _trading_time(file.candles[0], file.seconds)[0] if file.candles else file.ticks[0].at
 
 
-def _describe(file: MarketFile, given: Sequence[Instrument]) -> Iterator[Instrument]:
+def describe(file: MarketFile, given: Sequence[Instrument]) -> Iterator[Instrument]:
+    """The instruments of the file: as given, else as known by name, else as their prices show."""
     known = {instrument.symbol: instrument for instrument in (*known_instruments(), *given)}
     for symbol in file.symbols:
         yield known.get(symbol) or _guess(file, symbol)
