@@ -148,6 +148,8 @@ class Rig:
         return Person(self, None, None)
 
     def person(self, email: str, role: UserRole) -> Person:
+        if role is not UserRole.OWNER:
+            assert self.owner.user, "there is always an owner"
         user = self.data.users.find(email) or self.data.users.add(email, PASSWORD, role=role, by=MACHINE)
         _, token = self.data.tokens.create(user.user_id, "tests", by=MACHINE)
         return Person(self, user, token)

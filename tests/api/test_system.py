@@ -98,6 +98,10 @@ def test_the_whole_way_of_an_emergency_stop(fresh: Rig) -> None:
     assert trader.buy(theirs)["orders"][0]["state"] == "filled"
     assert owner.post(f"/api/system/halts/{halt}/lift", {"password": PASSWORD}).status_code == 409
     assert owner.get(f"/api/system/halts/{halt}").json["state"] == "lifted"
+    assert owner.get("/api/system/halts").json["items"] == []
+    lifted_ones = owner.get("/api/system/halts?all=true").json["items"]
+    assert [(row["halt_id"], row["lifted_by"]) for row in lifted_ones] == [(halt, owner.user.user_id)]
+    assert [row["halt_id"] for row in owner.get("/api/system/halts?holding=false").json["items"]] == [halt]
 
 
 def test_a_traders_emergency_stop_covers_the_traders_accounts_only(fresh: Rig) -> None:

@@ -6,8 +6,8 @@ from app.api.endpoint import Call, Routes
 from app.api.system import service
 from app.api.system.schemas import (
     EmergencyStopIn,
+    HaltList,
     HaltOut,
-    HaltQuery,
     HaltReportOut,
     IncidentOut,
     IncidentQuery,
@@ -47,10 +47,12 @@ def emergency_stop(call: Call) -> tuple[StopAnswer, int]:
     return service.emergency_stop(call.user, call.body, call.by)
 
 
-@routes.get("/api/system/halts", query=HaltQuery, out=Page[HaltOut])
+@routes.get("/api/system/halts", query=HaltList, out=Page[HaltOut])
 def halts(call: Call) -> Page[HaltOut]:
-    """Stops that hold and that were lifted."""
-    return service.list_halts(call.user, call.query)
+    """Stops that hold; with holding=false those that were lifted, with all=true both."""
+    asked: HaltList = call.query
+    holding = None if asked.all else asked.holding is not False
+    return service.list_halts(call.user, asked.model_copy(update={"holding": holding}))
 
 
 @routes.get("/api/system/halts/{id}", out=HaltReportOut)

@@ -131,6 +131,12 @@ class HaltQuery(PageQuery):
     holding: bool | None = None
 
 
+class HaltList(HaltQuery):
+    """Only the stops that hold, unless `holding=false` (those that were lifted) or `all=true`."""
+
+    all: bool = False
+
+
 class IncidentQuery(PageQuery):
     kind: str | None = None
     severity: Literal["info", "warning", "critical"] | None = None

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from app.api.orders.service import plain
-from app.api.pages import keep
+from app.api.pages import keep, page_of
 from app.api.system.schemas import (
     AccountCountsOut,
     AccountHaltOut,
@@ -48,16 +48,11 @@ def status(user: User) -> StatusOut:
 def status_of(shop: Workspace, user: User, now: SystemStatus) -> StatusOut:
     """Health of the machine for everyone; halts, lanes and counts of accounts only as far as they are the caller's."""
     owned = set(shop.owners.account_ids(user.user_id))
-    views = [view for view in shop.system.accounts() if view.account_id in owned]
     return StatusOut(
         engines={name: _engine(thread) for name, thread in now.engines.items() if _may_see(name, owned)},
         on=shop.system.engines_on(user.user_id),
         halts=[halt_out(halt) for halt in now.halts if concerns(shop, user, halt)],
-        accounts=AccountCountsOut(
-            total=len(views),
-            connected=sum(view.connected for view in views),
-            halted=sum(view.state == "halted" for view in views),
-        ),
+        accounts=_counts(shop, user, now, owned),
         feed=FeedOut(source=now.feed_source, last_tick_age_ms=now.last_tick_age_ms),
         version=VERSION,
         uptime_s=now.uptime_s,
@@ -66,6 +61,16 @@ def status_of(shop: Workspace, user: User, now: SystemStatus) -> StatusOut:
         counters=dict(now.counters),
         streams=len(shop.live.listeners()),
         extra=plain(now.extra),
+    )
+
+
+def _counts(shop: Workspace, user: User, now: SystemStatus, owned: set[str]) -> AccountCountsOut:
+    """How many, never which: of the whole machine for its owner, of their own for everybody else."""
+    if user.role is UserRole.OWNER:
+        return AccountCountsOut(total=now.accounts_total, connected=now.accounts_connected, halted=now.accounts_halted)
+    views = [view for view in shop.system.accounts() if view.account_id in owned]
+    return AccountCountsOut(
+        total=len(views), connected=sum(view.connected for view in views), halted=sum(view.state == "halted" for view in views)
     )
 
 
@@ -125,8 +130,16 @@ def emergency_stop(user: User, body: EmergencyStopIn, by: Actor) -> tuple[StopAn
 
 
 def list_halts(user: User, query: HaltQuery = _HALTS) -> Page[HaltOut]:
-    found = workspace().data.books.halts(user.user_id, holding=query.holding, limit=query.limit, cursor=query.cursor)
-    return Page(items=keep([halt_out(halt) for halt in found.items], query, "holding"), next=found.next)
+    """Those that hold come from the engines, also while the database cannot be written; those that were lifted from the books."""
+    shop = workspace()
+    holding = [halt_out(halt) for halt in shop.system.halts() if concerns(shop, user, halt)]
+    if query.holding:
+        return page_of(keep(holding, query, "holding", "all"), query, lambda halt: (halt.since, halt.halt_id))
+    found = shop.data.books.halts(user.user_id, holding=query.holding, limit=query.limit, cursor=query.cursor)
+    listed = {halt.halt_id: halt_out(halt) for halt in found.items}
+    if query.holding is None and query.cursor is None:
+        listed = {halt.halt_id: halt for halt in sorted(holding, key=lambda halt: halt.since, reverse=True)} | listed
+    return Page(items=keep(list(listed.values()), query, "holding", "all"), next=found.next)
 
 
 def halt_report(user: User, halt_id: str) -> HaltReportOut:
