@@ -266,6 +266,10 @@ class Runtime:
     def _supervise(self) -> None:
         self.system.supervisor.check()
 
+    def tell_flat(self, strategy_id: str, symbol: str, price: float, at: float) -> None:
+        if self.runner is not None:
+            self.runner.offer_flat(strategy_id, symbol, price, at)
+
     # --- strategies ----------------------------------------------------------------------------------------------------------
 
     def _submit(self, signal: Signal) -> object:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from engines.brokers.absent import AbsentBroker
-from engines.brokers.paper import PaperBooks, PaperBroker, PaperExchange
+from engines.brokers.paper import PaperBroker, PaperExchange
 from engines.core import exits as exit_rules
 from engines.core.facts import Fact
 from engines.core.model import (
@@ -26,7 +26,6 @@ from engines.core.model import (
     PlanState,
     Position,
     PositionKey,
-    Product,
     Role,
     Side,
     Signal,
@@ -37,6 +36,7 @@ from engines.core.model import (
 from engines.core.prices import to_tick
 from engines.core.sessions import Calendar, is_open, load_calendar
 from engines.execution import reads
+from engines.execution.aftermath import Aftermath
 from engines.execution.desk import Desk, DeskTools
 from engines.execution.exits import ExitDesk
 from engines.execution.fanout import FanOut
@@ -131,6 +131,9 @@ class TradingSystem:
         self.monitor = Monitor(journal, clock, self.incident_log, self.roster.desks, lambda desk: self._flatten(desk, None))
         self.candle_store = CandleStore(clock, combined_past(directory.candles, getattr(feed, "history", None), clock))
         self.runtime = Runtime(self)
+        self.aftermath = Aftermath(
+            clock, self.outcomes, self.roster.desks, self.roster.lane, self.exit_desk, self.runtime.tell_flat, self._trouble
+        )
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -341,28 +344,11 @@ class TradingSystem:
 
     def make_broker(self, account: Account, desk: Desk) -> Broker:
         if account.broker == "paper":
-            return PaperBroker(account, self.exchange, self._paper_books(desk))
+            return PaperBroker(account, self.exchange, reads.paper_books(desk, self.instruments.get))
         maker = self._makers.get(account.broker)
         if maker is None:
             return AbsentBroker(f"this version has no connection to {account.broker}")
         return maker(account, self.directory.credentials(account.account_id))
-
-    def _paper_books(self, desk: Desk) -> PaperBooks:
-        def held(symbol: str, product: Product) -> Decimal:
-            with desk.lock:
-                return sum((p.quantity for p in desk.open_positions() if p.key.symbol == symbol and p.key.product is product), Decimal(0))
-
-        def free_funds() -> Decimal:
-            with desk.lock:
-                return desk.equity() - desk.position_margin()
-
-        def open_orders() -> Sequence[Order]:
-            with desk.lock:
-                return [order for order in desk.live_orders() if order.broker_order_id is not None]
-
-        return PaperBooks(
-            held, free_funds, lambda: reads.balance(desk), lambda: reads.broker_positions(desk), open_orders, self.instruments.get
-        )
 
     def _make_roster(self) -> Roster:
         desk_tools = DeskTools(
@@ -419,39 +405,17 @@ class TradingSystem:
         if lane is not None:
             lane.put(Flatten(self.exit_desk, Progress(), close=True, strategy_id=strategy_id))
 
-    def _on_exit_failed(self, desk: Desk, order: Order) -> None:
-        """An exit of our own ended without filling: a target goes back under the stop, everything else is tried again. Under the desk's lock."""
-        if order.role is Role.EXIT or not order.remaining:
-            return
-        self._trouble(
-            "exit_failed", "critical", f"{order.symbol}: an exit ended as {order.state.value}: {order.reason or ''}", order.account_id
-        )
-        plan = desk.plans.get(order.position_key)
-        if order.role is Role.TARGET and plan is not None and plan.state is PlanState.ARMED:
-            desk.replace_plan(exit_rules.give_back(plan, order.remaining, self.clock.now()))
-            return
-        lane = self.roster.lane(order.account_id)
-        if lane is not None and order.role in (Role.STOP, Role.TARGET):  # a target whose stop has fired meanwhile leaves as a stop
-            failures = sum(o.position_key == order.position_key and o.role is Role.STOP and not o.live for o in desk.orders.values())
-            lane.put_later(Exit(self.exit_desk, order.position_key, Role.STOP, order.remaining), min(2.0 ** min(failures, 6), 60.0) / 2)
-
     def _on_durable(self, desk: Desk, facts: Sequence[Fact]) -> None:
         self.news.on_durable(desk, facts)
 
     def _on_plan(self, desk: Desk, plan: ExitPlan) -> None:
         self.guard.watch(desk, plan)
 
+    def _on_exit_failed(self, desk: Desk, order: Order) -> None:
+        self.aftermath.exit_failed(desk, order)
+
     def _on_flat(self, order: Order, price: Decimal) -> None:
-        """A stop, a target or a person has closed what a strategy held: once no account holds any of it, the strategy is told."""
-        runner, strategy_id = self.runtime.runner, order.strategy_id
-        tracker = self.outcomes.get(order.signal_key)
-        if runner is None or strategy_id is None or (tracker is not None and tracker.signal.source is Source.STRATEGY):
-            return
-        for desk in self.roster.desks():
-            held = any(b.position.quantity for k, b in list(desk.books.items()) if (k.strategy_id, k.symbol) == (strategy_id, order.symbol))
-            if held or any((o.strategy_id, o.symbol) == (strategy_id, order.symbol) for o in desk.live_orders()):
-                return
-        runner.offer_flat(strategy_id, order.symbol, float(price), self.clock.now())
+        self.aftermath.flat(order, price)
 
     def _on_needs_login(self, desk: Desk, why: str) -> None:
         desk.ready, desk.needs_login, desk.state_detail = False, True, why

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from engines.core import charges as charge_rules
 from engines.core import exits as exit_rules
 from engines.core import orders as order_rules
 from engines.core import positions as position_rules
@@ -40,6 +39,7 @@ from engines.core.model import (
 from engines.core.orders import EventKind
 from engines.core.sessions import session_day
 from engines.crashpoints import crash
+from engines.execution.reported import news_of, with_charges
 from engines.execution.views import PnlRow
 from engines.ports import Clock, Ids, Journal, OrderReport
 
@@ -204,10 +204,10 @@ class Desk:
             self.plans.update({plan.key: plan for plan in plans})
 
     def open_day(self, now: Timestamp, exchange: str = "NSE") -> bool:
-        """Begin a new session's counts when the day has changed; True when it did."""
+        """Begin a new session's counts when a new day has come; True when it did. A clock that jumps back begins nothing a second time."""
         today = session_day(now, exchange)
         with self.lock:
-            if self.day.day == today:
+            if today <= self.day.day:
                 return False
             first = not self.day.day
             self.day = AccountDay(self.account.account_id, today)
@@ -277,7 +277,7 @@ class Desk:
             facts: list[Fact] = []
             if order.broker_order_id is None:
                 order = self._adopt(order, report, facts)
-            for fill in self._fills_in(order, report):
+            for fill in news_of(order, report, self._seen, self.tools.clock.now()):
                 order = self._fill(order, fill, facts)
             kind = order_rules.from_report(order, report)
             if kind is not None:
@@ -302,50 +302,6 @@ class Desk:
             self._keep(changed)
         return changed
 
-    def _fills_in(self, order: Order, report: OrderReport) -> list[Fill]:
-        fills = [self._as_fill(order, part.trade_id, part.quantity, part.price, part.traded_at, part.charges) for part in report.fills]
-        known = order.filled_quantity + sum((f.quantity for f in fills if (f.order_id, f.trade_id) not in self._seen), ZERO)
-        if report.filled_quantity > known and not fills and report.average_price is not None:
-            # Only the total is told: book the difference under a name made from it, so that the same news is the same fill.
-            done = order.filled_quantity * (order.average_price or ZERO)
-            missing = report.filled_quantity - order.filled_quantity
-            price = (report.filled_quantity * report.average_price - done) / missing
-            fills.append(self._as_fill(order, f"CUM-{report.filled_quantity}", missing, price, report.at or self.tools.clock.now(), None))
-        return fills
-
-    def _as_fill(self, order: Order, trade_id: str, quantity: Decimal, price: Decimal, at: Timestamp, charges: Decimal | None) -> Fill:
-        return Fill(
-            trade_id=trade_id,
-            order_id=order.order_id,
-            account_id=order.account_id,
-            symbol=order.symbol,
-            side=order.side,
-            product=order.product,
-            quantity=quantity,
-            price=price,
-            charges=ZERO if charges is None else charges,
-            traded_at=at,
-            strategy_id=order.strategy_id,
-            broker_order_id=order.broker_order_id,
-        )
-
-    def _with_charges(self, order: Order, fill: Fill) -> Fill:
-        """An estimate from the dated tables where the broker told none; `order` is as it was before this fill, because brokerage is due by order."""
-        instrument = self.tools.instrument(fill.symbol)
-        if fill.charges or instrument is None:
-            return fill
-        estimate = charge_rules.order_charges(
-            charge_rules.kind_of(instrument, fill.product),
-            fill.side,
-            fill.quantity,
-            fill.price,
-            session_day(fill.traded_at, instrument.exchange),
-            self.account.broker,
-            exchange=instrument.exchange,
-            turnover_before=order.filled_quantity * (order.average_price or ZERO),
-        )
-        return replace(fill, charges=estimate.total)
-
     def _fill(self, order: Order, fill: Fill, facts: list[Fact]) -> Order:
         if (fill.order_id, fill.trade_id) in self._seen:
             return order
@@ -354,7 +310,7 @@ class Desk:
             self._count("illegal_events")
             return order
         self._seen.add((fill.order_id, fill.trade_id))
-        fill = self._with_charges(order, fill)
+        fill = with_charges(fill, order, self.tools.instrument(fill.symbol), self.account.broker)
         changed, kind = applied
         self._keep(changed)
         if order_rules.overfilled(changed):

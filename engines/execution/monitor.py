@@ -67,7 +67,7 @@ class Monitor:
     def _equity(self, desk: Desk, now: Timestamp) -> None:
         """A point of the curve each minute, while anything has ever been traded."""
         key = desk.account.account_id
-        if now - self._equity_at.get(key, 0.0) < EQUITY_EVERY:
+        if abs(now - self._equity_at.get(key, 0.0)) < EQUITY_EVERY:
             return
         self._equity_at[key] = now
         with desk.lock:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
+from engines.brokers.paper import PaperBooks
 from engines.core import risk as risk_rules
-from engines.core.model import ZERO, ExitPlan, Halt, PlanState, Position
+from engines.core.model import ZERO, ExitPlan, Halt, Instrument, Order, PlanState, Position, Product
 from engines.execution.desk import Desk
 from engines.execution.halts import HaltBoard
 from engines.execution.views import AccountView, Pnl, PnlRow, PositionView
@@ -122,3 +123,21 @@ def broker_positions(desk: Desk) -> Sequence[BrokerPosition]:
             quantity = position.quantity + (before.quantity if before else ZERO)
             totals[(key.symbol, key.product)] = BrokerPosition(key.symbol, key.product, quantity)
     return [row for row in totals.values() if row.quantity]
+
+
+def paper_books(desk: Desk, instrument: Callable[[str], Instrument | None]) -> PaperBooks:
+    """What the paper exchange may know of an account: read from its desk whenever it is asked."""
+
+    def held(symbol: str, product: Product) -> Decimal:
+        with desk.lock:
+            return sum((p.quantity for p in desk.open_positions() if (p.key.symbol, p.key.product) == (symbol, product)), ZERO)
+
+    def free_funds() -> Decimal:
+        with desk.lock:
+            return desk.equity() - desk.position_margin()
+
+    def open_orders() -> Sequence[Order]:
+        with desk.lock:
+            return [order for order in desk.live_orders() if order.broker_order_id is not None]
+
+    return PaperBooks(held, free_funds, lambda: balance(desk), lambda: broker_positions(desk), open_orders, instrument)

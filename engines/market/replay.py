@@ -69,8 +69,8 @@ class ReplayFeed:
     ) -> None:
         """`speed`: 1 real, N times as fast, 0 as fast as it is taken. `symbol`: of a file that names none, or one of several; `exchange`: of
         names without one. Only [start, end) is played. `instruments` describes what is traded; what it lacks is taken from the known names or
-        from the prices. `ticks_per_leg`: ticks on each of a candle's three legs, for a smoother walk. `file`: what `path` holds, when it was read already. BadFile when there
-        is nothing to play."""
+        from the prices. `ticks_per_leg`: ticks on each of a candle's three legs, for a smoother walk. `file`: what `path` holds, when it was
+        read already. BadFile when there is nothing to play."""
         if not speed >= 0:
             raise ValueError(f"speed cannot be {speed}")
         if ticks_per_leg < 1:

@@ -1,0 +1,78 @@
+"""The past that a backtest plays: a market file cut to the asked days, what came before it for warming up, and a print of the file itself.
+
+It reads files with the reader that replays use, and repairs nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from engines.core.model import Candle, Instrument, Timeframe, Timestamp
+from engines.core.sessions import DAY, exchange_of, utc_offset
+from engines.market.files import BadFile, MarketFile, read_market_file
+from engines.market.replay import cut, describe
+
+_UNFIT = re.compile(r"[^A-Z0-9&-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """`file` is the part that is played; `earlier` are the candles before it, which only warm strategies up."""
+
+    path: Path
+    data_hash: str  # SHA-256 of the whole file, as it lies on the disk
+    file: MarketFile
+    instruments: tuple[Instrument, ...]
+    earlier: Sequence[Candle] = ()
+
+    @property
+    def timeframe(self) -> Timeframe:
+        """That of the file's candles; where there is no such timeframe, the shortest that is made of whole candles. Ticks make minutes."""
+        seconds = self.file.seconds
+        if not seconds:
+            return Timeframe.M1
+        found = next((each for each in Timeframe if each.seconds % seconds == 0), None)
+        if found is None:
+            raise BadFile(f"{self.path.name} holds candles of {seconds:g} seconds, and no timeframe is made of those")
+        return found
+
+
+def read_history(
+    path: Path,
+    *,
+    symbol: str | None = None,
+    first: date | None = None,
+    last: date | None = None,
+    instruments: Sequence[Instrument] = (),
+) -> History:
+    """The file from the first to the last of these days, both included, in the zone of its exchange. BadFile when there is nothing to play.
+
+    `symbol` picks one instrument, or names that of a file which names none (else it is called by the file's name)."""
+    whole = read_market_file(path, symbol, unnamed=f"NSE:{_name_of(path)}")
+    offset = utc_offset(exchange_of(whole.symbols[0]))
+    start = None if first is None else _midnight(first, offset)
+    end = None if last is None else _midnight(last, offset) + DAY
+    known = tuple(describe(whole, instruments))
+    for instrument in known:
+        if not instrument.tradable:
+            raise BadFile(f"{instrument.symbol} is an index and cannot be traded: name the future that follows it")
+    earlier = [] if start is None else [candle for candle in whole.candles if candle.start < start]
+    return History(path, _hash(path), cut(whole, start, end), known, earlier)
+
+
+def _midnight(day: date, offset: int) -> Timestamp:
+    return float((day - date(1970, 1, 1)).days * DAY - offset)
+
+
+def _name_of(path: Path) -> str:
+    return _UNFIT.sub("_", path.name.partition(".")[0].upper()).strip("_") or "DATA"
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

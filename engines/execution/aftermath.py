@@ -1,0 +1,61 @@
+"""What follows when an exit of our own fails, and when a strategy's position is gone without the strategy having said so.
+
+Called under the lock of the desk where it happened, so everything here only hands over: to the plan, to a lane, to the strategies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from engines.core import exits as exit_rules
+from engines.core.model import Order, PlanState, Role, Source, Timestamp
+from engines.execution.desk import Desk
+from engines.execution.exits import ExitDesk
+from engines.execution.jobs import Exit
+from engines.execution.lane import Lane
+from engines.execution.outcomes import OutcomeBoard
+from engines.ports import Clock
+
+LONGEST_PAUSE = 30.0
+"""Seconds between two tries of a stop that the broker goes on refusing; the first come after half a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    clock: Clock
+    outcomes: OutcomeBoard
+    desks: Callable[[], Sequence[Desk]]
+    lane: Callable[[str], Lane | None]
+    exits: ExitDesk
+    tell_flat: Callable[[str, str, float, Timestamp], None]  # strategy, symbol, price, moment
+    on_trouble: Callable[[str, str, str, str | None], None]
+
+    def exit_failed(self, desk: Desk, order: Order) -> None:
+        """An exit ended without filling: a target goes back under its stop, a stop (or a target whose stop has fired) is tried again."""
+        if order.role is Role.EXIT or not order.remaining:
+            return
+        what = f"{order.symbol}: an exit ended as {order.state.value}: {order.reason or ''}"
+        self.on_trouble("exit_failed", "critical", what, order.account_id)
+        plan = desk.plans.get(order.position_key)
+        if order.role is Role.TARGET and plan is not None and plan.state is PlanState.ARMED:
+            desk.replace_plan(exit_rules.give_back(plan, order.remaining, self.clock.now()))
+            return
+        lane = self.lane(order.account_id)
+        if lane is None or order.role is Role.SQUARE_OFF:  # a square-off looks again by itself until the account is flat
+            return
+        failures = sum(o.position_key == order.position_key and o.role is Role.STOP and not o.live for o in desk.session_orders())
+        lane.put_later(Exit(self.exits, order.position_key, Role.STOP, order.remaining), min(0.5 * 2 ** min(failures, 10), LONGEST_PAUSE))
+
+    def flat(self, order: Order, price: Decimal) -> None:
+        """A stop, a target or a person has closed what a strategy held: once no account holds any of it, the strategy is told."""
+        strategy_id, tracker = order.strategy_id, self.outcomes.get(order.signal_key)
+        if strategy_id is None or (tracker is not None and tracker.signal.source is Source.STRATEGY):
+            return
+        mine = (strategy_id, order.symbol)
+        for desk in self.desks():
+            held = any(book.position.quantity for key, book in list(desk.books.items()) if (key.strategy_id, key.symbol) == mine)
+            if held or any((o.strategy_id, o.symbol) == mine for o in desk.live_orders()):
+                return
+        self.tell_flat(strategy_id, order.symbol, float(price), self.clock.now())
