@@ -210,7 +210,7 @@ class Books(Results):
             "SELECT s.* FROM strategy_states AS s JOIN strategies USING (strategy_id) WHERE strategy_id = ? AND (? IS NULL OR user_id = ?)",
             (strategy_id, user_id, user_id),
         )
-        return row and StrategyStatus(strategy_id, from_json(row["state"]), row["quarantined"], seconds(row["at"]))
+        return StrategyStatus(strategy_id, from_json(row["state"]), row["quarantined"], seconds(row["at"])) if row else None
 
     def candles(
         self, symbol: str, timeframe: str, *, start: Timestamp | None = None, end: Timestamp | None = None, limit: int = 2000

@@ -17,8 +17,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from app.data import recovery
-from app.data.database import Readers, connect
+from app.data import database, recovery
+from app.data.database import Readers
 from app.data.encode import Group
 from app.data.tables import SET_ASIDE
 from app.data.values import micros
@@ -32,9 +32,9 @@ log = logging.getLogger("tandem.journal")
 WAIT = 2.0  # seconds a caller waits before it gives up
 RUN_WAIT = 10.0
 LOCKED_FOR = 0.25  # seconds another process may hold the database before a write fails
-GROUP = 256  # callers' items in one transaction
-TIDY_IDLE = 500  # facts after which the write-ahead log is moved into the database when nobody waits ...
-TIDY_ANYWAY = 20_000  # ... and in any case
+GROUP = 120  # rows after which a transaction ends: about three milliseconds, so that whoever comes next does not wait long for its end
+TIDY_IDLE = 500  # rows after which the write-ahead log is moved into the database when nothing has come for a while ...
+TIDY_ANYWAY = 5_000  # ... and in any case: every millisecond put off here is paid by some commit later
 
 _QUEUED, _WRITING, _DONE, _LEFT = range(4)
 _BOOKS = (f.SignalPlanned, f.OrderChanged, f.FillBooked, f.PlanChanged, f.DayChanged)
@@ -43,10 +43,11 @@ _BOOKS = (f.SignalPlanned, f.OrderChanged, f.FillBooked, f.PlanChanged, f.DayCha
 class _Item:
     """What one call handed in. `gate` is locked until the item is settled; only those that wait have one."""
 
-    __slots__ = ("error", "facts", "gate", "result", "run", "state", "then")
+    __slots__ = ("error", "facts", "gate", "result", "rows", "run", "state", "then")
 
     def __init__(self, facts: tuple[f.Fact, ...], *, waits: bool) -> None:
         self.facts = facts
+        self.rows = sum(1 + len(fact.orders) if isinstance(fact, f.SignalPlanned) else 1 for fact in facts)
         self.then: Callable[[], None] | None = None
         self.run: Callable[[sqlite3.Connection], Any] | None = None
         self.gate = threading.Lock() if waits else None
@@ -65,13 +66,23 @@ class _Item:
 class SqliteJournal:
     """Implements engines.ports.Journal, and `run` for every other write of the product."""
 
-    def __init__(self, path: Path, readers: Readers, clock: Clock, *, wait: float = WAIT) -> None:
+    def __init__(
+        self,
+        path: Path,
+        readers: Readers,
+        clock: Clock,
+        *,
+        wait: float = WAIT,
+        connect: Callable[[Path], sqlite3.Connection] = database.connect,
+    ) -> None:
         self._path = path
+        self._connect = connect
         self._readers = readers
         self._clock = clock
         self._wait = wait
         self._queue: SimpleQueue[_Item | None] = SimpleQueue()
-        self._backlog: deque[_Item] = deque()
+        self._backlog: deque[_Item] = deque()  # taken from the queue, in order, not written yet
+        self._ending = False
         self._states = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._healthy = True
@@ -113,8 +124,7 @@ class SqliteJournal:
         self._queue.put(item)
 
     def load(self, since: Timestamp) -> Recovered:
-        if not self._queue.empty() or self._backlog:
-            self.run(lambda _: None)  # what was appended before this call is in the answer
+        self.run(lambda _: None)  # what was appended before this call is in the answer
         recovered, openings = recovery.load(self._readers, since)
         if openings:
             self.post(lambda connection: recovery.keep_openings(connection, openings))
@@ -177,41 +187,39 @@ class SqliteJournal:
     def _loop(self) -> None:
         pause = 0.5
         while True:
-            items, ending = self._take(pause)
-            if self._write_all(items):
+            came = self._take(pause)
+            if self._write_all():
                 pause = 0.5
-                self._tidy(TIDY_ANYWAY if items else TIDY_IDLE)
+                self._tidy(TIDY_ANYWAY if came else TIDY_IDLE)
             else:
                 pause = min(1.0, 0.05 * 2 ** min(self._failures, 5))
-            if ending:
+            if self._ending:
                 self._finish()
                 return
 
-    def _take(self, pause: float) -> tuple[list[_Item], bool]:
-        """Everything that waits in the queue now, at most a group's worth; nothing after `pause` seconds of silence."""
-        items: list[_Item] = []
-        try:
-            item = self._queue.get(timeout=pause)
-            while item is not None:
-                items.append(item)
-                if len(items) >= GROUP:
-                    return items, False
+    def _take(self, pause: float = 0.0) -> bool:
+        """Moves everything that has come into the backlog, waiting `pause` seconds for the first; False when nothing came."""
+        came = False
+        with contextlib.suppress(Empty):
+            item = self._queue.get(timeout=pause) if pause else self._queue.get_nowait()
+            while True:
+                came = True
+                if item is None:
+                    self._ending = True
+                else:
+                    self._backlog.append(item)
                 item = self._queue.get_nowait()
-        except Empty:
-            return items, False
-        return items, True
+        return came
 
-    def _write_all(self, items: list[_Item]) -> bool:
-        """False when the database could not be written: those that wait were told, the rest is in the backlog."""
-        pending = deque([*self._backlog, *items])
-        self._backlog.clear()
-        if not pending and self._healthy and not self._ghosts:
+    def _write_all(self) -> bool:
+        """False when the database could not be written: those that waited were told, the rest is in the backlog."""
+        if not self._backlog and self._healthy and not self._ghosts:
             return True
-        group: list[_Item] = []
         while True:
+            group: list[_Item] = []
             try:
-                pending = self._resolve_attempt(pending)
-                group = self._next_group(pending)
+                self._resolve_attempt()
+                group = self._next_group()
                 if group and group[0].run:
                     self._write_one_run(group[0])
                 else:
@@ -219,28 +227,38 @@ class SqliteJournal:
             except Exception as error:
                 if not isinstance(error, sqlite3.Error):
                     log.exception("the journal's writer failed in an unexpected way")
-                self._fail([*group, *pending], error)
+                self._fail(group, error)
                 return False
-            if not pending:
+            self._take()  # what came meanwhile: whoever waits among it is written in the very next transaction
+            if not self._backlog:
                 self._healthy = True
                 return True
 
-    def _next_group(self, pending: deque[_Item]) -> list[_Item]:
+    def _next_group(self) -> list[_Item]:
+        """From the front of the backlog, never out of order: up to the first that is waited for however far behind it is, and then as long as the
+        transaction stays short. Work that runs is alone."""
         group: list[_Item] = []
+        owed = any(item.gate for item in self._backlog)
+        rows = 0
         with self._states:
-            while pending and len(group) < GROUP:
-                if pending[0].run and group:
+            while self._backlog and (owed or rows < GROUP):
+                if self._backlog[0].run and group:
                     break
-                item = pending.popleft()
+                item = self._backlog.popleft()
                 if item.state == _LEFT:
                     continue
                 item.state = _WRITING
                 group.append(item)
+                rows += item.rows
+                owed = owed and item.gate is None
                 if item.run:
                     break
         return group
 
-    def _fail(self, items: list[_Item], error: Exception) -> None:
+    def _fail(self, group: list[_Item], error: Exception) -> None:
+        self._take()
+        items = [*group, *self._backlog]
+        self._backlog.clear()
         self._failures += 1
         if self._healthy:
             log.error("the database cannot be written: %s", error)
@@ -259,7 +277,7 @@ class SqliteJournal:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            connection = connect(self._path)
+            connection = self._connect(self._path)
             connection.execute("PRAGMA wal_autocheckpoint = 0")  # done by _tidy, when nobody waits
             connection.execute("PRAGMA journal_size_limit = 67108864")
             self._serial = int(connection.execute("SELECT value FROM meta WHERE name = 'journal_serial'").fetchone()[0])
@@ -286,9 +304,8 @@ class SqliteJournal:
             self._transaction(group, lambda connection: self._write_singly(connection, group, errors))
         self._flushes.append(self._clock.monotonic() - started)
         self._counts["commits"] += 1
-        facts = sum(len(item.facts) for item in group)
-        self._counts["facts"] += facts
-        self._since_tidy += facts
+        self._counts["facts"] += sum(len(item.facts) for item in group)
+        self._since_tidy += sum(item.rows for item in group)
         self._settle(group, errors)
 
     def _write_singly(self, connection: sqlite3.Connection, group: list[_Item], errors: dict[_Item, Exception]) -> None:
@@ -374,40 +391,35 @@ class SqliteJournal:
         self._attempt = []
         self._ghosts.clear()
 
-    def _resolve_attempt(self, pending: deque[_Item]) -> deque[_Item]:
+    def _resolve_attempt(self) -> None:
         """After a COMMIT that failed: did it reach the disk all the same? Then its facts are not written a second time, and what its callers
         were told was not written is taken out again."""
         if not self._attempt:
-            return pending
+            return
         attempt, before = set(self._attempt), self._serial
         self._drop_connection()
         self._open()
+        self._attempt = []
         if self._serial == before:
-            self._attempt = []
-            return pending
+            return
+        self._backlog = deque(item for item in self._backlog if item not in attempt)
         for item in attempt:
             if item.gate is not None:
                 self._ghosts.update(_signal_keys(item))
             elif item.then is not None:
                 self._call(item.then)
-        self._attempt = []
-        return deque(item for item in pending if item not in attempt)
 
-    def _tidy(self, facts: int) -> None:
+    def _tidy(self, rows: int) -> None:
         """Moves the write-ahead log into the database when enough has gathered, so that no commit has to."""
-        if self._since_tidy >= facts and self._connection is not None:
+        if self._since_tidy >= rows and self._connection is not None:
             self._since_tidy = 0
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def _finish(self) -> None:
-        with contextlib.suppress(Empty):
-            while True:
-                item = self._queue.get_nowait()
-                if item is not None:
-                    self._backlog.append(item)
+        self._take()
         for _ in range(8):
-            if not self._backlog or self._write_all([]):
+            if not self._backlog or self._write_all():
                 break
             time.sleep(0.25)
         if self._backlog:

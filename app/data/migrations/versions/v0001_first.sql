@@ -1,0 +1,381 @@
+-- The schema of the first version. Never edited: later steps lead on from here.
+
+-- people --------------------------------------------------------------------------------------------------------------
+
+CREATE TABLE users (
+    user_id TEXT PRIMARY KEY,
+    email TEXT NOT NULL,
+    email_key TEXT NOT NULL UNIQUE, -- case-folded
+    name TEXT NOT NULL,
+    role TEXT NOT NULL CHECK (role IN ('owner', 'trader', 'viewer')),
+    password_hash TEXT NOT NULL,
+    active INTEGER NOT NULL DEFAULT 1,
+    session_epoch INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL,
+    last_sign_in_at INTEGER
+);
+
+CREATE TABLE tokens (
+    token_id TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (user_id),
+    name TEXT NOT NULL,
+    prefix TEXT NOT NULL UNIQUE,
+    secret_hash TEXT NOT NULL,
+    scope TEXT NOT NULL CHECK (scope IN ('full', 'read')),
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    last_used_at INTEGER
+);
+CREATE INDEX tokens_user ON tokens (user_id);
+
+CREATE TABLE webhooks (
+    webhook_id TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (user_id),
+    name TEXT NOT NULL,
+    secret_hash TEXT NOT NULL UNIQUE,
+    strategy_id TEXT REFERENCES strategies (strategy_id),
+    account_ids TEXT NOT NULL, -- JSON list
+    created_at INTEGER NOT NULL,
+    last_used_at INTEGER
+);
+CREATE INDEX webhooks_user ON webhooks (user_id);
+
+CREATE TABLE idempotency (
+    user_id TEXT NOT NULL,
+    route TEXT NOT NULL,
+    key TEXT NOT NULL,
+    body_hash TEXT NOT NULL,
+    answer TEXT, -- JSON; NULL while the first is at work
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (user_id, route, key)
+) WITHOUT ROWID;
+CREATE INDEX idempotency_age ON idempotency (created_at);
+
+CREATE TABLE audit (
+    audit_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    user_id TEXT,
+    via TEXT NOT NULL,
+    ip TEXT,
+    action TEXT NOT NULL,
+    object_kind TEXT NOT NULL,
+    object_id TEXT NOT NULL,
+    before TEXT,
+    after TEXT
+);
+CREATE INDEX audit_user ON audit (user_id);
+CREATE INDEX audit_action ON audit (action);
+CREATE INDEX audit_object ON audit (object_kind, object_id);
+CREATE TRIGGER audit_keeps BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
+CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
+
+CREATE TABLE settings (
+    user_id TEXT NOT NULL, -- '' for the whole system
+    name TEXT NOT NULL,
+    value TEXT NOT NULL, -- JSON
+    PRIMARY KEY (user_id, name)
+) WITHOUT ROWID;
+
+CREATE TABLE meta (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+INSERT INTO meta (name, value) VALUES ('config_version', '0'), ('journal_serial', '0');
+
+-- who trades what -----------------------------------------------------------------------------------------------------
+
+CREATE TABLE accounts (
+    account_id TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (user_id),
+    name TEXT NOT NULL,
+    broker TEXT NOT NULL,
+    capital TEXT NOT NULL,
+    leverage TEXT NOT NULL,
+    limits TEXT NOT NULL, -- JSON
+    paper TEXT NOT NULL, -- JSON
+    dry_run INTEGER NOT NULL,
+    auto_trade INTEGER NOT NULL,
+    enabled INTEGER NOT NULL,
+    credentials BLOB NOT NULL, -- encrypted JSON
+    credentials_shown TEXT NOT NULL, -- JSON, masked
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    archived_at INTEGER
+);
+CREATE INDEX accounts_user ON accounts (user_id);
+
+CREATE TABLE strategies (
+    strategy_id TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (user_id),
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    timeframe TEXT NOT NULL,
+    instruments TEXT NOT NULL, -- JSON list
+    params TEXT NOT NULL, -- JSON
+    active INTEGER NOT NULL,
+    exit_plan TEXT, -- JSON
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    archived_at INTEGER
+);
+CREATE INDEX strategies_user ON strategies (user_id);
+
+CREATE TABLE mappings (
+    mapping_id TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (user_id),
+    account_id TEXT NOT NULL REFERENCES accounts (account_id) ON DELETE CASCADE,
+    strategy_id TEXT NOT NULL REFERENCES strategies (strategy_id) ON DELETE CASCADE,
+    allocation_pct TEXT NOT NULL,
+    sizing TEXT NOT NULL, -- JSON
+    risk_per_trade_pct TEXT NOT NULL,
+    multiplier TEXT NOT NULL,
+    enabled INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    UNIQUE (account_id, strategy_id)
+);
+CREATE INDEX mappings_user ON mappings (user_id);
+CREATE INDEX mappings_strategy ON mappings (strategy_id);
+
+-- trading facts: written by the journal only, no foreign keys, so that a fact is never refused ------------------------
+
+CREATE TABLE signals (
+    seq INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    user_id TEXT NOT NULL,
+    signal_id TEXT NOT NULL,
+    source TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    side TEXT NOT NULL,
+    strategy_id TEXT,
+    created_at INTEGER NOT NULL,
+    body TEXT NOT NULL, -- JSON: the whole signal
+    timing TEXT, -- JSON
+    UNIQUE (user_id, signal_id)
+);
+CREATE INDEX signals_user ON signals (user_id);
+CREATE INDEX signals_user_symbol ON signals (user_id, symbol);
+CREATE INDEX signals_user_strategy ON signals (user_id, strategy_id);
+CREATE INDEX signals_user_source ON signals (user_id, source);
+
+CREATE TABLE orders (
+    seq INTEGER PRIMARY KEY,
+    order_id TEXT NOT NULL UNIQUE,
+    account_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    signal_key TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    side TEXT NOT NULL,
+    quantity TEXT NOT NULL,
+    order_type TEXT NOT NULL,
+    product TEXT NOT NULL,
+    role TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    strategy_id TEXT,
+    price TEXT,
+    trigger_price TEXT,
+    state TEXT NOT NULL,
+    reason TEXT,
+    broker_order_id TEXT,
+    filled_quantity TEXT NOT NULL,
+    average_price TEXT,
+    plan_id TEXT,
+    sent_at INTEGER,
+    acknowledged_at INTEGER,
+    checks TEXT NOT NULL -- JSON: [[name, passed, detail], ...]
+);
+CREATE INDEX orders_user ON orders (user_id);
+CREATE INDEX orders_signal ON orders (signal_key);
+CREATE INDEX orders_account ON orders (account_id);
+CREATE INDEX orders_user_state ON orders (user_id, state);
+CREATE INDEX orders_user_symbol ON orders (user_id, symbol);
+CREATE INDEX orders_user_strategy ON orders (user_id, strategy_id);
+CREATE INDEX orders_user_role ON orders (user_id, role);
+CREATE INDEX orders_live ON orders (account_id) WHERE state IN ('planned', 'sending', 'unknown', 'open', 'partly_filled');
+
+CREATE TABLE order_events (
+    seq INTEGER PRIMARY KEY,
+    order_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    detail TEXT NOT NULL -- JSON
+);
+CREATE INDEX order_events_order ON order_events (order_id);
+
+CREATE TABLE fills (
+    seq INTEGER PRIMARY KEY,
+    order_id TEXT NOT NULL,
+    trade_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    side TEXT NOT NULL,
+    product TEXT NOT NULL,
+    strategy_id TEXT,
+    broker_order_id TEXT,
+    quantity TEXT NOT NULL,
+    price TEXT NOT NULL,
+    charges TEXT NOT NULL,
+    realised TEXT NOT NULL,
+    traded_at INTEGER NOT NULL,
+    UNIQUE (order_id, trade_id)
+);
+CREATE INDEX fills_user ON fills (user_id);
+CREATE INDEX fills_user_symbol ON fills (user_id, symbol);
+CREATE INDEX fills_user_strategy ON fills (user_id, strategy_id);
+CREATE INDEX fills_account ON fills (account_id);
+CREATE INDEX fills_traded ON fills (traded_at);
+
+CREATE TABLE positions (
+    seq INTEGER PRIMARY KEY,
+    position_id TEXT NOT NULL UNIQUE,
+    user_id TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    product TEXT NOT NULL,
+    strategy_id TEXT,
+    is_open INTEGER NOT NULL,
+    quantity TEXT NOT NULL,
+    cash_flow TEXT NOT NULL,
+    open_cost TEXT NOT NULL,
+    realised TEXT NOT NULL,
+    charges TEXT NOT NULL,
+    opened_at INTEGER,
+    updated_at INTEGER NOT NULL,
+    trip_net TEXT NOT NULL -- net result since it was last flat
+);
+CREATE INDEX positions_user ON positions (user_id, is_open);
+CREATE INDEX positions_account ON positions (account_id, is_open);
+
+CREATE TABLE round_trips (
+    seq INTEGER PRIMARY KEY,
+    position_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    strategy_id TEXT,
+    symbol TEXT NOT NULL,
+    closed_at INTEGER NOT NULL,
+    net TEXT NOT NULL
+);
+CREATE INDEX round_trips_mapping ON round_trips (account_id, strategy_id);
+CREATE INDEX round_trips_user ON round_trips (user_id, strategy_id);
+
+CREATE TABLE pnl_daily ( -- each fill counts in four rows: its own account or '*' (all) with its own strategy ('' for none) or '*'
+    user_id TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    strategy_id TEXT NOT NULL,
+    day TEXT NOT NULL,
+    realised TEXT NOT NULL,
+    charges TEXT NOT NULL,
+    fills INTEGER NOT NULL,
+    turnover TEXT NOT NULL,
+    PRIMARY KEY (user_id, account_id, strategy_id, day)
+) WITHOUT ROWID;
+
+CREATE TABLE openings ( -- each position as folded from every fill before `at`; only what start-up needs, made again at will
+    at INTEGER NOT NULL,
+    position_id TEXT NOT NULL,
+    body TEXT NOT NULL, -- JSON
+    PRIMARY KEY (at, position_id)
+) WITHOUT ROWID;
+
+CREATE TABLE plans (
+    plan_id TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    updated_at INTEGER NOT NULL,
+    body TEXT NOT NULL -- JSON
+);
+CREATE INDEX plans_user ON plans (user_id, state, updated_at);
+CREATE INDEX plans_armed ON plans (state) WHERE state = 'armed';
+
+CREATE TABLE account_days (
+    account_id TEXT NOT NULL,
+    day TEXT NOT NULL,
+    trades INTEGER NOT NULL,
+    locked TEXT,
+    warned INTEGER NOT NULL,
+    PRIMARY KEY (account_id, day)
+) WITHOUT ROWID;
+
+CREATE TABLE halts (
+    seq INTEGER PRIMARY KEY,
+    halt_id TEXT NOT NULL UNIQUE,
+    scope TEXT NOT NULL,
+    scope_id TEXT,
+    reason TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    by TEXT NOT NULL,
+    flatten INTEGER NOT NULL,
+    lifted_at INTEGER,
+    lifted_by TEXT
+);
+CREATE INDEX halts_scope ON halts (scope, scope_id);
+
+CREATE TABLE engine_switches (
+    user_id TEXT PRIMARY KEY, -- '' for the whole system
+    is_on INTEGER NOT NULL,
+    by TEXT NOT NULL,
+    at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE kill_switches (
+    account_id TEXT PRIMARY KEY,
+    is_on INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    by TEXT NOT NULL,
+    at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE strategy_states (
+    strategy_id TEXT PRIMARY KEY,
+    state TEXT NOT NULL, -- JSON
+    quarantined TEXT,
+    at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE equity (
+    account_id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    equity TEXT NOT NULL,
+    realised TEXT NOT NULL,
+    unrealised TEXT NOT NULL,
+    charges TEXT NOT NULL,
+    PRIMARY KEY (account_id, at)
+) WITHOUT ROWID;
+
+CREATE TABLE incidents (
+    seq INTEGER PRIMARY KEY,
+    incident_id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    message TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    user_id TEXT,
+    account_id TEXT,
+    until INTEGER
+);
+CREATE INDEX incidents_user ON incidents (user_id);
+CREATE INDEX incidents_open ON incidents (user_id) WHERE until IS NULL;
+
+CREATE TABLE candles (
+    symbol TEXT NOT NULL,
+    timeframe TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    open REAL NOT NULL,
+    high REAL NOT NULL,
+    low REAL NOT NULL,
+    close REAL NOT NULL,
+    volume REAL NOT NULL,
+    PRIMARY KEY (symbol, timeframe, start)
+) WITHOUT ROWID;
+
+CREATE TABLE set_aside ( -- facts that could not be written as they were: a bug, kept as text for the person who repairs it
+    seq INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    fact TEXT NOT NULL,
+    error TEXT NOT NULL
+);

@@ -1,0 +1,1 @@
+"""The data service, on real SQLite files."""
