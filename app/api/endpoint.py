@@ -45,6 +45,7 @@ class Operation:
     also: Sequence[int] = ()  # other good answers, of the same shape
     role: UserRole | None = None  # OWNER: nobody else
     public: bool = False
+    always: bool = False  # a way to stop or get out: it works also while the database cannot be written
     raw: bool = False  # the function reads the body itself and answers with a Response
     media: str = JSON
     errors: Sequence[int] = ()
@@ -112,7 +113,7 @@ def serve(operation: Operation, **ids: str) -> Response:
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return _do(operation, user, by, query, said, ids)
-    return answer_once(user, key, said, lambda: _do(operation, user, by, query, said, ids))
+    return answer_once(user, key, said, lambda: _do(operation, user, by, query, said, ids), always=operation.always)
 
 
 def _do(operation: Operation, user: User, by: Actor, query: Any, said: dict[str, Any], ids: Mapping[str, str]) -> Response:

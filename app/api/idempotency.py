@@ -9,7 +9,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from flask import Flask, Response, current_app, g, request
@@ -17,6 +17,7 @@ from flask import Flask, Response, current_app, g, request
 from app.data import StoredAnswer, User
 from app.problems import field_problem
 from app.workspace import workspace
+from engines.ports import JournalDown
 
 EXTENSION = "tandem_repeats"
 MOST_KEY = 255
@@ -55,18 +56,24 @@ def init_app(app: Flask) -> None:
     app.extensions[EXTENSION] = Repeats()
 
 
-def answer_once(user: User, key: str, said: dict[str, Any], do: Callable[[], Response]) -> Response:
+def answer_once(user: User, key: str, said: dict[str, Any], do: Callable[[], Response], *, always: bool = False) -> Response:
+    """`always`: do it also while keys cannot be kept, because stopping twice harms nobody and not stopping does."""
     if not 1 <= len(key) <= MOST_KEY or not key.isascii() or not key.isprintable():
         raise field_problem("Idempotency-Key", f"must be 1 to {MOST_KEY} visible characters")
     route = f"{request.method} {request.full_path.rstrip('?')}"
     repeats: Repeats = current_app.extensions[EXTENSION]
     with repeats.turn((user.user_id, route, key)):
-        return _answer(user, route, key, json.dumps(said, sort_keys=True, default=str).encode(), do)
+        try:
+            stored = workspace().data.idempotency.begin(user.user_id, route, key, json.dumps(said, sort_keys=True, default=str).encode())
+        except JournalDown:
+            if always:
+                return do()
+            raise
+        return _answer(user, route, key, stored, do)
 
 
-def _answer(user: User, route: str, key: str, body: bytes, do: Callable[[], Response]) -> Response:
+def _answer(user: User, route: str, key: str, stored: StoredAnswer | None, do: Callable[[], Response]) -> Response:
     kept = workspace().data.idempotency
-    stored = kept.begin(user.user_id, route, key, body)
     if stored is not None:
         answer = Response(stored.body, stored.status, headers=dict(stored.headers))
         answer.headers["Idempotency-Replayed"] = "true"
@@ -75,11 +82,16 @@ def _answer(user: User, route: str, key: str, body: bytes, do: Callable[[], Resp
     try:
         answer = do()
     except BaseException:
-        kept.abandon(user.user_id, route, key)
+        with suppress(JournalDown):  # then the key stays taken until the next start
+            kept.abandon(user.user_id, route, key)
         raise
-    kept.finish(
-        user.user_id, route, key, StoredAnswer(answer.status_code, answer.get_data(as_text=True), {"Content-Type": answer.mimetype or ""})
-    )
+    with suppress(JournalDown):  # it was done: that is the answer, remembered or not
+        kept.finish(
+            user.user_id,
+            route,
+            key,
+            StoredAnswer(answer.status_code, answer.get_data(as_text=True), {"Content-Type": answer.mimetype or ""}),
+        )
     return answer
 
 

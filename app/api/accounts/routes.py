@@ -100,13 +100,13 @@ def trades(call: Call, id: str) -> Page:  # noqa: A002
     return books.trades(call.user, id, call.query)
 
 
-@routes.post("/api/accounts/{id}/kill-switch", body=KillSwitchIn, out=AccountOut)
+@routes.post("/api/accounts/{id}/kill-switch", always=True, body=KillSwitchIn, out=AccountOut)
 def kill_switch(call: Call, id: str) -> AccountOut:  # noqa: A002
     """Forbids entries on this account; with flatten it is also brought to flat. Switching off never lifts a halt."""
     return service.kill_switch(call.user, id, call.body, call.by)
 
 
-@routes.post("/api/accounts/{id}/square-off", out=SignalAnswers, status=202, errors=(409,))
+@routes.post("/api/accounts/{id}/square-off", always=True, out=SignalAnswers, status=202, errors=(409,))
 def square_off(call: Call, id: str) -> SignalAnswers:  # noqa: A002
     """Cancel what is live and close what is open."""
     return square_off_account(call.user, id, call.by)

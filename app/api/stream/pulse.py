@@ -85,7 +85,7 @@ class Pulse:
 
     def _prices(self, symbols: list[str]) -> None:
         for tick in self._shop.system.quotes(symbols):
-            if self._news("", "price", tick.symbol, tick):
+            if self._news("", "price", tick.symbol, tick[1:4]):
                 self._shop.live.pulse("price", None, quote_out(self._shop, tick.symbol, tick), topic=tick.symbol)
 
     def _engines(self, users: list[User]) -> None:

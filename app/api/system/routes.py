@@ -29,7 +29,7 @@ def start(call: Call) -> SwitchAnswer:
     return service.switch_engines(call.user, True, call.body, call.by)
 
 
-@routes.post("/api/system/stop", body=SwitchIn, out=SwitchAnswer)
+@routes.post("/api/system/stop", always=True, body=SwitchIn, out=SwitchAnswer)
 def stop(call: Call) -> SwitchAnswer:
     """Engines off: entries are denied, open positions stay, their exit plans stay armed."""
     return service.switch_engines(call.user, False, call.body, call.by)
@@ -41,7 +41,7 @@ def status(call: Call) -> StatusOut:
     return service.status(call.user)
 
 
-@routes.post("/api/system/emergency-stop", body=EmergencyStopIn, out=StopAnswer, status=202, also=(200,))
+@routes.post("/api/system/emergency-stop", always=True, body=EmergencyStopIn, out=StopAnswer, status=202, also=(200,))
 def emergency_stop(call: Call) -> tuple[StopAnswer, int]:
     """Halt first, then cancel all, then flatten all, every account in parallel. 200 when a stop of this scope holds already."""
     return service.emergency_stop(call.user, call.body, call.by)
