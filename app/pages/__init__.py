@@ -13,15 +13,16 @@ from typing import Any
 from flask import Flask, Response, request
 from jinja2 import StrictUndefined
 
-from app.pages import accounts, dashboard, errors, help, machine, mappings, positions, profit, settings, strategies, trade
+from app.pages import accounts, dashboard, errors, guide, machine, mappings, positions, profit, settings, strategies, trade, words
 from app.pages import format as fmt
-from app.pages import words
 from app.pages.assets import Assets
 from app.pages.assets import blueprint as assets_blueprint
 from app.pages.room import EXTENSION
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
-ROOMS = (dashboard, accounts, strategies, mappings, trade, positions, profit, machine, settings, help)
+ROOMS = (dashboard, accounts, strategies, mappings, trade, positions, profit, machine, settings, guide)
+for _room in ROOMS:  # once, where they are made: a blueprint that an application has registered takes no more
+    _room.routes.register_error_handler(Exception, errors.answer)
 THEMES = ("dark", "light")
 PALETTES = ("green", "blue")
 SMALL = 1024  # bytes below which compressing an answer saves nothing
@@ -42,7 +43,6 @@ def init_app(app: Flask, reads: Callable[[Any], Any] | None = None, stop: Stop |
     app.context_processor(_preferences)
     app.register_blueprint(assets_blueprint(assets))
     for room in ROOMS:
-        room.routes.register_error_handler(Exception, errors.answer)
         app.register_blueprint(room.routes)
     app.after_request(_compress)
 
@@ -65,12 +65,20 @@ def _service_stop(user: Any, reason: str, flatten: bool) -> str:
 def _preferences() -> dict[str, Any]:
     """What a browser chose for itself: a cookie, so that the first byte of a page is already right."""
     theme, palette = request.cookies.get("theme", ""), request.cookies.get("palette", "")
-    return {"prefs": {"theme": theme if theme in THEMES else "dark", "palette": palette if palette in PALETTES else "green"}, "chrome": None}
+    return {
+        "prefs": {"theme": theme if theme in THEMES else "dark", "palette": palette if palette in PALETTES else "green"},
+        "chrome": None,
+    }
 
 
 def _compress(answer: Response) -> Response:
     """Pages travel compressed; streams, files and the JSON of the order path are left alone."""
-    if answer.mimetype not in ("text/html", "text/csv") or answer.is_streamed or answer.direct_passthrough or "Content-Encoding" in answer.headers:
+    if (
+        answer.mimetype not in ("text/html", "text/csv")
+        or answer.is_streamed
+        or answer.direct_passthrough
+        or "Content-Encoding" in answer.headers
+    ):
         return answer
     answer.headers["Vary"] = ", ".join(filter(None, (answer.headers.get("Vary"), "Accept-Encoding")))
     answer.headers.setdefault("Cache-Control", "no-store")

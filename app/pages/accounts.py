@@ -48,7 +48,8 @@ def index() -> Response:
     read = reads()
     active = {strategy.id for strategy in read.strategies() if strategy.active}
     running = {
-        account.id: sum(m.account_id == account.id and m.enabled and m.strategy_id in active for m in read.mappings()) for account in own_accounts()
+        account.id: sum(m.account_id == account.id and m.enabled and m.strategy_id in active for m in read.mappings())
+        for account in own_accounts()
     }
     return page("accounts/list.html", accounts=own_accounts(), running=running)
 

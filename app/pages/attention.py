@@ -28,7 +28,12 @@ class Need:
 
 
 def needs(accounts: Sequence[Any], strategies: Sequence[Any], mappings: Sequence[Any], status: Any, incidents: Sequence[Any]) -> list[Need]:
-    found = [*_machine(status), *_accounts(accounts, strategies, mappings), *_strategies(strategies, mappings), *_incidents(incidents, accounts)]
+    found = [
+        *_machine(status),
+        *_accounts(accounts, strategies, mappings),
+        *_strategies(strategies, mappings),
+        *_incidents(incidents, accounts),
+    ]
     return sorted(found, key=lambda need: _ORDER[need.tone])
 
 
@@ -59,13 +64,33 @@ def _accounts(accounts: Sequence[Any], strategies: Sequence[Any], mappings: Sequ
         elif account.state == "error":
             found.append(Need("bad", "exclamation-triangle", f"{account.name}: {account.state_detail or 'error'}", href, "Look"))
         if account.kill_switch:
-            found.append(Need("warn", "power", f"Kill switch of {account.name} is on{f': {account.kill_reason}' if account.kill_reason else ''}", href, "Look"))
+            found.append(
+                Need(
+                    "warn",
+                    "power",
+                    f"Kill switch of {account.name} is on{f': {account.kill_reason}' if account.kill_reason else ''}",
+                    href,
+                    "Look",
+                )
+            )
         if account.locked:
-            found.append(Need("bad", "lock", f"{account.name} is closed for the day: {words.REASONS.get(account.locked, words.reason(account.locked))}", href, "Look"))
+            found.append(
+                Need(
+                    "bad",
+                    "lock",
+                    f"{account.name} is closed for the day: {words.REASONS.get(account.locked, words.reason(account.locked))}",
+                    href,
+                    "Look",
+                )
+            )
         elif account.day_loss_used_pct is not None and account.day_loss_used_pct >= WARN_PCT:
-            found.append(Need("warn", "speedometer2", f"{account.name} has used {account.day_loss_used_pct:.0f} % of its loss limit", href, "Look"))
+            found.append(
+                Need("warn", "speedometer2", f"{account.name} has used {account.day_loss_used_pct:.0f} % of its loss limit", href, "Look")
+            )
         if account.id in trading and account.enabled and not account.auto_trade:
-            found.append(Need("info", "toggle-off", f"Auto-trade is off on {account.name}: its strategies do not trade there", href, "Switch on"))
+            found.append(
+                Need("info", "toggle-off", f"Auto-trade is off on {account.name}: its strategies do not trade there", href, "Switch on")
+            )
     return found
 
 
@@ -77,7 +102,11 @@ def _strategies(strategies: Sequence[Any], mappings: Sequence[Any]) -> list[Need
         if strategy.state == "quarantined":
             found.append(Need("bad", "bug", f"{strategy.name} was stopped: {strategy.state_detail}", href, "Look"))
         elif strategy.active and strategy.id not in mapped:
-            found.append(Need("info", "diagram-3", f"{strategy.name} runs but no account is mapped to it", f"/mappings?strategy={strategy.id}", "Map"))
+            found.append(
+                Need(
+                    "info", "diagram-3", f"{strategy.name} runs but no account is mapped to it", f"/mappings?strategy={strategy.id}", "Map"
+                )
+            )
     return found
 
 

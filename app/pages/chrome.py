@@ -37,7 +37,15 @@ class Group:
 
 ROOMS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     ("", (("Overview", "/", "grid-1x2"),)),
-    ("Trade", (("Positions", "/positions", "layers"), ("Orders", "/orders", "list-check"), ("Signals", "/signals", "broadcast"), ("P&L", "/pnl", "graph-up"))),
+    (
+        "Trade",
+        (
+            ("Positions", "/positions", "layers"),
+            ("Orders", "/orders", "list-check"),
+            ("Signals", "/signals", "broadcast"),
+            ("P&L", "/pnl", "graph-up"),
+        ),
+    ),
     ("Set up", (("Accounts", "/accounts", "wallet2"), ("Strategies", "/strategies", "cpu"), ("Mappings", "/mappings", "diagram-3"))),
     ("Machine", (("Health", "/health", "heart-pulse"), ("Halts", "/halts", "sign-stop"))),
 )

@@ -50,7 +50,8 @@ def _where(strategies: list[Any], mappings: list[Any], own: list[Any]) -> dict[s
     """Strategy → the accounts that it trades on."""
     by_id = {account.id: account for account in own}
     return {
-        strategy.id: [by_id[m.account_id] for m in mappings if m.strategy_id == strategy.id and m.enabled and m.account_id in by_id] for strategy in strategies
+        strategy.id: [by_id[m.account_id] for m in mappings if m.strategy_id == strategy.id and m.enabled and m.account_id in by_id]
+        for strategy in strategies
     }
 
 
@@ -66,6 +67,11 @@ def _first_steps(own: list[Any], strategies: list[Any], mappings: list[Any]) -> 
         ("Add an account", "Paper needs no broker: a simulated exchange with charges, margin and rejects.", "/accounts/new", bool(own)),
         ("Make a strategy", "Rules with parameters on one or more instruments.", "/strategies/new", bool(strategies)),
         ("Map it", "Say on which accounts it trades, and with how much.", "/mappings", bool(mappings)),
-        ("Switch it on", "Strategy active, auto-trade on: from then on one signal is one act.", "/strategies", any(s.active for s in strategies)),
+        (
+            "Switch it on",
+            "Strategy active, auto-trade on: from then on one signal is one act.",
+            "/strategies",
+            any(s.active for s in strategies),
+        ),
     ]
     return [] if all(done for *_, done in steps) else steps

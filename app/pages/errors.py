@@ -49,6 +49,5 @@ def answer(error: Exception) -> Response:
         return error.get_response()  # type: ignore[return-value]
     status = status_of(error)
     if status >= 500:
-        current_app.logger.exception("a page failed", exc_info=error)
+        current_app.logger.error("a page failed", exc_info=error)
     return page(status)
-

@@ -54,13 +54,14 @@ def money(value: Any, currency: str = "INR", places: int = 2, signed: bool = Fal
 
 
 def price(value: Any, places: int = 2) -> str:
-    """A price keeps further places than the usual two when it has them (crypto)."""
+    """Two places; a small price (crypto, currencies) keeps further ones that it has, up to eight digits in all."""
     number = decimal(value)
     if number is None:
         return DASH
     exponent = number.normalize().as_tuple().exponent
     own = -exponent if isinstance(exponent, int) and exponent < 0 else 0
-    return (MINUS if number < 0 else "") + grouped(number, max(places, min(own, 8)))
+    most = 2 if abs(number) >= 100 else 4 if abs(number) >= 1 else 8
+    return (MINUS if number < 0 else "") + grouped(number, max(places, min(own, most)))
 
 
 def quantity(value: Any, signed: bool = False) -> str:
@@ -107,7 +108,7 @@ def moment(value: Any) -> datetime | None:
     elif isinstance(value, int | float):
         at = datetime.fromtimestamp(value, UTC)
     else:
-        at = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+        at = datetime.fromisoformat(str(value))
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(ZONE)
 
 
@@ -129,7 +130,7 @@ def when(value: Any) -> Markup:
     """A `<time>` with day and clock; the whole moment is in its title."""
     at = moment(value)
     if at is None:
-        return Markup(DASH)
+        return Markup("–")
     return Markup('<time datetime="{}" title="{}"><span class="day">{} </span>{}</time>').format(
         at.astimezone(UTC).isoformat().replace("+00:00", "Z"), f"{at.day} {at:%b %Y %H:%M:%S} IST", f"{at.day} {at:%b}", f"{at:%H:%M:%S}"
     )

@@ -17,15 +17,26 @@ from app.pages.room import EXTENSION, accounts, names, page, reads, room
 
 routes = room("machine")
 
-STAGES = (("planned", "Signal planned and checked"), ("journaled", "Durable in the journal"), ("sent", "Orders sent"), ("acknowledged", "Answers in"))
+STAGES = (
+    ("planned", "Planned and checked"),
+    ("journaled", "Durable in the journal"),
+    ("first_sent", "First order sent"),
+    ("last_sent", "Last order sent"),
+    ("last_acknowledged", "Last answer in"),
+    ("broker", "One order at its broker"),
+)
+LANE = "lane "
 
 
 @routes.get("/health")
 def health() -> Response:
     status = reads().status()
+    lanes = {name.removeprefix(LANE): engine for name, engine in status.engines.items() if name.startswith(LANE)}
     return page(
         "health.html",
         status=status,
+        engines={name: engine for name, engine in status.engines.items() if not name.startswith(LANE)},
+        lanes=lanes,
         accounts=accounts(),
         stages=latency_rows(status.latency_ms),
         journal=status.journal,
@@ -59,10 +70,18 @@ def stop_form() -> Response:
 @routes.post("/emergency-stop")
 def stop() -> Any:
     if str(current_user.role) == "viewer":
-        return page("errors/error.html", http_status=403, code=403, title="Not for viewers", text="A viewer sees everything of theirs and changes nothing.")
+        return page(
+            "errors/error.html",
+            http_status=403,
+            code=403,
+            title="Not for viewers",
+            text="A viewer sees everything of theirs and changes nothing.",
+        )
     try:
         validate_csrf(request.form.get("csrf_token"))
     except ValidationError as error:
         raise BadRequest("Open the page afresh and try again.") from error
-    halt_id = current_app.extensions[EXTENSION]["stop"](current_user, request.form.get("reason", "")[:300], request.form.get("flatten") == "true")
+    halt_id = current_app.extensions[EXTENSION]["stop"](
+        current_user, request.form.get("reason", "")[:300], request.form.get("flatten") == "true"
+    )
     return redirect(f"/halts/{halt_id}", 303)

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Response, request
 
-from app.pages.room import accounts, filters, page, reads, room, strategy_names
+from app.pages.room import accounts, filters, names, page, reads, room, strategy_names
 
 routes = room("positions")
 
@@ -23,6 +23,7 @@ def index() -> Response:
         "positions/list.html",
         positions=found,
         args=args,
+        names=names(),
         flat=flat,
         accounts=accounts(),
         by_id={account.id: account for account in accounts()},

@@ -53,7 +53,7 @@ class Reads:
         return strategies.list_kinds(self.user).items
 
     def strategies(self) -> list[StrategyOut]:
-        return strategies.list_strategies(self.user, StrategyQuery(limit=ALL)).items
+        return sorted(strategies.list_strategies(self.user, StrategyQuery(limit=ALL)).items, key=lambda strategy: strategy.created_at)
 
     def strategy(self, strategy_id: str) -> StrategyOut:
         return strategies.get_strategy(self.user, strategy_id)

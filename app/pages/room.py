@@ -38,14 +38,14 @@ def reads() -> Reads:
     if "reads" not in g:
         make: Callable[[Any], Reads] = current_app.extensions[EXTENSION]["reads"]
         g.reads = make(current_user)
-    return g.reads  # type: ignore[no-any-return]
+    return g.reads
 
 
 def accounts() -> list[Any]:
     """The accounts of this request, read once: the chrome and most pages need them."""
     if "accounts" not in g:
-        g.accounts = reads().accounts()
-    return g.accounts  # type: ignore[no-any-return]
+        g.accounts = sorted(reads().accounts(), key=lambda account: (account.broker != "paper", str(account.created_at or "")))
+    return g.accounts
 
 
 def names() -> dict[str, str]:
@@ -59,7 +59,12 @@ def strategy_names() -> dict[str | None, str]:
 def shell() -> dict[str, Any]:
     """What base.html needs around a signed-in page."""
     built = chrome.build(current_user, accounts(), reads().status(), reads().pnl())
-    return {"chrome": built, "nav": chrome.navigation(request.path, built.role, built.open_positions), "shortcuts": keys.GROUPS, "now": time.time()}
+    return {
+        "chrome": built,
+        "nav": chrome.navigation(request.path, built.role, built.open_positions),
+        "shortcuts": keys.GROUPS,
+        "now": time.time(),
+    }
 
 
 def page(template: str, http_status: int = 200, **context: Any) -> Response:

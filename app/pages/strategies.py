@@ -23,7 +23,10 @@ def index() -> Response:
         "strategies/list.html",
         strategies=strategies,
         kinds={kind.kind: kind.name for kind in read.kinds()},
-        where={s.id: [by_id[m.account_id] for m in mappings if m.strategy_id == s.id and m.enabled and m.account_id in by_id] for s in strategies},
+        where={
+            s.id: [by_id[m.account_id] for m in mappings if m.strategy_id == s.id and m.enabled and m.account_id in by_id]
+            for s in strategies
+        },
         pnl={row.strategy_id: row for row in read.pnl().by_strategy},
     )
 

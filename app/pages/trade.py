@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from flask import Response, abort, request
@@ -21,6 +22,11 @@ TOLD_BEFORE = ("planned", "sent")  # the story tells these as its checks and its
 SOURCES = ("manual", "strategy", "webhook", "copy", "system")
 
 
+def spoken(codes: Iterable[str]) -> list[tuple[str, str]]:
+    """Codes as the choices of a filter."""
+    return [(code, fmt.words(code)) for code in codes]
+
+
 # --- the ticket ----------------------------------------------------------------------------------------------------
 
 
@@ -36,7 +42,8 @@ def ticket() -> Response:
         symbol=symbol,
         quote=quote,
         side=request.args.get("side", "BUY"),
-        chosen=set(request.args.getlist("account")) or {account.id for account in accounts() if account.enabled and account.broker == "paper"},
+        chosen=set(request.args.getlist("account"))
+        or {account.id for account in accounts() if account.enabled and account.broker == "paper"},
         strategy_id=request.args.get("strategy", ""),
         quantity=request.args.get("quantity", ""),
     )
@@ -53,7 +60,7 @@ def signals() -> Response:
         "signals/list.html",
         signals=found,
         args=args,
-        sources=SOURCES,
+        sources=spoken(SOURCES),
         accounts=accounts(),
         names=names(),
         strategy_names=strategy_names(),
@@ -71,10 +78,37 @@ def pace(signals: list[Any]) -> float:
 @routes.get("/signals.csv")
 def signals_csv() -> Response:
     held, known = names(), strategy_names()
-    columns = ("created_at", "signal_id", "source", "symbol", "side", "order_type", "product", "strategy", "account", "state", "reason", "quantity", "filled")
+    columns = (
+        "created_at",
+        "signal_id",
+        "source",
+        "symbol",
+        "side",
+        "order_type",
+        "product",
+        "strategy",
+        "account",
+        "state",
+        "reason",
+        "quantity",
+        "filled",
+    )
     rows = (
-        [s.created_at, s.signal_id, s.source, s.symbol, s.side, s.order_type, s.product, known.get(s.strategy_id, "")]
-        + [held.get(o.account_id, ""), o.state, o.reason, o.quantity, o.filled_quantity]
+        [
+            s.created_at,
+            s.signal_id,
+            s.source,
+            s.symbol,
+            s.side,
+            s.order_type,
+            s.product,
+            known.get(s.strategy_id, ""),
+            held.get(o.account_id, ""),
+            o.state,
+            o.reason,
+            o.quantity,
+            o.filled_quantity,
+        ]
         for s in export.every(reads().signals, filters(*SIGNAL_FILTERS))
         for o in s.orders
     )
@@ -86,7 +120,13 @@ def signal(signal_id: str) -> Response:
     found = reads().signal(signal_id)
     orders = reads().orders({"signal_id": signal_id, "limit": "500"}).items
     return page(
-        "signals/show.html", signal=found, orders=orders, accounts={a.id: a for a in accounts()}, names=names(), strategy_names=strategy_names(), lanes=timing_bars(found)
+        "signals/show.html",
+        signal=found,
+        orders=orders,
+        accounts={a.id: a for a in accounts()},
+        names=names(),
+        strategy_names=strategy_names(),
+        lanes=timing_bars(found),
     )
 
 
@@ -115,8 +155,9 @@ def orders() -> Response:
         "orders/list.html",
         orders=found,
         args=args,
-        states=STATES,
-        roles=ROLES,
+        names=names(),
+        states=spoken(STATES),
+        roles=spoken(ROLES),
         accounts=accounts(),
         by_id={account.id: account for account in accounts()},
         strategy_names=strategy_names(),
@@ -127,11 +168,47 @@ def orders() -> Response:
 @routes.get("/orders.csv")
 def orders_csv() -> Response:
     held, known = names(), strategy_names()
-    columns = ("created_at", "order_id", "account", "symbol", "side", "role", "order_type", "product", "quantity", "filled", "average_price", "price")
-    columns += ("trigger_price", "state", "reason", "strategy", "broker_order_id", "updated_at")
+    columns = (
+        "created_at",
+        "order_id",
+        "account",
+        "symbol",
+        "side",
+        "role",
+        "order_type",
+        "product",
+        "quantity",
+        "filled",
+        "average_price",
+        "price",
+        "trigger_price",
+        "state",
+        "reason",
+        "strategy",
+        "broker_order_id",
+        "updated_at",
+    )
     rows = (
-        [o.created_at, o.order_id, held.get(o.account_id, ""), o.symbol, o.side, o.role, o.order_type, o.product, o.quantity, o.filled_quantity, o.average_price]
-        + [o.price, o.trigger_price, o.state, o.reason, known.get(o.strategy_id, ""), o.broker_order_id, o.updated_at]
+        [
+            o.created_at,
+            o.order_id,
+            held.get(o.account_id, ""),
+            o.symbol,
+            o.side,
+            o.role,
+            o.order_type,
+            o.product,
+            o.quantity,
+            o.filled_quantity,
+            o.average_price,
+            o.price,
+            o.trigger_price,
+            o.state,
+            o.reason,
+            known.get(o.strategy_id, ""),
+            o.broker_order_id,
+            o.updated_at,
+        ]
         for o in export.every(reads().orders, filters(*ORDER_FILTERS))
     )
     return export.answer("orders", columns, rows)
@@ -160,6 +237,7 @@ def trades() -> Response:
         "orders/trades.html",
         trades=found,
         args=args,
+        names=names(),
         accounts=accounts(),
         by_id={account.id: account for account in accounts()},
         strategy_names=strategy_names(),
@@ -170,10 +248,35 @@ def trades() -> Response:
 @routes.get("/trades.csv")
 def trades_csv() -> Response:
     held, known = names(), strategy_names()
-    columns = ("traded_at", "trade_id", "order_id", "account", "symbol", "side", "product", "quantity", "price", "charges", "realised", "strategy")
+    columns = (
+        "traded_at",
+        "trade_id",
+        "order_id",
+        "account",
+        "symbol",
+        "side",
+        "product",
+        "quantity",
+        "price",
+        "charges",
+        "realised",
+        "strategy",
+    )
     rows = (
-        [t.traded_at, t.trade_id, t.order_id, held.get(t.account_id, ""), t.symbol, t.side, t.product, t.quantity, t.price, t.charges, t.realised]
-        + [known.get(t.strategy_id, "")]
+        [
+            t.traded_at,
+            t.trade_id,
+            t.order_id,
+            held.get(t.account_id, ""),
+            t.symbol,
+            t.side,
+            t.product,
+            t.quantity,
+            t.price,
+            t.charges,
+            t.realised,
+            known.get(t.strategy_id, ""),
+        ]
         for t in export.every(reads().trades, filters(*TRADE_FILTERS))
     )
     return export.answer("trades", columns, rows)

@@ -73,6 +73,29 @@ REASONS = {
     "not_connected": "The account is not signed in at its broker.",
 }
 
+CHECKS = {
+    "halted": "No halt, engines on",
+    "kill_switch": "Kill switch",
+    "not_connected": "Connection",
+    "auto_trade_off": "Auto-trade",
+    "dry_run": "Dry-run",
+    "daily_loss": "Loss of the day",
+    "daily_profit": "Profit of the day",
+    "max_trades": "Entries of the day",
+    "max_positions": "Open positions",
+    "order_value": "Value of the order",
+    "position_value": "Value of the position",
+    "insufficient_funds": "Funds",
+    "zero_quantity": "Sizing",
+    "stale_price": "Fresh price",
+    "market_closed": "Market hours",
+    "unknown_order_pending": "Unknown orders",
+    "lot_size": "Lot size",
+    "freeze_quantity": "Slices",
+    "price_band": "Price",
+    "duplicate": "Not a repeat",
+}
+
 BROKERS = {
     "paper": "Paper",
     "zerodha": "Zerodha",
@@ -107,6 +130,11 @@ def reason(code: str | None) -> str:
     return REASONS.get(code or "", code or "")
 
 
+def check(name: str) -> str:
+    """What was asked, not how it is called when it fails."""
+    return CHECKS.get(name, fmt.words(name).capitalize())
+
+
 def broker(code: str) -> str:
     return BROKERS.get(code, code)
 
@@ -115,7 +143,7 @@ def sizing(mapping: Any) -> str:
     """What one signal is worth on a mapping, in a few words: `2 % risk`, `50 units × 2`."""
     mode, value = mapping.sizing.mode, mapping.sizing.value
     text = {
-        "fixed_quantity": f"{fmt.quantity(value)} units",
+        "fixed_quantity": f"{fmt.quantity(value)} unit{'' if value == 1 else 's'}",
         "fixed_amount": f"{fmt.money(value, places=0)} a signal",
         "percent": f"{fmt.plain(value)} % a signal",
         "risk": f"{fmt.plain(mapping.risk_per_trade_pct)} % risk",
@@ -169,6 +197,7 @@ FILTERS = {
     "state_tone": state_tone,
     "reason": reason,
     "broker": broker,
+    "check": check,
     "sizing": sizing,
     "meter_tone": meter_tone,
     "bounded": bounded,

@@ -7,7 +7,7 @@ export function startDialogs() {
   document.addEventListener("click", (event) => {
     if (event.defaultPrevented || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
     const opener = event.target.closest("[data-open]");
-    if (opener) {
+    if (opener && document.getElementById(opener.dataset.open)) {
       event.preventDefault();
       open(opener.dataset.open);
       return;

@@ -43,7 +43,9 @@ export function money(value, currency = "INR", signed = false, places = 2) {
 
 export function price(value) {
   const number = parts(value);
-  return number ? written(number, Math.min(Math.max(number[2].length, 2), 8), false) : DASH;
+  if (!number) return DASH;
+  const most = number[1].length >= 3 ? 2 : number[1] !== "0" ? 4 : 8;
+  return written(number, Math.max(2, Math.min(number[2].length, most)), false);
 }
 
 export function quantity(value, signed = false) {

@@ -25,7 +25,14 @@ STREAM_SECONDS = 10
 
 def person(role: str) -> SimpleNamespace:
     return SimpleNamespace(
-        user_id="U1", email="asha@example.com", name="Asha Rao", role=role, is_authenticated=True, is_active=True, is_anonymous=False, get_id=lambda: role
+        user_id="U1",
+        email="asha@example.com",
+        name="Asha Rao",
+        role=role,
+        is_authenticated=True,
+        is_active=True,
+        is_anonymous=False,
+        get_id=lambda: role,
     )
 
 
@@ -37,7 +44,11 @@ def create_preview(role: str | None = "owner", book: str = "full") -> Flask:
     login = LoginManager(app)
     login.login_view = "auth.login"
     login.request_loader(lambda _request: person(session.get("as", role)) if role else None)
-    init_app(app, reads=lambda _user: Sample(empty=session.get("book", book) == "empty", halted=session.get("book", book) == "halted"), stop=lambda *_: "H1")
+    init_app(
+        app,
+        reads=lambda _user: Sample(empty=session.get("book", book) == "empty", halted=session.get("book", book) == "halted"),
+        stop=lambda *_: "H1",
+    )
     app.register_blueprint(_auth())
     app.register_blueprint(_api())
     app.register_error_handler(Exception, errors.answer)
@@ -73,7 +84,9 @@ def _api() -> Blueprint:
     book = Sample()
 
     def listed(items: list[Any]) -> Response:
-        return Response(json.dumps({"items": [item.model_dump(mode="json") for item in items], "next": None}), content_type="application/json")
+        return Response(
+            json.dumps({"items": [item.model_dump(mode="json") for item in items], "next": None}), content_type="application/json"
+        )
 
     routes.add_url_rule("/candles", "candles", lambda: listed(book.candles(request.args)))
     routes.add_url_rule("/signals", "signals", lambda: listed(book.signals({"strategy_id": "S1"}).items))
@@ -88,14 +101,26 @@ def _api() -> Blueprint:
     def preview() -> Response:
         ids = request.get_json().get("account_ids", ["A1", "A2"])
         rows = [
-            {"account_id": i, "quantity": "150" if i != "A5" else "0", "reason": "kill_switch" if i == "A5" else None, "value": "121860.00", "detail": "50 % of 2,00,000"}
+            {
+                "account_id": i,
+                "quantity": "150" if i != "A5" else "0",
+                "reason": "kill_switch" if i == "A5" else None,
+                "value": "121860.00",
+                "detail": "50 % of 2,00,000",
+            }
             for i in ids
         ]
         return Response(json.dumps({"orders": rows}), content_type="application/json")
 
     @routes.post("/accounts")
     def wrong() -> Response:
-        problem = {"type": "about:blank", "title": "Unprocessable", "status": 422, "detail": "capital: must be above 0", "errors": {"capital": ["must be above 0"], "name": ["is required"]}}
+        problem = {
+            "type": "about:blank",
+            "title": "Unprocessable",
+            "status": 422,
+            "detail": "capital: must be above 0",
+            "errors": {"capital": ["must be above 0"], "name": ["is required"]},
+        }
         return Response(json.dumps(problem), 422, content_type="application/problem+json")
 
     @routes.get("/stream")

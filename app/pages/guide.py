@@ -16,7 +16,10 @@ GLOSSARY = (
     ("signal", "A wish to trade: instrument, side, kind of order, stop, targets. From a strategy, a person or a webhook."),
     ("intent", "One order that one account should send for one signal. It has its client id before it has anything else."),
     ("order", "An intent with its life at the broker. Denied means refused by Tandem, rejected means refused by the broker."),
-    ("unknown", "Nobody can say yet whether the order exists at the broker. It is never sent again; the broker is asked until there is evidence."),
+    (
+        "unknown",
+        "Nobody can say yet whether the order exists at the broker. It is never sent again; the broker is asked until there is evidence.",
+    ),
     ("fill", "A part of an order that traded: trade id, quantity, price, charges."),
     ("position", "What the fills of one account, instrument, product and strategy add up to. Never edited by hand."),
     ("exit plan", "The stop, targets and trailing that guard a position."),

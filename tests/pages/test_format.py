@@ -1,0 +1,88 @@
+"""Numbers and moments as people read them; the browser writes the same (see test_browser)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from app.pages import format as fmt
+from app.pages import words
+
+NUMBERS = [
+    # shape, value, text
+    ("money", "100000", "₹1,00,000.00"),
+    ("money", "1234567.5", "₹12,34,567.50"),
+    ("money", "999.995", "₹1,000.00"),
+    ("money", "-0.004", "₹0.00"),
+    ("money", "-1520.05", "−₹1,520.05"),
+    ("money", None, "–"),
+    ("money0", "1504.5", "₹1,505"),
+    ("signed", "19293.45", "+₹19,293.45"),
+    ("signed", "-3412.4", "−₹3,412.40"),
+    ("signed", "0", "₹0.00"),
+    ("signed0", "99999.5", "+₹1,00,000"),
+    ("price", "1520.05", "1,520.05"),
+    ("price", "789.45073529", "789.45"),
+    ("price", "1.23456", "1.2346"),
+    ("price", "0.00001234", "0.00001234"),
+    ("price", "45", "45.00"),
+    ("quantity", "1500", "1,500"),
+    ("quantity", "0.0025", "0.0025"),
+    ("signed_quantity", "-20", "−20"),
+    ("signed_quantity", "150", "+150"),
+    ("percent", "85.31", "85.3 %"),
+    ("count", "7", "7"),
+    ("age", "240", "240 ms"),
+    ("age", "3200", "3.2 s"),
+    ("age", "61000", "1 min"),
+    ("age", "7200000", "2 h"),
+    ("age", None, "–"),
+    ("millis", "0.44", "0.4 ms"),
+    ("millis", "140.2", "140 ms"),
+]
+
+
+@pytest.mark.parametrize(("shape", "value", "text"), NUMBERS)
+def test_numbers(shape: str, value: str | None, text: str) -> None:
+    assert words.shaped(None if value is None else Decimal(value), shape) == text
+
+
+def test_a_currency_without_a_sign_is_named() -> None:
+    assert fmt.money("1234.5", "USDT") == "1,234.50 USDT"
+
+
+def test_moments_are_in_the_market_s_zone() -> None:
+    at = datetime(2026, 11, 20, 18, 45, 3, 250_000, tzinfo=UTC)
+    assert fmt.clock(at) == "00:15:03"
+    assert fmt.clock(at, millis=True) == "00:15:03.250"
+    assert fmt.date(at) == "21 Nov 2026"
+    assert 'title="21 Nov 2026 00:15:03 IST"' in fmt.when(at)
+    assert fmt.iso(at) == "2026-11-20T18:45:03.250000Z"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [("1520.0500", "1520.05"), (Decimal("5E+5"), "500000"), (None, ""), ("nonsense", ""), ("NaN", "")]
+)
+def test_a_field_gets_a_plain_number(value: object, text: str) -> None:
+    assert fmt.plain(value) == text
+
+
+def test_tones_follow_the_sign() -> None:
+    assert [fmt.tone(x) for x in ("1", "-0.01", "0", None)] == ["up", "down", "flat", "flat"]
+
+
+@pytest.mark.parametrize("reason", sorted(words.REASONS))
+def test_every_reason_has_a_sentence_and_a_check_a_name(reason: str) -> None:
+    assert words.reason(reason).endswith(".")
+    assert words.check(reason)
+
+
+def test_every_denial_and_state_of_the_contract_is_known() -> None:
+    from engines.core.model import Denial, OrderState, SizingMode, Timeframe
+
+    assert {d.value for d in Denial} == set(words.REASONS)
+    assert {s.value for s in OrderState} <= set(words.STATE_TONES)
+    assert {m.value for m in SizingMode} == set(words.SIZING)
+    assert [t.value for t in Timeframe] == [key for key, _ in words.TIMEFRAMES]

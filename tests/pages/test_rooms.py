@@ -1,0 +1,239 @@
+"""Every page for every role, full, empty and halted: it is drawn, its markup is sound, and every link on it leads somewhere."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from html.parser import HTMLParser
+
+import pytest
+from flask.testing import FlaskClient
+
+from app.pages import STATIC
+from tests.pages.addresses import FILES, ORDER, ROOMS, THINGS
+from tests.pages.preview import create_preview
+
+ROLES = ("owner", "trader", "viewer")
+
+
+class Page(HTMLParser):
+    """What a page links to, names and labels."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids: Counter[str] = Counter()
+        self.labelled: set[str] = set()
+        self.fields: list[dict[str, str | None]] = []
+        self.bare_buttons = 0
+        self.inline: list[str] = []
+        self.symbols: set[str] = set()
+        self._template = 0
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        its = dict(attrs)
+        self._template += tag == "template"
+        if self._template:
+            return
+        if its.get("id"):
+            self.ids[str(its["id"])] += 1
+        if tag == "a" and its.get("href"):
+            self.links.append(str(its["href"]))
+        if tag == "label" and its.get("for"):
+            self.labelled.add(str(its["for"]))
+        if tag in ("input", "select", "textarea") and its.get("type") != "hidden":
+            self.fields.append(its)
+        if tag == "use":
+            self.symbols.add(str(its["href"]).partition("#")[2])
+        if "style" in its or any(name.startswith("on") for name in its) or (tag == "script" and not its.get("src")) or tag == "style":
+            self.inline.append(f"{tag} {its}")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._template -= tag == "template"
+
+
+@pytest.fixture(scope="module")
+def clients() -> dict[tuple[str, str], FlaskClient]:
+    return {(role, book): create_preview(role, book).test_client() for role in ROLES for book in ("full", "empty", "halted")}
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("book", ["full", "empty", "halted"])
+def test_every_room_is_drawn(clients: dict[tuple[str, str], FlaskClient], role: str, book: str) -> None:
+    client = clients[role, book]
+    for address in (*ROOMS, *(THINGS if book == "full" else ()), *(["/people"] if role == "owner" else []), *FILES):
+        answer = client.get(address)
+        assert answer.status_code == 200, address
+
+
+@pytest.mark.parametrize("address", [*ROOMS, *THINGS, "/people"])
+def test_markup_is_sound(clients: dict[tuple[str, str], FlaskClient], address: str) -> None:
+    text = clients["owner", "full"].get(address).get_data(as_text=True)
+    page = Page(text)
+    assert page.inline == []
+    assert [name for name, count in page.ids.items() if count > 1] == []
+    unlabelled = [
+        f for f in page.fields if not (f.get("aria-label") or f.get("id") in page.labelled or f.get("type") in ("checkbox", "radio"))
+    ]
+    assert unlabelled == []
+    assert len(re.findall(r"<h1[ >]", text)) <= 1
+    assert text.count("<main") == 1
+
+
+def test_every_link_leads_somewhere(clients: dict[tuple[str, str], FlaskClient]) -> None:
+    client = clients["owner", "full"]
+    seen: set[str] = set()
+    waiting = ["/"]
+    while waiting:
+        address = waiting.pop()
+        where = address.partition("#")[0]
+        if where in seen or where.startswith(("http", "/static/", "/api/", "/login")):
+            continue
+        seen.add(where)
+        answer = client.get(where)
+        assert answer.status_code == 200, where
+        if answer.mimetype == "text/html" and len(seen) < 400:
+            waiting.extend(link for link in Page(answer.get_data(as_text=True)).links if link.startswith("/"))
+    assert len(seen) > 60
+
+
+def test_every_icon_of_a_page_is_in_the_sprite(clients: dict[tuple[str, str], FlaskClient]) -> None:
+    sprite = set(re.findall(r'symbol id="([^"]+)"', (STATIC / "vendor/bootstrap-icons/icons.svg").read_text("utf-8")))
+    shown: set[str] = set()
+    for (role, book), client in clients.items():
+        for address in (*ROOMS, *(THINGS if book == "full" else ()), *(["/people"] if role == "owner" else [])):
+            shown |= Page(client.get(address).get_data(as_text=True)).symbols
+    assert len(shown) > 35
+    assert shown <= sprite
+
+
+def test_anchors_of_the_same_page_exist(clients: dict[tuple[str, str], FlaskClient]) -> None:
+    page = Page(clients["owner", "full"].get("/accounts/A1").get_data(as_text=True))
+    other = Page(clients["owner", "full"].get("/accounts/A1/edit").get_data(as_text=True))
+    anchors = [link.partition("#")[2] for link in page.links if link.startswith("/accounts/A1/edit#")]
+    assert anchors
+    assert all(anchor in other.ids for anchor in anchors)
+
+
+@pytest.mark.parametrize("address", ["/", "/orders", "/positions", "/accounts", "/strategies", "/signals", "/mappings", "/pnl", "/trades"])
+def test_an_empty_page_says_what_to_do_next(clients: dict[tuple[str, str], FlaskClient], address: str) -> None:
+    text = clients["owner", "empty"].get(address).get_data(as_text=True)
+    found = re.search(r'<div class="empty.*?</div>', text, re.DOTALL)
+    assert found
+    assert "<strong>" in found.group(0)
+    if address != "/pnl":
+        assert "btn-primary" in text
+
+
+@pytest.mark.parametrize("address", ["/", "/orders", "/positions", "/accounts/A1", "/settings"])
+def test_a_viewer_gets_no_button_that_writes(clients: dict[tuple[str, str], FlaskClient], address: str) -> None:
+    text = clients["viewer", "full"].get(address).get_data(as_text=True)
+    assert 'data-open="estop"' not in text
+    assert 'data-dialog="/order' not in text
+    for method in ("close-all", "kill-switch", "square-off", "/cancel"):
+        assert f'data-api="POST {method}' not in text
+        assert f"{method}&#34;" not in text
+
+
+@pytest.mark.parametrize("role", ["owner", "trader"])
+def test_the_emergency_stop_is_on_every_page(clients: dict[tuple[str, str], FlaskClient], role: str) -> None:
+    for address in (*ROOMS, *THINGS):
+        text = clients[role, "full"].get(address).get_data(as_text=True)
+        assert 'href="/emergency-stop" data-open="estop"' in text, address
+        assert 'data-api="POST /api/system/emergency-stop"' in text, address
+
+
+def test_halts_are_shown_on_every_page(clients: dict[tuple[str, str], FlaskClient]) -> None:
+    for address in ROOMS:
+        assert "Nothing that raises exposure leaves" in clients["trader", "halted"].get(address).get_data(as_text=True), address
+
+
+def test_paper_and_live_are_told_apart_by_words(clients: dict[tuple[str, str], FlaskClient]) -> None:
+    for address in ("/", "/accounts", "/positions", "/orders", "/order", "/mappings", "/health"):
+        text = clients["owner", "full"].get(address).get_data(as_text=True)
+        assert ">PAPER<" in text, address
+        assert ">LIVE<" in text, address
+    assert 'data-mode="live"' in clients["owner", "full"].get("/").get_data(as_text=True)
+    assert 'data-mode="none"' in clients["owner", "empty"].get("/").get_data(as_text=True)
+
+
+def test_only_the_owner_sees_people(clients: dict[tuple[str, str], FlaskClient]) -> None:
+    assert clients["trader", "full"].get("/people").status_code == 403
+    assert 'href="/people"' not in clients["trader", "full"].get("/").get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/accounts/nobody",
+        "/orders/nothing",
+        "/signals/none",
+        "/halts/none",
+        "/mappings/none/edit",
+        "/nowhere",
+        "/strategies/S1?symbol=NSE:TCS",
+        f"/orders/{ORDER}/change",
+    ],
+)
+def test_what_is_not_there_is_a_page_inside_the_frame(clients: dict[tuple[str, str], FlaskClient], address: str) -> None:
+    answer = clients["owner", "full"].get(address)
+    assert answer.status_code == 404
+    text = answer.get_data(as_text=True)
+    assert 'class="rail"' in text
+    assert "To the overview" in text
+
+
+def test_nobody_signed_in_is_asked_to_sign_in() -> None:
+    client = create_preview(role=None).test_client()
+    for address in ROOMS:
+        answer = client.get(address)
+        assert answer.status_code == 302, address
+        assert answer.location.startswith("/login")
+
+
+def test_a_failure_of_ours_is_a_plain_page_without_a_trace() -> None:
+    app = create_preview()
+
+    def broken(_user: object) -> object:
+        raise RuntimeError("secret inside")
+
+    app.extensions["tandem_pages"]["reads"] = broken
+    answer = app.test_client().get("/orders")
+    text = answer.get_data(as_text=True)
+    assert answer.status_code == 500
+    assert "secret inside" not in text
+    assert "Traceback" not in text
+    assert "Something broke" in text
+
+
+def test_the_emergency_stop_works_without_scripts() -> None:
+    client = create_preview().test_client()
+    text = client.get("/emergency-stop").get_data(as_text=True)
+    token = re.search(r'name="csrf_token" value="([^"]+)"', text)
+    assert token
+    refused = client.post("/emergency-stop", data={"reason": "x"})
+    assert refused.status_code == 400
+    done = client.post("/emergency-stop", data={"csrf_token": token.group(1), "reason": "fire", "flatten": "true"})
+    assert done.status_code == 303
+    assert done.location == "/halts/H1"
+
+
+def test_a_viewer_cannot_stop_without_scripts_either() -> None:
+    assert create_preview(role="viewer").test_client().post("/emergency-stop").status_code == 403
+
+
+def test_pages_travel_compressed_and_are_never_stored(clients: dict[tuple[str, str], FlaskClient]) -> None:
+    answer = clients["owner", "full"].get("/", headers={"Accept-Encoding": "gzip"})
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "Accept-Encoding" in answer.headers["Vary"]
+    assert len(answer.data) < 14_000
+
+
+def test_a_preference_is_in_the_first_byte(clients: dict[tuple[str, str], FlaskClient]) -> None:
+    client = create_preview().test_client()
+    client.set_cookie("theme", "light")
+    client.set_cookie("palette", "<script>")
+    text = client.get("/").get_data(as_text=True)
+    assert 'data-bs-theme="light" data-palette="green"' in text

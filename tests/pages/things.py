@@ -1,0 +1,404 @@
+"""A book written by hand: five accounts (paper, live, halted), strategies, orders in every state; what pages show without any engine."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from app.api.accounts.schemas import AccountOut, PaperOut
+from app.api.exits import ExitPlanOut, ExitsOut, PlanTargetOut, StopOut, TargetOut, TrailingOut
+from app.api.mappings.schemas import MappingOut, SizingOut
+from app.api.orders.schemas import OrderOut, TradeOut
+from app.api.positions.schemas import PositionOut
+from app.api.signals.schemas import SignalOrderOut, SignalOut, TimingOut
+from app.api.strategies.schemas import StrategyKindOut, StrategyOut
+from app.api.system.schemas import (
+    HaltOut,
+)
+
+NOW = datetime(2026, 11, 20, 6, 12, 41, 250_000, tzinfo=UTC)  # 11:42:41 in India
+D = Decimal
+
+
+def ago(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+def account(id: str, name: str, broker: str, capital: str, day: str | None, **changes: Any) -> AccountOut:
+    known = day is not None
+    fields: dict[str, Any] = {
+        "id": id,
+        "name": name,
+        "broker": broker,
+        "credentials": {} if broker == "paper" else {"api_key": "kt1…9qz", "api_secret": "••••••"},
+        "capital": D(capital),
+        "max_daily_loss": D(capital) * D("0.02"),
+        "max_daily_loss_pct": None,
+        "max_daily_profit": None,
+        "max_daily_profit_pct": None,
+        "max_trades_per_day": 40,
+        "max_open_positions": 6,
+        "max_order_value": None,
+        "max_order_value_pct": D(50),
+        "max_position_value": None,
+        "max_position_value_pct": D(80),
+        "flatten_on_limit": False,
+        "leverage": D(5),
+        "dry_run": False,
+        "auto_trade": True,
+        "enabled": True,
+        "paper": PaperOut(latency_ms=0, slippage_ticks=D(0), partial_fills=False, reject_pct=D(0), session_hours=False, seed=7)
+        if broker == "paper"
+        else None,
+        "state": "ready",
+        "state_detail": "",
+        "session_expires_at": None if broker == "paper" else NOW + timedelta(hours=18),
+        "equity": D(capital) + D(day or 0) if known else None,
+        "available": D(capital) * D("0.62") if known else None,
+        "used_margin": D(capital) * D("0.38") if known else None,
+        "realised": D(day) * D("0.6") if known else None,
+        "unrealised": D(day) * D("0.45") if known else None,
+        "charges": abs(D(day)) * D("0.05") if known else None,
+        "day_pnl": D(day) if known else None,
+        "day_trades": 12 if known else None,
+        "day_loss_used_pct": max(-D(day), D(0)) / (D(capital) * D("0.02")) * 100 if known else None,
+        "open_positions": 2 if known else None,
+        "kill_switch": False,
+        "kill_reason": "",
+        "locked": None,
+        "connected": known,
+        "currency": "INR",
+        "queue_depth": 0,
+        "created_at": ago(86400 * 40),
+    }
+    return AccountOut(**{**fields, **changes})
+
+
+ACCOUNTS = [
+    account("A1", "Family paper", "paper", "500000", "6240.75"),
+    account("A2", "Aggressive paper", "paper", "200000", "-3412.40", max_daily_loss_pct=D(2), open_positions=3),
+    account("A3", "Zerodha main", "zerodha", "1250000", "18450.10", dry_run=True, auto_trade=False),
+    account(
+        "A4",
+        "Zerodha HUF",
+        "zerodha",
+        "800000",
+        None,
+        state="needs_login",
+        state_detail="The session ended at 06:00. Sign in to trade today.",
+    ),
+    account(
+        "A5", "Careful paper", "paper", "100000", "-1985.00", kill_switch=True, kill_reason="by hand", locked="daily_loss", state="halted"
+    ),
+]
+
+KINDS = [
+    StrategyKindOut(
+        kind="ema_cross",
+        name="EMA cross",
+        description="Buys when the fast average crosses above the slow one, sells when it falls below.",
+        params_schema={
+            "properties": {
+                "fast": {"type": "integer", "title": "Fast average", "description": "candles", "default": 9, "minimum": 1, "maximum": 500},
+                "slow": {
+                    "type": "integer",
+                    "title": "Slow average",
+                    "description": "candles",
+                    "default": 21,
+                    "minimum": 2,
+                    "maximum": 1000,
+                },
+                "sides": {"enum": ["long", "long_short"], "title": "Sides", "type": "string", "default": "long"},
+            },
+            "type": "object",
+        },
+    ),
+    StrategyKindOut(
+        kind="threshold",
+        name="Buy and sell threshold",
+        description="Buys when the price has moved by a percentage from its reference, and sells at another.",
+        params_schema={
+            "$defs": {"Reference": {"enum": ["open", "previous_close", "last_exit"], "type": "string"}},
+            "properties": {
+                "buy_pct": {
+                    "anyOf": [{"type": "number"}, {"type": "string"}],
+                    "title": "Buy at",
+                    "description": "% from the reference",
+                    "default": "-1.0",
+                },
+                "sell_pct": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "null"}], "title": "Sell at", "default": None},
+                "reference": {"$ref": "#/$defs/Reference", "default": "open", "title": "Reference"},
+                "once_a_day": {"type": "boolean", "title": "Once a day", "default": True},
+                "ladder": {"type": "array", "items": {"type": "number"}, "title": "Ladder", "default": [1, 2]},
+            },
+            "required": ["buy_pct"],
+            "type": "object",
+        },
+    ),
+]
+
+RECIPE = ExitsOut(
+    stop_loss=StopOut(price=None, pct=D("0.8"), points=None),
+    targets=[
+        TargetOut(price=None, pct=D("0.6"), points=None, share_pct=D(50)),
+        TargetOut(price=None, pct=D("1.4"), points=None, share_pct=D(50)),
+    ],
+    trailing=TrailingOut(mode="percent", value=D("0.8"), step=None, start=None),
+    cost_after_target=1,
+)
+
+
+def strategy(id: str, name: str, kind: str, instruments: list[str], state: str = "running", **changes: Any) -> StrategyOut:
+    fields: dict[str, Any] = {
+        "id": id,
+        "name": name,
+        "kind": kind,
+        "params": {"fast": 9, "slow": 21} if kind == "ema_cross" else {"buy_pct": "-0.5", "sell_pct": "0.7", "reference": "open"},
+        "timeframe": "5m",
+        "instruments": instruments,
+        "active": state != "off",
+        "exit_plan": RECIPE,
+        "state": state,
+        "state_detail": "",
+        "created_at": ago(86400 * 30),
+        "updated_at": ago(86400),
+    }
+    return StrategyOut(**{**fields, **changes})
+
+
+STRATEGIES = [
+    strategy("S1", "Bank momentum", "ema_cross", ["NSE:SBIN", "NSE:ICICIBANK", "NSE:HDFCBANK"]),
+    strategy("S2", "IT dip buyer", "threshold", ["NSE:INFY", "NSE:TCS"], timeframe="1m", exit_plan=None),
+    strategy(
+        "S3", "Reliance swing", "ema_cross", ["NSE:RELIANCE"], "quarantined", timeframe="15m", state_detail="ZeroDivisionError in on_candle"
+    ),
+    strategy("S4", "Nifty watcher", "ema_cross", ["NSE:LT"], "off", timeframe="1h"),
+]
+
+
+def mapping(id: str, account_id: str, strategy_id: str, pct: str, mode: str, value: str, **changes: Any) -> MappingOut:
+    fields: dict[str, Any] = {
+        "id": id,
+        "account_id": account_id,
+        "strategy_id": strategy_id,
+        "allocation_pct": D(pct),
+        "sizing": SizingOut(mode=mode, value=D(value), kelly_cap_pct=D(25), kelly_min_trades=20, kelly_fallback_pct=D(2)),
+        "risk_per_trade_pct": D(2),
+        "multiplier": D(1),
+        "enabled": True,
+        "created_at": ago(90000),
+        "updated_at": ago(90000),
+    }
+    return MappingOut(**{**fields, **changes})
+
+
+MAPPINGS = [
+    mapping("M1", "A1", "S1", "40", "percent", "50"),
+    mapping("M2", "A2", "S1", "60", "risk", "1"),
+    mapping("M3", "A3", "S1", "25", "fixed_amount", "150000"),
+    mapping("M4", "A1", "S2", "40", "fixed_quantity", "50", multiplier=D("1.5")),
+    mapping("M5", "A2", "S2", "40", "kelly", "0.5"),
+    mapping("M6", "A5", "S3", "50", "percent", "100", enabled=False),
+]
+
+PRICES = {
+    "NSE:INFY": "1520.05",
+    "NSE:SBIN": "812.40",
+    "NSE:RELIANCE": "2941.30",
+    "NSE:TCS": "4102.00",
+    "NSE:HDFCBANK": "1688.90",
+    "NSE:ICICIBANK": "1254.15",
+    "NSE:LT": "3610.80",
+}
+
+
+def plan(entry: str, stop: str, targets: list[str], side: int = 1) -> ExitPlanOut:
+    return ExitPlanOut(
+        plan_id="PL" + entry,
+        state="armed",
+        quantity=D(100),
+        entry_price=D(entry),
+        stop=D(stop),
+        best_price=D(entry) + 4 * side,
+        updated_at=ago(300),
+        stop_loss=StopOut(price=None, pct=D("0.8"), points=None),
+        targets=[
+            PlanTargetOut(price=D(t), pct=D("0.6"), points=None, share_pct=D(50), quantity=D(50), fired=i == 0)
+            for i, t in enumerate(targets)
+        ],
+        trailing=TrailingOut(mode="percent", value=D("0.8"), step=None, start=None),
+        cost_after_target=1,
+    )
+
+
+def position(
+    id: str, account_id: str, symbol: str, quantity: str, average: str, strategy_id: str | None, exit_plan: ExitPlanOut | None
+) -> PositionOut:
+    last, held = D(PRICES[symbol]), D(quantity)
+    return PositionOut(
+        id=id,
+        account_id=account_id,
+        symbol=symbol,
+        product="MIS",
+        strategy_id=strategy_id,
+        quantity=held,
+        average_price=D(average) if held else None,
+        last_price=last,
+        realised=D("840.50") if account_id == "A1" else D("-120.25"),
+        unrealised=(last - D(average)) * held if held else D(0),
+        charges=D("61.37"),
+        exit_plan=exit_plan,
+        opened_at=ago(3600),
+        updated_at=ago(20),
+    )
+
+
+POSITIONS = [
+    position("P1", "A1", "NSE:SBIN", "150", "806.15", "S1", plan("806.15", "802.60", ["811.00", "817.45"])),
+    position("P2", "A1", "NSE:INFY", "75", "1531.20", "S2", None),
+    position("P3", "A2", "NSE:SBIN", "62", "806.20", "S1", plan("806.20", "802.65", ["811.05", "817.50"])),
+    position("P4", "A2", "NSE:RELIANCE", "-20", "2932.00", None, plan("2932.00", "2955.45", ["2914.40"], -1)),
+    position("P5", "A3", "NSE:HDFCBANK", "88", "1671.05", "S1", plan("1671.05", "1657.70", ["1681.10", "1694.45"])),
+    position("P6", "A2", "NSE:TCS", "0", "4102.00", "S2", None),
+]
+
+STATES = [
+    ("filled", None),
+    ("open", None),
+    ("partly_filled", None),
+    ("denied", "daily_loss"),
+    ("rejected", "RMS: margin exceeds by 12,400"),
+    ("unknown", None),
+    ("cancelled", None),
+    ("sending", None),
+    ("planned", None),
+    ("expired", None),
+    ("not_placed", None),
+    ("denied", "auto_trade_off"),
+]
+
+
+def order(number: int, account_id: str, state: str, reason: str | None, signal_id: str = "sbin-20261120-1115") -> OrderOut:
+    symbol = ["NSE:SBIN", "NSE:INFY", "NSE:RELIANCE"][number % 3]
+    filled = {"filled": D(150), "partly_filled": D(60)}.get(state, D(0))
+    limit = number % 3 == 1
+    return OrderOut(
+        order_id=f"0MHXQ{number:02d}7K2PD9ZR4B",
+        client_id=f"0MHXQ{number:02d}7K2PD9ZR4B",
+        account_id=account_id,
+        state=state,
+        reason=reason,
+        quantity=D(150),
+        broker_order_id=None if state in ("denied", "planned", "sending", "unknown", "not_placed") else f"P-{88120 + number}",
+        filled_quantity=filled,
+        average_price=D(PRICES[symbol]) if filled else None,
+        signal_id=signal_id,
+        symbol=symbol,
+        side="BUY" if number % 4 else "SELL",
+        role=["entry", "entry", "stop", "target", "square_off"][number % 5],
+        order_type="LIMIT" if limit else "SL-M" if number % 5 == 2 else "MARKET",
+        price=D("1518.00") if limit else None,
+        trigger_price=D("802.60") if number % 5 == 2 and not limit else None,
+        product="MIS",
+        strategy_id="S1" if number % 2 else None,
+        created_at=ago(40 + 37 * number),
+        updated_at=ago(39 + 37 * number),
+    )
+
+
+ORDERS = [order(n, f"A{n % 3 + 1}", *STATES[n % len(STATES)], "sbin-20261120-1115" if n < 5 else f"infy-{n % 9}") for n in range(26)]
+
+
+def signal(
+    id: str,
+    symbol: str,
+    side: str,
+    source: str,
+    strategy_id: str | None,
+    seconds: float,
+    states: list[tuple[str, str, str | None]],
+    last: float,
+) -> SignalOut:
+    return SignalOut(
+        signal_id=id,
+        source=source,
+        symbol=symbol,
+        side=side,
+        order_type="MARKET",
+        product="MIS",
+        quantity=None if strategy_id else D(50),
+        price=None,
+        trigger_price=None,
+        strategy_id=strategy_id,
+        note="fast 9 above slow 21" if strategy_id else "",
+        created_at=ago(seconds),
+        orders=[
+            SignalOrderOut(
+                order_id=f"0MHXQ{i:02d}7K2PD9ZR4B",
+                client_id="C",
+                account_id=account_id,
+                state=state,
+                reason=reason,
+                quantity=D(150),
+                broker_order_id=None,
+                filled_quantity=D(150) if state == "filled" else D(0),
+                average_price=D("812.40") if state == "filled" else None,
+            )
+            for i, (account_id, state, reason) in enumerate(states)
+        ],
+        timing=TimingOut(planned_ms=0.6, journaled_ms=2.1, first_sent_ms=2.4, last_sent_ms=last * 0.6, last_acknowledged_ms=last),
+    )
+
+
+ALL_FILLED = [
+    ("A1", "filled", None),
+    ("A2", "filled", None),
+    ("A3", "denied", "dry_run"),
+    ("A4", "denied", "not_connected"),
+    ("A5", "denied", "kill_switch"),
+]
+SIGNALS = [
+    signal("sbin-20261120-1115", "NSE:SBIN", "BUY", "strategy", "S1", 75, ALL_FILLED, 58.2),
+    signal(
+        "manual-7f31",
+        "NSE:INFY",
+        "SELL",
+        "manual",
+        None,
+        210,
+        [("A1", "filled", None), ("A2", "open", None), ("A3", "rejected", "RMS: margin exceeds by 12,400")],
+        61.9,
+    ),
+    signal("tv-alert-991", "NSE:RELIANCE", "BUY", "webhook", None, 480, [("A1", "partly_filled", None), ("A2", "unknown", None)], 3012.4),
+    *[
+        signal(f"infy-{n}", "NSE:INFY", "BUY" if n % 2 else "SELL", "strategy", "S2", 900 + 300 * n, ALL_FILLED[:2], 11.0 + n)
+        for n in range(9)
+    ],
+]
+
+TRADES = [
+    TradeOut(
+        trade_id=f"T{n}",
+        order_id="0MHXQ007K2PD9ZR4B",
+        broker_order_id="P-88120",
+        account_id=f"A{n % 3 + 1}",
+        strategy_id="S1" if n % 2 else None,
+        symbol="NSE:SBIN",
+        side="SELL" if n % 3 == 0 else "BUY",
+        product="MIS",
+        quantity=D(75),
+        price=D("812.40") - n,
+        charges=D("31.2375"),
+        realised=D("412.50") if n % 3 == 0 else None,
+        traded_at=ago(60 + 200 * n),
+    )
+    for n in range(9)
+]
+
+HALT = HaltOut(
+    halt_id="H1", scope="user", scope_id="U1", reason="news at noon", since=ago(95), by="U1", flatten=True, lifted_at=None, lifted_by=None
+)
+OLD_HALT = HALT.model_copy(
+    update={"halt_id": "H0", "reason": "", "since": ago(86400 * 3), "lifted_at": ago(86400 * 3 - 1200), "lifted_by": "U1"}
+)
