@@ -59,7 +59,9 @@ def test_an_order_is_told_from_signal_to_position(trader: Person, streams: list[
     account = trader.account()["id"]
     streams.append(stream := Stream(trader))
     sent = trader.buy(account, signal_id=f"live-{account}")
-    seen = stream.until(lambda kind, data: kind == "position" and data["account_id"] == account)
+    seen = stream.until(filled(account))
+    while not any(kind == "position" and data["account_id"] == account for _, kind, data in seen):
+        seen += stream.until(lambda kind, data: kind == "position")
     orders = [data for _, kind, data in seen if kind == "order" and data["account_id"] == account]
     assert orders[-1]["state"] == "filled"
     assert orders[-1] == {**orders[-1], "signal_id": f"live-{account}", "order_id": sent["orders"][0]["order_id"], "quantity": "10"}
