@@ -1,0 +1,258 @@
+"""The pages in a real browser, from the sample book: nothing complains, nothing overflows, and what scripts promise happens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+from app.pages import STATIC
+from app.pages.assets import Assets
+from tests.pages.addresses import ROOMS, THINGS
+from tests.pages.test_format import NUMBERS
+from tests.support.browser import Browser, resize
+
+PATIENCE = 10
+
+
+@pytest.fixture(autouse=True)
+def desk(chrome: Browser) -> Iterator[None]:
+    resize(chrome, 1366, 768)
+    chrome.get_log("browser")
+    yield
+    chrome.delete_all_cookies()
+
+
+def one(chrome: Browser, css: str) -> WebElement:
+    """The first visible element, waited for."""
+    found: list[WebElement] = []
+
+    def visible(_: Browser) -> bool:
+        found[:] = [element for element in chrome.find_elements(By.CSS_SELECTOR, css) if element.is_displayed()]
+        return bool(found)
+
+    WebDriverWait(chrome, PATIENCE, poll_frequency=0.05).until(visible, css)
+    return found[0]
+
+
+def until(chrome: Browser, script: str) -> None:
+    WebDriverWait(chrome, PATIENCE, poll_frequency=0.05).until(lambda _: chrome.execute_script(f"return {script}"), script)
+
+
+def press(chrome: Browser, *keys: str) -> None:
+    ActionChains(chrome).send_keys(*keys).perform()
+
+
+def complaints(chrome: Browser) -> list[str]:
+    """What the console holds against the page; a refused form is an answer, not a fault."""
+    return [line["message"] for line in chrome.get_log("browser") if line["level"] == "SEVERE" and "422" not in line["message"]]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1366, 768), (390, 844)])
+def test_no_page_complains_or_overflows(chrome: Browser, preview: str, width: int, height: int) -> None:
+    resize(chrome, width, height, phone=width < 500)
+    for address in (*ROOMS, *THINGS, "/people"):
+        chrome.get(preview + address)
+        wide = chrome.execute_script("return document.documentElement.scrollWidth")
+        assert wide <= width, address
+        main = chrome.execute_script("const m = document.querySelector('main'); return m.scrollWidth - m.clientWidth")
+        assert main <= 0, address
+        assert complaints(chrome) == [], address
+
+
+def test_the_browser_writes_numbers_as_the_server_does(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/help")
+    script = """
+      const [address, rows, done] = arguments;
+      import(address).then(({shaped}) => done(rows.map(([shape, value]) => shaped(value, shape))), (error) => done(String(error)));
+    """
+    module = Assets(STATIC).url("js/format.js")
+    written = chrome.execute_async_script(script, module, [[shape, value] for shape, value, _ in NUMBERS])
+    assert written == [text for _, _, text in NUMBERS]
+
+
+def test_errors_appear_beside_their_fields_and_what_was_typed_stays(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/accounts/new")
+    one(chrome, "#f-max_daily_loss").send_keys("2500")
+    one(chrome, "form[data-api] [type=submit]").click()
+    one(chrome, "#e-capital:not(:empty)")
+    assert one(chrome, "#e-name").text == "Is required"
+    assert one(chrome, "#e-capital").text == "Must be above 0"
+    assert one(chrome, "#f-max_daily_loss").get_attribute("value") == "2500"
+    assert chrome.switch_to.active_element.get_attribute("id") == "f-name"
+    assert one(chrome, "#f-name").get_attribute("aria-invalid") == "true"
+    press(chrome, "x")
+    assert chrome.find_element(By.ID, "e-name").text == ""
+
+
+def test_an_order_by_keyboard_alone(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/help")
+    press(chrome, "n")
+    one(chrome, "#sheet[open] [data-ticket]")
+    press(chrome, "inf")
+    one(chrome, "#sheet .picker li[aria-selected]")
+    press(chrome, Keys.ENTER)
+    until(chrome, "document.querySelector('#sheet [name=symbol]').value === 'NSE:INFY'")
+    until(chrome, "document.querySelector('#sheet [data-preview=A1] [data-preview-quantity]').textContent === '150'")
+    assert one(chrome, "#sheet [data-preview=A5] [data-preview-note]").text == "kill switch"
+    assert one(chrome, "#sheet [data-part=ask]").text == "1,520.10"
+    one(chrome, "#sheet [value=SELL] + span").click()
+    until(chrome, "document.querySelector('[data-ticket-send]').textContent === 'Sell INFY'")
+    one(chrome, "#sheet [data-preview=A3] label").click()
+    until(chrome, "document.querySelector('[data-ticket-send]').textContent === 'Sell INFY with real money'")
+    press(chrome, Keys.ESCAPE)
+    until(chrome, "!document.querySelector('#sheet[open]')")
+
+
+def test_parts_of_a_form_that_do_not_apply_are_neither_shown_nor_sent(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/order?symbol=NSE:INFY")
+    assert not chrome.find_element(By.ID, "f-price").is_displayed()
+    one(chrome, "[name=order_type][value=LIMIT] + span").click()
+    one(chrome, "#f-price").send_keys("1,500.50")
+    one(chrome, "[name=order_type][value='SL-M'] + span").click()
+    assert not chrome.find_element(By.ID, "f-price").is_enabled()
+    one(chrome, "#f-trigger_price")
+
+
+def test_the_exit_plan_editor_makes_rows_and_counts_shares(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/positions/P4/plan")
+    assert len(chrome.find_elements(By.CSS_SELECTOR, "[data-target-rows] [data-target]")) == 1
+    one(chrome, "[data-target-add]").click()
+    press(chrome, "2950", Keys.TAB, "70")
+    assert one(chrome, "[data-target-left]").text == "20 % too much"
+    names = [field.get_attribute("name") for field in chrome.find_elements(By.CSS_SELECTOR, "[data-target-rows] [name$=value]")]
+    assert names == ["targets[0].value", "targets[1].value"]
+    one(chrome, "[data-target-rows] [data-target]:first-child [data-target-remove]").click()
+    assert one(chrome, "[data-target-left]").text == "30 % stays with the stop"
+
+
+def test_a_dangerous_button_asks_and_can_be_left(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/positions")
+    one(chrome, "button[data-api$='close-all']").click()
+    assert one(chrome, "#ask-title").text == "Close every open position?"
+    press(chrome, Keys.ESCAPE)
+    until(chrome, "!document.querySelector('#ask').open")
+
+
+def test_real_money_needs_the_account_s_name(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/accounts/A3")
+    toggle = chrome.find_element(By.CSS_SELECTOR, "input[data-switch=on]")
+    toggle.click()
+    word = one(chrome, "#ask-type")
+    assert not chrome.find_element(By.CSS_SELECTOR, "[data-ask-yes]").is_enabled()
+    word.send_keys("Zerodha main")
+    assert chrome.find_element(By.CSS_SELECTOR, "[data-ask-yes]").is_enabled()
+    press(chrome, Keys.ESCAPE)
+    until(chrome, "!document.querySelector('input[data-switch=on]').checked")
+
+
+def test_tables_sort_by_value_and_filter_as_one_types(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/accounts")
+
+    def names() -> list[str]:
+        rows = chrome.find_elements(By.CSS_SELECTOR, "#t-accounts tbody tr")
+        return [row.find_element(By.CSS_SELECTOR, "th a").text for row in rows if row.is_displayed()]
+
+    [head] = [h for h in chrome.find_elements(By.CSS_SELECTOR, "#t-accounts th .sort") if h.text == "Day P&L"]
+    head.click()
+    assert names()[0] == "Zerodha main"
+    head.click()
+    assert names()[0] == "Aggressive paper"
+    assert names()[-1] == "Zerodha HUF"  # without a value: last either way
+    press(chrome, "/")
+    press(chrome, "careful")
+    assert names() == ["Careful paper"]
+
+
+def test_a_table_is_exported_as_it_is_shown_with_exact_values(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/positions")
+    chrome.execute_script("URL.createObjectURL = (blob) => { blob.text().then((text) => (window.exported = text)); return 'blob:x'; }")
+    chrome.execute_script("HTMLAnchorElement.prototype.click = function () { window.file = this.download; }")
+    one(chrome, "button[data-csv=t-positions]").click()
+    until(chrome, "window.exported")
+    lines = chrome.execute_script("return window.exported").splitlines()
+    assert lines[0].startswith("Instrument,Open P&L,Account") or "Open P&L" in lines[0]
+    assert any("937.5" in line and "806.15" in line for line in lines)
+    assert chrome.execute_script("return window.file") == "tandem-positions.csv"
+
+
+def test_light_and_dark_and_the_colours_of_profit_are_kept(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/settings")
+    one(chrome, "main [data-theme-toggle]").click()
+    one(chrome, "main [data-palette-toggle]").click()
+    chrome.get(f"{preview}/")
+    root = chrome.find_element(By.TAG_NAME, "html")
+    assert (root.get_attribute("data-bs-theme"), root.get_attribute("data-palette")) == ("light", "blue")
+
+
+def test_keys_lead_to_rooms_but_not_while_typing(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/accounts")
+    press(chrome, "gp")
+    until(chrome, "location.pathname === '/positions'")
+    one(chrome, "main [type=search]").send_keys("gh?")
+    assert chrome.execute_script("return location.pathname") == "/positions"
+    chrome.get(f"{preview}/")
+    press(chrome, "?")
+    assert "Keyboard shortcuts" in one(chrome, "#keys[open]").text
+
+
+def test_the_stop_is_one_click_and_one_confirm(chrome: Browser, preview: str) -> None:
+    for width, height in ((1366, 768), (390, 844)):
+        resize(chrome, width, height, phone=width < 500)
+        chrome.get(f"{preview}/strategies/S1")
+        one(chrome, "[data-open=estop]").click()
+        assert one(chrome, "#estop[open] [type=submit]").text == "Stop now"
+        assert chrome.switch_to.active_element.text == "Stop now"
+    resize(chrome, 1366, 768)
+
+
+def test_the_menu_of_a_phone_opens_and_closes(chrome: Browser, preview: str) -> None:
+    resize(chrome, 390, 844, phone=True)
+    chrome.get(f"{preview}/")
+    assert not chrome.find_element(By.ID, "rail").is_displayed()
+    one(chrome, "[data-menu]").click()
+    assert "Mappings" in one(chrome, "#rail").text
+    press(chrome, Keys.ESCAPE)
+    assert not chrome.find_element(By.ID, "rail").is_displayed()
+
+
+def test_a_chart_is_drawn_with_its_marks(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/strategies/S1")
+    until(chrome, "document.querySelectorAll('[data-chart=candles] canvas').length > 3")
+    until(chrome, "document.querySelector('.chart-note')?.hidden")
+    chrome.get(f"{preview}/pnl")
+    until(chrome, "document.querySelectorAll('[data-chart=equity] canvas').length > 3")
+    assert complaints(chrome) == []
+
+
+def test_an_event_changes_only_the_number_it_is_about(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/positions")
+    one(chrome, "main [type=search]").send_keys("sbin")
+    row = chrome.find_element(By.ID, "p-P1")
+    event = {"id": "P1", "last_price": "815.00", "unrealised": "-1327.5", "quantity": "150"}
+    chrome.execute_script(f"new BroadcastChannel('tandem-U1').postMessage({{kind: 'position', payload: {json.dumps(event)}}})")
+    until(chrome, "document.querySelector('#p-P1 [data-key$=unrealised]').textContent === '−₹1,327.50'")
+    cell = row.find_element(By.CSS_SELECTOR, "[data-key$=unrealised]")
+    assert "down" in cell.get_attribute("class").split()
+    assert chrome.switch_to.active_element.get_attribute("value") == "sbin"
+    assert row.is_displayed()
+
+
+def test_one_stream_for_all_tabs(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/")
+    first = chrome.current_window_handle
+    chrome.switch_to.new_window("tab")
+    try:
+        chrome.get(f"{preview}/orders")
+        held = "navigator.locks.query().then((q) => arguments[0]([q.held.length, q.pending.length]))"
+        until(chrome, "document.readyState === 'complete'")
+        WebDriverWait(chrome, PATIENCE).until(lambda _: chrome.execute_async_script(held) == [1, 1])
+    finally:
+        chrome.close()
+        chrome.switch_to.window(first)
