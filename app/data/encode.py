@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from app.data import tables as t
@@ -15,7 +16,7 @@ from app.data.tables import Row, Table
 from app.data.values import exact, exact_or_none, micros, micros_or_none, to_json
 from engines.core import facts as f
 from engines.core.codec import dumps, to_plain
-from engines.core.model import Order, OrderEvent
+from engines.core.model import Check, Order, OrderEvent
 
 Writes = list[tuple[Table, Row]]
 
@@ -83,8 +84,14 @@ def order_row(order: Order) -> Row:
         order.plan_id,
         micros_or_none(order.sent_at),
         micros_or_none(order.acknowledged_at),
-        to_json([(check.name, check.passed, check.detail) for check in order.checks]) if order.checks else "[]",
+        _checks(order.checks) if order.checks else "[]",
     )
+
+
+@lru_cache(maxsize=1024)
+def _checks(checks: tuple[Check, ...]) -> str:
+    """An order keeps its checks through its life and is written at each turn of it; those of the accounts of a signal are often the same."""
+    return to_json(checks)
 
 
 def _event_row(event: OrderEvent) -> Row:

@@ -34,7 +34,7 @@ RUN_WAIT = 10.0
 LOCKED_FOR = 0.25  # seconds another process may hold the database before a write fails
 GROUP = 120  # rows after which a transaction ends: about three milliseconds, so that whoever comes next does not wait long for its end
 TIDY_IDLE = 500  # rows after which the write-ahead log is moved into the database when nothing has come for a while ...
-TIDY_ANYWAY = 5_000  # ... and in any case: every millisecond put off here is paid by some commit later
+TIDY_ANYWAY = 3_000  # ... and in any case: every millisecond put off here is paid by some commit later
 
 _QUEUED, _WRITING, _DONE, _LEFT = range(4)
 _BOOKS = (f.SignalPlanned, f.OrderChanged, f.FillBooked, f.PlanChanged, f.DayChanged)
@@ -45,11 +45,11 @@ class _Item:
 
     __slots__ = ("error", "facts", "gate", "result", "rows", "run", "state", "then")
 
-    def __init__(self, facts: tuple[f.Fact, ...], *, waits: bool) -> None:
+    def __init__(self, facts: tuple[f.Fact, ...], *, waits: bool, run: Callable[[sqlite3.Connection], Any] | None = None) -> None:
         self.facts = facts
-        self.rows = sum(1 + len(fact.orders) if isinstance(fact, f.SignalPlanned) else 1 for fact in facts)
+        self.rows = 1 if run else sum(1 + len(fact.orders) if isinstance(fact, f.SignalPlanned) else 1 for fact in facts)
         self.then: Callable[[], None] | None = None
-        self.run: Callable[[sqlite3.Connection], Any] | None = None
+        self.run = run
         self.gate = threading.Lock() if waits else None
         self.state = _QUEUED
         self.error: BaseException | None = None
@@ -82,6 +82,7 @@ class SqliteJournal:
         self._wait = wait
         self._queue: SimpleQueue[_Item | None] = SimpleQueue()
         self._backlog: deque[_Item] = deque()  # taken from the queue, in order, not written yet
+        self._waiting = 0  # how many of them are waited for
         self._ending = False
         self._states = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -89,7 +90,7 @@ class SqliteJournal:
         self._broken_books = False
         self._closed = False
         self._failures = 0
-        self._serial = 0  # counts the transactions of facts; stored with each, so that a commit with an unclear end can be recognised
+        self._serial = 0  # counts the transactions; stored with each, so that a commit with an unclear end can be recognised
         self._attempt: list[_Item] = []
         self._ghosts: set[str] = set()  # signals on disk whose caller was told that they were not written
         self._since_tidy = 0
@@ -111,17 +112,14 @@ class SqliteJournal:
         self._queue.put(item)
 
     def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Runs `work` on the writer's thread in a transaction of its own, and returns or raises what it does; JournalDown when it is not durable."""
-        item = _Item((), waits=True)
-        item.run = work
-        result: T = self._submit(item, RUN_WAIT)
+        """Runs `work` on the writer's thread and returns or raises what it does: what raises has changed nothing. JournalDown when it is not durable.
+        It sees everything handed in before it, and may be run again when the transaction that it shares has to be."""
+        result: T = self._submit(_Item((), waits=True, run=work), RUN_WAIT)
         return result
 
     def post(self, work: Callable[[sqlite3.Connection], object]) -> None:
         """As `run`, without waiting: for what may be lost in a crash of the machine (audit of reads, last use). Retried while the database is down."""
-        item = _Item((), waits=False)
-        item.run = work
-        self._queue.put(item)
+        self._queue.put(_Item((), waits=False, run=work))
 
     def load(self, since: Timestamp) -> Recovered:
         self.run(lambda _: None)  # what was appended before this call is in the answer
@@ -208,6 +206,7 @@ class SqliteJournal:
                     self._ending = True
                 else:
                     self._backlog.append(item)
+                    self._waiting += item.gate is not None
                 item = self._queue.get_nowait()
         return came
 
@@ -220,10 +219,7 @@ class SqliteJournal:
             try:
                 self._resolve_attempt()
                 group = self._next_group()
-                if group and group[0].run:
-                    self._write_one_run(group[0])
-                else:
-                    self._write_group(group)
+                self._write_group(group)
             except Exception as error:
                 if not isinstance(error, sqlite3.Error):
                     log.exception("the journal's writer failed in an unexpected way")
@@ -235,30 +231,29 @@ class SqliteJournal:
                 return True
 
     def _next_group(self) -> list[_Item]:
-        """From the front of the backlog, never out of order: up to the first that is waited for however far behind it is, and then as long as the
-        transaction stays short. Work that runs is alone."""
+        """From the front of the backlog, never out of order: up to the first that is waited for, however far behind it is, and then as much as
+        keeps the transaction short."""
         group: list[_Item] = []
-        owed = any(item.gate for item in self._backlog)
+        owed = self._waiting > 0
         rows = 0
         with self._states:
             while self._backlog and (owed or rows < GROUP):
-                if self._backlog[0].run and group:
-                    break
                 item = self._backlog.popleft()
+                if item.gate is not None:
+                    self._waiting -= 1
+                    owed = False
                 if item.state == _LEFT:
+                    owed = self._waiting > 0
                     continue
                 item.state = _WRITING
                 group.append(item)
                 rows += item.rows
-                owed = owed and item.gate is None
-                if item.run:
-                    break
         return group
 
     def _fail(self, group: list[_Item], error: Exception) -> None:
-        self._take()
         items = [*group, *self._backlog]
         self._backlog.clear()
+        self._waiting = 0
         self._failures += 1
         if self._healthy:
             log.error("the database cannot be written: %s", error)
@@ -291,37 +286,52 @@ class SqliteJournal:
             self._connection = None
 
     def _write_group(self, group: list[_Item]) -> None:
-        """One transaction for all; when one of them is refused for what it is, each in a savepoint of its own."""
+        """One transaction for all; when one of them is refused for what it is, each in a savepoint of its own. An empty one tries the database."""
         started = self._clock.monotonic()
+        errors: dict[_Item, Exception] = {}
         try:
-            together = Group()
-            for item in group:
-                together.add(item.facts)
-            self._transaction(group, together.write)
-            errors: dict[_Item, Exception] = {}
-        except _REFUSED:
-            errors = {}
-            self._transaction(group, lambda connection: self._write_singly(connection, group, errors))
-        self._flushes.append(self._clock.monotonic() - started)
-        self._counts["commits"] += 1
-        self._counts["facts"] += sum(len(item.facts) for item in group)
+            self._transaction(group, lambda connection: self._write_items(connection, group, errors, singly=False))
+        except Exception as error:
+            if _of_the_database(error):
+                raise
+            self._transaction(group, lambda connection: self._write_items(connection, group, errors, singly=True))
         self._since_tidy += sum(item.rows for item in group)
+        facts = sum(len(item.facts) for item in group)
+        if facts:
+            self._flushes.append(self._clock.monotonic() - started)
+            self._counts["commits"] += 1
+            self._counts["facts"] += facts
         self._settle(group, errors)
 
-    def _write_singly(self, connection: sqlite3.Connection, group: list[_Item], errors: dict[_Item, Exception]) -> None:
+    def _write_items(self, connection: sqlite3.Connection, group: list[_Item], errors: dict[_Item, Exception], *, singly: bool) -> None:
         errors.clear()
+        together = Group()
         for item in group:
+            if item.run is None and not singly:
+                together.add(item.facts)
+                continue
+            together.write(connection)
+            together = Group()
             connection.execute("SAVEPOINT item")
             try:
-                alone = Group()
-                alone.add(item.facts)
-                alone.write(connection)
-            except _REFUSED as error:
+                self._write_one(connection, item)
+            except Exception as error:
+                if _of_the_database(error):
+                    raise
                 connection.execute("ROLLBACK TO item")
                 errors[item] = error
-                if not _is_duplicate(error) or item.gate is None:
+                if item.run is None and (item.gate is None or not _is_duplicate(error)):
                     self._set_aside(connection, item, error)
             connection.execute("RELEASE item")
+        together.write(connection)
+
+    def _write_one(self, connection: sqlite3.Connection, item: _Item) -> None:
+        if item.run is not None:
+            item.result = item.run(connection)
+            return
+        alone = Group()
+        alone.add(item.facts)
+        alone.write(connection)
 
     def _set_aside(self, connection: sqlite3.Connection, item: _Item, error: Exception) -> None:
         log.error("a fact was set aside: %s", error, exc_info=error)
@@ -338,7 +348,11 @@ class SqliteJournal:
                     self._ghosts.update(_signal_keys(item))
                 item.state = _DONE
         for item in group:
-            item.settle(_told(errors[item]) if item in errors else None)
+            error = errors.get(item)
+            item.settle(_told(error) if error is not None and item.run is None else error)
+            if error is not None and item.run is not None and item.gate is None:
+                self._counts["callback_errors"] += 1
+                log.error("a write that nobody waits for failed", exc_info=error)
         for item in group:
             if item.then is not None and item not in errors:
                 self._call(item.then)
@@ -350,27 +364,6 @@ class SqliteJournal:
             self._counts["callback_errors"] += 1
             log.exception("a callback of the journal failed")
 
-    def _write_one_run(self, item: _Item) -> None:
-        work = item.run
-        assert work is not None
-        outcome: list[Any] = []
-        try:
-            self._transaction([], lambda connection: outcome.append(work(connection)))
-        except sqlite3.OperationalError:
-            raise
-        except Exception as error:
-            if item.gate is None:
-                self._counts["callback_errors"] += 1
-                log.exception("a write that nobody waits for failed")
-            with self._states:
-                item.state = _DONE
-            item.settle(error)
-            return
-        with self._states:
-            item.state = _DONE
-        item.result = outcome[-1]
-        item.settle()
-
     def _transaction(self, group: list[_Item], write: Callable[[sqlite3.Connection], object]) -> None:
         connection = self._open()
         _begin(connection)
@@ -378,16 +371,15 @@ class SqliteJournal:
             if self._ghosts:
                 _purge(connection, self._ghosts)
             write(connection)
-            if group:
-                connection.execute("UPDATE meta SET value = ? WHERE name = 'journal_serial'", (str(self._serial + 1),))
-                self._attempt = group
+            connection.execute("UPDATE meta SET value = ? WHERE name = 'journal_serial'", (str(self._serial + 1),))
+            self._attempt = group
             connection.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
             raise
-        self._serial += bool(group)
+        self._serial += 1
         self._attempt = []
         self._ghosts.clear()
 
@@ -427,18 +419,15 @@ class SqliteJournal:
         self._drop_connection()
 
 
-_REFUSED = (
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    sqlite3.IntegrityError,
-    sqlite3.ProgrammingError,
-    sqlite3.InterfaceError,
-    sqlite3.DataError,
-)
-"""Errors that come from what was to be written, not from the database's condition."""
+_OF_A_WRITE = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError, sqlite3.NotSupportedError)
+
+
+def _of_the_database(error: Exception) -> bool:
+    """Does it come from the database's condition (locked, full, broken), so that the same write may go through later? Any other error comes from what
+    was to be written, and would come again."""
+    if isinstance(error, sqlite3.Error):
+        return not isinstance(error, _OF_A_WRITE) and getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_ERROR
+    return isinstance(error, MemoryError)
 
 
 def _begin(connection: sqlite3.Connection) -> None:
