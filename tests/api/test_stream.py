@@ -22,8 +22,9 @@ class Stream:
         assert (self.answer.status_code, self.answer.mimetype) == (200, "text/event-stream")
         self._text = iter(self.answer.response)
         next(self._text)  # the greeting: from here on it listens
+        self._events = self._read()
 
-    def events(self) -> Iterator[Event]:
+    def _read(self) -> Iterator[Event]:
         for chunk in self._text:
             for block in (chunk if isinstance(chunk, str) else chunk.decode()).split("\n\n"):
                 fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line and not line.startswith(":"))
@@ -32,7 +33,7 @@ class Stream:
 
     def until(self, fits: Callable[[str, dict[str, Any]], bool], most: int = 400) -> list[Event]:
         seen: list[Event] = []
-        for event in self.events():
+        for event in self._events:
             seen.append(event)
             if fits(event[1], event[2]):
                 return seen

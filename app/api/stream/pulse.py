@@ -29,7 +29,7 @@ class Pulse:
         self._thread: threading.Thread | None = None
         self._users: dict[str, User] = {}
         self._said: dict[tuple[str, str, str], Any] = {}  # (user, kind, what) → what was said last
-        self._engines_at = float("-inf")
+        self._engines_told: dict[str, float] = {}  # user → when
         self._wake = threading.Event()
 
     def greet(self, user: User) -> None:
@@ -38,7 +38,7 @@ class Pulse:
             self._users[user.user_id] = user
             for key in [key for key in self._said if key[0] in (user.user_id, "")]:
                 del self._said[key]
-            self._engines_at = float("-inf")
+            self._engines_told.pop(user.user_id, None)
             self._wake.set()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
@@ -51,6 +51,7 @@ class Pulse:
                     self._thread = None
                     self._users.clear()
                     self._said.clear()
+                    self._engines_told.clear()
                     return
                 self._wake.clear()
             try:
@@ -68,9 +69,10 @@ class Pulse:
             self._positions(user)
         self._prices(sorted({topic for listener in listeners for topic in listener.topics}))
         now = self._shop.clock.monotonic()
-        if now - self._engines_at >= ENGINES_EVERY:
-            self._engines_at = now
-            self._engines(users)
+        due = [user for user in users if now - self._engines_told.get(user.user_id, float("-inf")) >= ENGINES_EVERY]
+        if due:
+            self._engines_told.update({user.user_id: now for user in due})
+            self._engines(due)
 
     def _pnl(self, user: User) -> None:
         now = realtime_of(self._shop, user.user_id)
