@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -29,6 +29,7 @@ class History:
     file: MarketFile
     instruments: tuple[Instrument, ...]
     earlier: Sequence[Candle] = ()
+    notes: tuple[str, ...] = ()  # what a reader of the report must know of it
 
     @property
     def timeframe(self) -> Timeframe:
@@ -53,16 +54,22 @@ def read_history(
     """The file from the first to the last of these days, both included, in the zone of its exchange. BadFile when there is nothing to play.
 
     `symbol` picks one instrument, or names that of a file which names none (else it is called by the file's name)."""
-    whole = read_market_file(path, symbol, unnamed=f"NSE:{_name_of(path)}")
+    unnamed = f"NSE:{_name_of(path)}"
+    whole = read_market_file(path, symbol, unnamed=unnamed)
     offset = utc_offset(exchange_of(whole.symbols[0]))
     start = None if first is None else _midnight(first, offset)
     end = None if last is None else _midnight(last, offset) + DAY
-    known = tuple(describe(whole, instruments))
-    for instrument in known:
-        if not instrument.tradable:
-            raise BadFile(f"{instrument.symbol} is an index and cannot be traded: name the future that follows it")
+    found = tuple(describe(whole, instruments))
+    notes = [
+        f"{each.symbol} is an index: it stands for its future, at the charges and margin of one, in single units"
+        for each in found
+        if not each.tradable
+    ]
+    if symbol is None and whole.symbols == (unnamed,):
+        notes.append(f"the file names no instrument: it is taken for a share called {unnamed}")
+    traded = tuple(each if each.tradable else replace(each, segment="FUT") for each in found)
     earlier = [] if start is None else [candle for candle in whole.candles if candle.start < start]
-    return History(path, _hash(path), cut(whole, start, end), known, earlier)
+    return History(path, _hash(path), cut(whole, start, end), traded, earlier, tuple(notes))
 
 
 def _midnight(day: date, offset: int) -> Timestamp:

@@ -11,16 +11,23 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from engines.core.model import Side, Timestamp
+from engines.strategies.base import Wish
+from engines.strategies.signals import signal_id
 
 
 class Decision(NamedTuple):
-    """One signal. `moment` is the start of the candle (or the time of the tick) that it follows from; live gives it the same `signal_id`."""
+    """One signal. `moment` is the start of the candle (or the time of the tick) that it follows from."""
 
     moment: Timestamp
     symbol: str
     side: Side
     reduce_only: bool
-    signal_id: str
+    strategy_id: str
+
+    @property
+    def signal_id(self) -> str:
+        """What live calls it, for a strategy of this id."""
+        return signal_id(self.strategy_id, self.symbol, self.moment, Wish(self.side, self.reduce_only))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from engines.core.model import ONE, ExitSpec, Sizing
+from engines.core.model import ONE, ZERO, ExitSpec, Sizing
 
 
 class Way(StrEnum):
@@ -46,7 +46,7 @@ class Settings:
     risk_per_trade_pct: Decimal = ONE
     multiplier: Decimal = ONE
     leverage: Decimal = Decimal(5)
-    slippage_ticks: Decimal = ONE
+    slippage_ticks: Decimal = ZERO
     broker: str = "paper"
     exits: ExitSpec | None = None
     way: Way | None = None

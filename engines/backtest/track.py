@@ -5,15 +5,22 @@ Holds state and no rules. `floor` and `ceiling` are floats, so that a bar in whi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from math import inf
 
 from engines.core.bars import Levels
 from engines.core.candles import CandleBuilder
-from engines.core.model import ZERO, Candle, ExitPlan, Instrument, Position, Role, Side, Tick, Timeframe, Timestamp
-from engines.strategies.base import Strategy
+from engines.core.model import ZERO, Candle, ExitPlan, Instrument, Position, Role, Side, Tick, Timestamp
+from engines.core.sessions import utc_offset
+from engines.ports import TandemError
+from engines.strategies.base import Strategy, Wish
+
+
+class StrategyFailed(TandemError):
+    """The strategy's own code raised, or asked for something that cannot be."""
 
 
 @dataclass(slots=True)
@@ -45,6 +52,10 @@ class Track:
     trade: Running | None = None
     flat_by: Role | None = None  # a stop or target has just taken out the last of it…
     flat_at: float = 0.0  # …at this price
+    on_candle: Callable[[Candle], Wish | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.on_candle = self.strategy.on_candle  # looked up once, not on every bar
 
     @property
     def symbol(self) -> str:
@@ -57,21 +68,8 @@ class Track:
             return self.tick.last_price
         return None if self.previous is None else self.previous.close
 
-
-@dataclass(frozen=True, slots=True)
-class Tracks:
-    """All of them, by symbol."""
-
-    by_symbol: dict[str, Track] = field(default_factory=dict)
-    timeframe: Timeframe = Timeframe.M1
-
-    def warm_up(self, earlier: Sequence[Candle]) -> None:
-        """Play what came before, as a strategy that is switched on is played the stored candles; its wishes are not heard."""
-        from engines.core.candles import resample
-
-        for symbol, track in self.by_symbol.items():
-            past = [candle for candle in earlier if candle.symbol == symbol]
-            if track.builder is not None:
-                past = resample(past, self.timeframe)
-            for candle in past[-track.strategy.warmup :] if track.strategy.warmup else ():
-                track.strategy.on_candle(candle)
+    def failed(self, moment: Timestamp, error: Exception) -> StrategyFailed:
+        """What to say when the strategy raised at this moment: live would put it into quarantine, a backtest ends."""
+        zone = timezone(timedelta(seconds=utc_offset(self.instrument.exchange)))
+        when = datetime.fromtimestamp(moment, zone).strftime("%Y-%m-%d %H:%M:%S")
+        return StrategyFailed(f"{self.strategy.kind} failed on {self.symbol} at {when}: {type(error).__name__}: {error}")

@@ -1,0 +1,458 @@
+"""The account of a backtest: turns wishes into orders, orders into fills, fills into positions and exit plans, by the rules that trade live.
+
+Sizing, exits, matching, charges and positions are those of `engines.core`; here is only the order in which they are asked, which is that of
+`engines.execution`. It runs when something trades, in exact numbers, and never on a quiet bar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from math import inf
+from random import Random
+
+from engines.backtest.records import Change, Decision, Log, Trade
+from engines.backtest.settings import Settings
+from engines.backtest.track import Running, Track
+from engines.core import exits as exit_rules
+from engines.core import positions as position_rules
+from engines.core.bars import ticks_within
+from engines.core.charges import kind_of, order_charges
+from engines.core.exchange_rules import opposite_quote
+from engines.core.matching import MatchingEngine, Outcome, OutcomeKind
+from engines.core.model import (
+    ONE,
+    ZERO,
+    AccountMapping,
+    Candle,
+    Denial,
+    ExitSpec,
+    Fill,
+    Instrument,
+    OrderType,
+    PaperSettings,
+    PlanState,
+    Product,
+    Role,
+    Side,
+    Signal,
+    StrategyConfig,
+    Tick,
+    Timestamp,
+)
+from engines.core.prices import exact, is_lot_multiple, to_tick
+from engines.core.risk import margin_required
+from engines.core.sessions import DAY, day_start, session_day
+from engines.core.sizing import Sized, SizingInput, size
+from engines.core.slicing import slices
+from engines.strategies.base import Wish
+from engines.strategies.signals import make_signal
+
+ACCOUNT = "backtest"
+MOST_SLICES, MOST_EXIT_SLICES = 10, 1000  # as live
+NO_EXITS = ExitSpec()
+_PLAIN = (None, ())  # neither stop nor targets
+_NOTHING_MORE = (None, None, None)  # neither price, exits nor quantity
+
+
+@dataclass(slots=True)
+class _Order:
+    """An order's terms for the exchange, and what must be known of it when it fills. Not frozen, for that would cost thrice."""
+
+    order_id: str
+    instrument: Instrument
+    side: Side
+    quantity: Decimal
+    order_type: OrderType
+    product: Product
+    price: Decimal | None
+    role: Role
+    reason: str
+    exits: ExitSpec | None
+    reduce_only: bool
+    trigger_price: Decimal | None = None
+
+
+class Book:
+    def __init__(self, settings: Settings, config: StrategyConfig, tracks: Mapping[str, Track], log: Log) -> None:
+        self._settings, self._config, self._tracks, self._log = settings, config, tracks, log
+        self._mapping = AccountMapping(
+            "",
+            ACCOUNT,
+            config.strategy_id,
+            settings.allocation_pct,
+            settings.sizing,
+            settings.risk_per_trade_pct,
+            settings.multiplier,
+        )
+        self._matching = MatchingEngine(PaperSettings(slippage_ticks=settings.slippage_ticks), settings.leverage)
+        self._chance = Random(0)  # asked for nothing: neither rejects nor partial fills are simulated here
+        self._working: dict[str, dict[str, _Order]] = {}  # symbol → what rests at the exchange
+        self._held: dict[str, Track] = {}
+        self._cash = ZERO
+        self._closed: list[Decimal] = []  # net results, for Kelly
+        self._count = 0
+        self._priced: tuple[Tick | None, Side | None, Decimal] = (None, None, ZERO)  # the newest price of a market order
+        self._plain: dict[tuple[str, Side, bool], Signal] = {}
+        self._kinds = {symbol: kind_of(track.instrument, track.position.key.product) for symbol, track in tracks.items()}
+
+    @property
+    def cash(self) -> Decimal:
+        """What all fills have moved, charges included."""
+        return self._cash
+
+    # --- what the players say -------------------------------------------------------------------------------------
+
+    def wish(self, track: Track, wish: Wish, moment: Timestamp, tick: Tick | None, now: Timestamp) -> None:
+        """Decide and, when there is a price to trade at, trade. `moment` names the candle or tick that the wish follows from."""
+        for signal in self._signals(track, wish, moment, now):
+            self._log.decisions.append(Decision(moment, signal.symbol, signal.side, signal.reduce_only, self._config.strategy_id))
+            if tick is None:
+                self._log.unfilled += 1
+            else:
+                self._trade(track, signal, tick, now)
+        self.refresh(track)
+
+    def reach(self, track: Track, tick: Tick, now: Timestamp) -> None:
+        """A price at which something may happen: resting orders first, then the exit plan, then the strategy hears whether it is flat."""
+        for outcome in self._matching.on_tick(tick, now, self._chance):
+            self._take(track, outcome)
+        plan = track.plan
+        if plan is not None and plan.state is PlanState.ARMED:
+            track.plan, due = exit_rules.on_price(plan, exact(tick.last_price), now)
+            for leaving in due:
+                self._leave(track, leaving, tick, now)
+        self.refresh(track)
+        self._tell_flat(track, now)
+
+    def walk(self, track: Track, candle: Candle) -> None:
+        """Through the rest of a bar whose open was seen, along the declared way."""
+        before, low, high = track.plan, candle.low, candle.high
+        hangs = low <= track.floor and high >= track.ceiling
+        ticks = ticks_within(candle, lambda: track.levels)
+        next(ticks)
+        for tick in ticks:
+            self.reach(track, tick, candle.start)
+        # A stop that this bar has moved into itself would have been hit had the extremes come the other way round.
+        moved = track.plan is not None and before is not None and track.plan.plan_id == before.plan_id
+        if hangs or (moved and (low <= track.floor or high >= track.ceiling)):
+            self._log.ambiguous += 1
+
+    def expire(self, track: Track, now: Timestamp) -> None:
+        """The session of what still rests is over."""
+        for order_id in list(self._working.get(track.symbol, ())):
+            self._cancel(track, order_id, now)
+            self._refuse("expired")
+        self.refresh(track)
+
+    def _signals(self, track: Track, wish: Wish, moment: Timestamp, now: Timestamp) -> list[Signal]:
+        try:
+            if not isinstance(wish, Wish):
+                raise TypeError(f"a strategy answers self.buy(), self.sell(), self.close() or None, not {wish!r}")
+            return [self._signal(track, part, moment, now) for part in track.strategy.accept(wish)]
+        except Exception as error:
+            raise track.failed(moment, error) from error
+
+    def _signal(self, track: Track, part: Wish, moment: Timestamp, now: Timestamp) -> Signal:
+        """A wish that names neither price nor size asks for the same every time: such a signal is made once, and its name and moment are not read."""
+        if part[2:4] != _PLAIN or part[5:] != _NOTHING_MORE:
+            return self._made(track, part, moment, now)
+        name = (track.symbol, part.side, part.reduce_only)
+        signal = self._plain.get(name)
+        if signal is None:
+            signal = self._plain[name] = self._made(track, part, moment, now)
+        return signal
+
+    def _made(self, track: Track, part: Wish, moment: Timestamp, now: Timestamp) -> Signal:
+        signal = make_signal(part, self._config, track.instrument, moment, key=self._next_id(), now=now)
+        return replace(signal, exits=NO_EXITS) if signal.exits.empty else signal
+
+    # --- from a signal to orders ----------------------------------------------------------------------------------
+
+    def _trade(self, track: Track, signal: Signal, tick: Tick, now: Timestamp) -> None:
+        held, price = track.position.quantity, signal.price or exact(opposite_quote(signal.side, tick) or tick.last_price)
+        opposite = held * signal.side.sign < 0
+        if signal.reduce_only and signal.quantity is None:
+            sized = _CLOSES
+        else:
+            sized = self._size(track, signal, price)
+        out, into = ZERO, ZERO if signal.reduce_only else sized.quantity
+        if opposite:
+            pending = self._pending_exits(track)
+            free = max(ZERO, abs(held) - pending)
+            if signal.quantity is None:
+                out = free
+            elif signal.reduce_only:
+                out = min(free, sized.quantity)
+            else:
+                out, into = position_rules.split(held, pending, signal.side, sized.quantity)
+        if out:
+            self._send(track, signal.side, out, Role.EXIT, "signal", tick, now, signal)
+        if not signal.reduce_only and (into or not out):
+            denial = sized.denial or self._denial(track, signal, into, price, tick, now)
+            if denial is None:
+                self._send(track, signal.side, into, Role.ENTRY, "signal", tick, now, signal)
+            else:
+                self._refuse(denial.value)
+        elif not out:
+            self._refuse(Denial.ZERO_QUANTITY.value)
+
+    def _size(self, track: Track, signal: Signal, price: Decimal) -> Sized:
+        return size(
+            SizingInput(
+                capital=self._settings.capital,
+                mapping=self._mapping,
+                instrument=track.instrument,
+                price=price,
+                stop_price=None
+                if signal.exits is NO_EXITS
+                else exit_rules.stop_for(signal.exits, signal.side, price, track.instrument.tick_size),
+                quantity=signal.quantity,
+                closed_trades=self._closed,
+            )
+        )
+
+    def _denial(self, track: Track, signal: Signal, quantity: Decimal, price: Decimal, tick: Tick, now: Timestamp) -> Denial | None:
+        """Why this entry may not leave; None when it may."""
+        if now - tick.at > self._settings.max_price_age:
+            return Denial.STALE_PRICE
+        instrument, leverage = track.instrument, self._settings.leverage
+        try:
+            slices(quantity, instrument.lot, instrument.freeze_quantity, MOST_SLICES)
+        except ValueError:
+            return Denial.FREEZE_QUANTITY
+        needed = margin_required(instrument, signal.product, signal.side, quantity * price, leverage, quantity=quantity)
+        return Denial.INSUFFICIENT_FUNDS if needed > self._free_funds(track, tick) else None
+
+    def _free_funds(self, here: Track, tick: Tick) -> Decimal:
+        """Capital, what the fills moved and what is held at the newest prices, less the margin that positions and resting orders block."""
+        free = self._settings.capital + self._cash - self._matching.blocked_margin
+        for track in self._held.values():
+            position, mark = track.position, tick.last_price if track is here else track.mark
+            side = Side.BUY if position.quantity > 0 else Side.SELL
+            free += position.open_cost if mark is None else position.quantity * exact(mark)
+            free -= margin_required(
+                track.instrument,
+                position.key.product,
+                side,
+                abs(position.open_cost),
+                self._settings.leverage,
+                quantity=abs(position.quantity),
+            )
+        return free
+
+    def _send(
+        self,
+        track: Track,
+        side: Side,
+        quantity: Decimal,
+        role: Role,
+        reason: str,
+        tick: Tick,
+        now: Timestamp,
+        signal: Signal | None = None,
+    ) -> None:
+        """To the exchange, in as many orders as its freeze quantity asks for. Without a signal: an exit at the market."""
+        instrument = track.instrument
+        parts: tuple[Decimal, ...] = (quantity,)
+        if instrument.freeze_quantity is not None and is_lot_multiple(quantity, instrument.lot):
+            parts = slices(quantity, instrument.lot, instrument.freeze_quantity, MOST_EXIT_SLICES)
+        order_type, price, exits = OrderType.MARKET, None, None
+        if signal is not None:
+            order_type, price = signal.order_type, signal.price
+            if role is Role.ENTRY and signal.exits is not NO_EXITS:
+                exits = signal.exits
+        product, working = track.position.key.product, self._working.setdefault(track.symbol, {})
+        for part in parts:
+            name = self._next_id()
+            order = _Order(name, instrument, side, part, order_type, product, price, role, reason, exits, role is not Role.ENTRY)
+            at_once = self._at_once(order, tick)
+            if at_once is not None:
+                self._fill(track, order, part, at_once, now)
+                continue
+            working[name] = order
+            for outcome in self._matching.submit(order, name, tick, now, self._chance, held=track.position.quantity):
+                self._take(track, outcome)
+        if working:
+            track.expires = day_start(now, instrument.exchange) + DAY
+
+    def _at_once(self, order: _Order, tick: Tick) -> Decimal | None:
+        """Where the exchange would fill this order whole and at once; None: ask it. Two thirds of a busy run would be spent on asking, for an order at
+        the market of a shareable size that money was already found for can only be answered in one way. A test holds both answers against each other."""
+        instrument = order.instrument
+        if order.order_type is not OrderType.MARKET or instrument.segment == "SPOT" or order.quantity % instrument.lot_size:
+            return None
+        if tick is not self._priced[0] or order.side is not self._priced[1]:
+            quote = opposite_quote(order.side, tick)
+            if quote is None or instrument.quantity_step != ONE:
+                return None
+            size, up = instrument.tick_size, order.side is Side.BUY
+            price = to_tick(quote, size, "up" if up else "down")
+            if self._settings.slippage_ticks:
+                slip = self._settings.slippage_ticks * size
+                price = to_tick(price + slip if up else price - slip, size, "up" if up else "down")
+            self._priced = tick, order.side, max(price, size)
+        return self._priced[2]
+
+    # --- what the exchange says -----------------------------------------------------------------------------------
+
+    def _take(self, track: Track, outcome: Outcome) -> None:
+        if outcome.kind is OutcomeKind.REJECTED:
+            del self._working[track.symbol][outcome.broker_order_id]
+            self._refuse(f"rejected: {outcome.message}")
+        elif outcome.kind is OutcomeKind.FILL and outcome.price is not None:
+            order = self._working[track.symbol].pop(outcome.broker_order_id)  # every fill here is a whole one
+            self._fill(track, order, outcome.quantity, outcome.price, outcome.at)
+
+    def _fill(self, track: Track, order: _Order, quantity: Decimal, price: Decimal, at: Timestamp) -> None:
+        before, instrument = track.position, track.instrument
+        charges = order_charges(
+            self._kinds[track.symbol],
+            order.side,
+            quantity,
+            price,
+            session_day(at, instrument.exchange),
+            self._settings.broker,
+            exchange=instrument.exchange,
+        ).total
+        key = before.key
+        fill = Fill(
+            order.order_id, order.order_id, ACCOUNT, key.symbol, order.side, key.product, quantity, price, charges, at, key.strategy_id
+        )
+        after = track.position = position_rules.book(before, fill)
+        self._cash -= order.side.sign * quantity * price + charges
+        self._log.fills += 1
+        self._log.changes.append(Change(at, track.symbol, float(after.quantity), float(price), float(self._cash)))
+        running = track.trade
+        if running is None:
+            running = track.trade = Running(order.side, at)
+        running.charges += charges
+        if order.role is Role.ENTRY:
+            running.bought += quantity
+            running.paid += quantity * price
+        else:
+            running.got += quantity * price
+        if after.quantity:
+            self._held[track.symbol] = track
+        else:
+            self._end_trade(track, running, order, price, at)
+        self._guard(track, order, fill)
+
+    def _end_trade(self, track: Track, running: Running, order: _Order, price: Decimal, at: Timestamp) -> None:
+        track.trade = None
+        self._held.pop(track.symbol, None)
+        gross = running.side.sign * (running.got - running.paid)
+        entry, leave = running.paid / running.bought, running.got / running.bought
+        trade = Trade(track.symbol, running.side, running.bought, running.entry_at, entry, at, leave, gross, running.charges, order.reason)
+        self._log.trades.append(trade)
+        self._closed.append(trade.net)
+        if order.role is not Role.EXIT:
+            track.flat_by, track.flat_at = order.role, float(price)
+
+    # --- the exit plan --------------------------------------------------------------------------------------------
+
+    def _guard(self, track: Track, order: _Order, fill: Fill) -> None:
+        """Arm, grow or close the plan of the position that this fill has changed."""
+        plan, position = track.plan, track.position
+        if not position.quantity:
+            track.plan = None
+            return
+        entry = position.average_price
+        if order.role is not Role.ENTRY or entry is None:
+            return
+        if plan is not None and plan.side is order.side and plan.state is PlanState.ARMED:
+            track.plan = exit_rules.grow(plan, fill.quantity, entry, fill.traded_at)
+            return
+        if order.exits is None:
+            return
+        try:
+            track.plan = exit_rules.make_plan(
+                self._next_id(),
+                position.key,
+                self._config.user_id,
+                order.side,
+                entry,
+                abs(position.quantity),
+                order.exits,
+                track.instrument,
+                fill.traded_at,
+                at_fill=True,
+            )
+        except ValueError as error:
+            self._refuse(f"unguarded: {error}")
+            return
+        track.first_stop = None if track.plan is None else track.plan.stop
+
+    def _leave(self, track: Track, leaving: exit_rules.ExitOrder, tick: Tick, now: Timestamp) -> None:
+        """A stop or target is due. A stop takes back entries that would build the position up again, and either what stands in its way."""
+        working = self._working.get(track.symbol, {})
+        if leaving.role is Role.STOP:
+            for order_id in [name for name, order in working.items() if order.role is Role.ENTRY]:
+                self._cancel(track, order_id, now)
+        held = track.position.quantity
+        wanted = min(abs(held), leaving.quantity)
+        if abs(held) - self._pending_exits(track) < wanted:
+            for order_id in [name for name, order in working.items() if order.role is not Role.ENTRY]:
+                self._cancel(track, order_id, now)
+        if not wanted:
+            return
+        reason = leaving.role.value
+        if leaving.role is Role.STOP and track.plan is not None and track.plan.stop != track.first_stop:
+            reason = "moved_stop"
+        self._send(track, Side.SELL if held > 0 else Side.BUY, wanted, leaving.role, reason, tick, now)
+
+    def _tell_flat(self, track: Track, now: Timestamp) -> None:
+        """The strategy hears of an exit that was not its own, as its runner would tell it."""
+        by, track.flat_by = track.flat_by, None
+        if by is None or track.position.quantity or self._working.get(track.symbol):
+            return
+        if track.strategy.stance:
+            track.strategy.stance = 0
+            try:
+                track.strategy.on_flat(track.flat_at)
+            except Exception as error:
+                raise track.failed(now, error) from error
+
+    # --- small ----------------------------------------------------------------------------------------------------
+
+    def refresh(self, track: Track) -> None:
+        """The nearest prices at which something happens, as floats for the loop; those of a trail matter to the loop only, for between two
+        corners of a bar a trail that follows step by step ends where one that jumps does."""
+        if track.plan is None and not self._working.get(track.symbol):
+            track.floor, track.ceiling, track.expires, track.levels = -inf, inf, inf, _NOTHING
+            return
+        buy_at, stop_sell, sell_at, stop_buy = self._matching.levels(track.symbol) or _NOTHING
+        floor, ceiling = max(buy_at, stop_sell), min(sell_at, stop_buy)
+        if not self._working.get(track.symbol):
+            track.expires = inf
+        if track.plan is not None:
+            for level in exit_rules.levels(track.plan):
+                down = level.direction == "down"
+                floor, ceiling = (max(floor, level.price), ceiling) if down else (floor, min(ceiling, level.price))
+                if level.leg == "stop":
+                    stop_sell, stop_buy = (max(stop_sell, level.price), stop_buy) if down else (stop_sell, min(stop_buy, level.price))
+                elif level.leg != "trail":
+                    buy_at, sell_at = (max(buy_at, level.price), sell_at) if down else (buy_at, min(sell_at, level.price))
+        track.floor, track.ceiling, track.levels = floor, ceiling, (buy_at, stop_sell, sell_at, stop_buy)
+
+    def _pending_exits(self, track: Track) -> Decimal:
+        working = self._working.get(track.symbol)
+        if not working:
+            return ZERO
+        return sum((order.quantity for order in working.values() if order.role is not Role.ENTRY), ZERO)
+
+    def _cancel(self, track: Track, order_id: str, now: Timestamp) -> None:
+        self._matching.cancel(order_id, now)
+        self._working[track.symbol].pop(order_id, None)
+
+    def _refuse(self, reason: str) -> None:
+        self._log.refused[reason] += 1
+
+    def _next_id(self) -> str:
+        self._count += 1
+        return f"B{self._count:09d}"
+
+
+_NOTHING = (0.0, -inf, inf, inf)
+_CLOSES = Sized(ZERO, "closes what is there")

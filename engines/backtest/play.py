@@ -1,0 +1,102 @@
+"""The two loops of a backtest: over bars, quick, and over the ticks of a replay, exactly as live sees them.
+
+At every moment things happen in the order in which they do live: what rests and what guards sees the price, the strategy hears what was closed
+for it, then the candle that has just closed, and what it then wishes trades at this price.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf
+
+from engines.backtest.book import Book
+from engines.backtest.track import Track
+from engines.core.candles import CandleBuilder
+from engines.core.model import Candle, Tick, Timeframe, Timestamp
+from engines.strategies.base import Wish
+
+
+def play_bars(candles: Sequence[Candle], tracks: Mapping[str, Track], book: Book) -> None:
+    """`candles` of all instruments, in time order. A quiet bar costs a few comparisons of floats besides what the strategy needs.
+
+    Instruments of one moment open together: no order of one sees what the bar of another still holds."""
+    now = -inf
+    eventful: list[tuple[Track, Candle]] = []
+    for candle in candles:
+        symbol, start, opened, high, low, _, _ = candle
+        if start != now:
+            for track, before in eventful:
+                book.walk(track, before)
+            eventful.clear()
+            now = start
+        track = tracks[symbol]
+        if start >= track.expires:
+            book.expire(track, start)
+        if opened <= track.floor or opened >= track.ceiling:
+            book.reach(track, Tick(symbol, opened, opened, opened, start), start)
+        if track.builder is None:
+            closed, track.previous = track.previous, candle
+        else:
+            closed, track.previous = track.builder.merge(candle), candle
+        if closed is not None:
+            try:
+                wish = track.on_candle(closed)
+            except Exception as error:
+                raise track.failed(closed.start, error) from error
+            if wish is not None:
+                book.wish(track, wish, closed.start, Tick(symbol, opened, opened, opened, start), start)
+        if low <= track.floor or high >= track.ceiling:
+            eventful.append((track, candle))
+    for track, before in eventful:
+        book.walk(track, before)
+    _close_last(tracks, book)
+
+
+def _close_last(tracks: Mapping[str, Track], book: Book) -> None:
+    """The end of the data closes every candle; what is decided then finds no price any more."""
+    for track in tracks.values():
+        candle = track.previous if track.builder is None else track.builder.forming
+        if candle is not None:
+            wish = _shown(track, candle)
+            if wish is not None:
+                book.wish(track, wish, candle.start, None, candle.start)
+
+
+def play_ticks(batches: Iterable[tuple[Timestamp, Sequence[Tick]]], timeframe: Timeframe, tracks: Mapping[str, Track], book: Book) -> None:
+    """Moments with their ticks, as a replay feed gives them: without ticks where only time passes and closes candles."""
+    builders = {symbol: CandleBuilder(symbol, timeframe) for symbol in tracks}
+    for now, ticks in batches:
+        for tick in ticks:
+            track = tracks[tick.symbol]
+            track.tick = tick
+            if now >= track.expires:
+                book.expire(track, now)
+            if track.floor > -inf or track.ceiling < inf:
+                book.reach(track, tick, now)
+        closed = [candle for tick in ticks if (candle := builders[tick.symbol].add(tick)) is not None]
+        closed += [candle for builder in builders.values() if (candle := builder.flush(now)) is not None]
+        for candle in closed:
+            track = tracks[candle.symbol]
+            wish = _shown(track, candle)
+            if wish is not None:
+                book.wish(track, wish, candle.start, track.tick, now)
+        for tick in ticks:
+            track = tracks[tick.symbol]
+            if track.strategy.listens_to_ticks:
+                wish = _told(track, tick)
+                if wish is not None:
+                    book.wish(track, wish, tick.at, tick, now)
+
+
+def _shown(track: Track, candle: Candle) -> Wish | None:
+    try:
+        return track.on_candle(candle)
+    except Exception as error:
+        raise track.failed(candle.start, error) from error
+
+
+def _told(track: Track, tick: Tick) -> Wish | None:
+    try:
+        return track.strategy.on_tick(tick)
+    except Exception as error:
+        raise track.failed(tick.at, error) from error
