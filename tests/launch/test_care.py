@@ -55,7 +55,7 @@ def test_the_doctor_makes_no_workspace(data_dir: Path) -> None:
 
 
 def test_keys_that_others_can_read_are_found(data_dir: Path) -> None:
-    run_command("user", "add", "a@example.com", "--password-stdin", data_dir=data_dir, stdin="a long enough password")
+    Server(data_dir).make_owner()
     assert findings(data_dir)["keys"].well
     (data_dir / "credentials.key").chmod(0o644)
     assert not findings(data_dir)["keys"].well

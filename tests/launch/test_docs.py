@@ -32,6 +32,7 @@ def test_every_command_that_is_shown_is_understood(page: Path) -> None:
     for line in re.findall(r"python3 run_strategy_system\.py([^\n`)|]*)", page.read_text()):
         words = shlex.split(line.partition("#")[0])
         assert launcher.parse(words).command
+        assert [word for word in words if word.startswith("tests/") and not (ROOT / word).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

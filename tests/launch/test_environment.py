@@ -54,7 +54,7 @@ def start(project: Path, command: str = "serve") -> subprocess.CompletedProcess[
     return subprocess.run([base, project / "run_strategy_system.py", command], capture_output=True, text=True, check=False)
 
 
-def test_a_first_start_makes_its_own_environment_and_a_second_start_finds_it(project: Path) -> None:
+def test_a_first_start_makes_its_own_environment_a_second_finds_it_and_a_changed_lock_renews_it(project: Path) -> None:
     first = start(project)
     assert (first.returncode, first.stdout) == (7, f"serve 1 {project / '.venv'}\n"), first.stderr
     assert "first start: making .venv" in first.stderr
@@ -71,13 +71,13 @@ def test_a_first_start_makes_its_own_environment_and_a_second_start_finds_it(pro
     developer = start(project, "test")
     assert (developer.returncode, developer.stdout.split()[0]) == (7, "test")
 
-
-def test_a_package_that_cannot_be_had_is_one_line_and_exit_2(project: Path) -> None:
     lock(project, "3")
-    done = start(project)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "cannot install the packages of requirements.txt" in done.stderr.splitlines()[-1]
-    assert not (project / ".venv" / "tandem-runtime.stamp").exists()
+    failed = start(project)
+    assert (failed.returncode, failed.stdout) == (2, "")
+    assert "cannot install the packages of requirements.txt" in failed.stderr.splitlines()[-1]
+
+    lock(project, "2")
+    assert (start(project).returncode, start(project).stderr) == (7, "")
 
 
 def test_an_interpreter_that_has_all_locked_packages_needs_no_environment_of_its_own() -> None:

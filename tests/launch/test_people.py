@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.data import open_data
-from tests.support.server import run_command
+from tests.support.server import Server, run_command
 
 PASSWORD = "correct horse battery"
 
@@ -31,7 +31,7 @@ def test_only_the_newline_at_its_end_is_not_part_of_the_password(data_dir: Path)
 
 
 def test_a_token_is_printed_once_alone(data_dir: Path) -> None:
-    add(data_dir, "a@example.com")
+    Server(data_dir, owner=("a@example.com", PASSWORD)).make_owner()
     done = run_command("token", "add", "a@example.com", "--name", "laptop", data_dir=data_dir)
     assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
     with open_data(data_dir) as data:
@@ -50,7 +50,7 @@ def test_a_token_is_printed_once_alone(data_dir: Path) -> None:
     ],
 )
 def test_who_cannot_be_added_is_one_line_and_exit_2(data_dir: Path, email: str, password: str, words: str) -> None:
-    add(data_dir, "a@example.com")
+    Server(data_dir, owner=("a@example.com", PASSWORD)).make_owner()
     code, out, err = add(data_dir, email, password=password)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert words in err

@@ -44,10 +44,17 @@ class Server:
     """One running workspace. `start` waits for the ready line; `stop` is a SIGTERM, `kill` a power cut."""
 
     def __init__(
-        self, data_dir: Path, *, port: int = 0, options: Sequence[str] = (), env: Mapping[str, str] | None = None, command: str = "serve"
+        self,
+        data_dir: Path,
+        *,
+        port: int = 0,
+        options: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        command: str = "serve",
+        owner: tuple[str, str] = OWNER,
     ) -> None:
         self.data_dir, self.port, self.options, self.env, self.command = data_dir, port, list(options), env, command
-        self.owner = OWNER
+        self.owner = owner
         self.token = ""
         self.process: subprocess.Popen[str] | None = None
         self.lines: list[str] = []
