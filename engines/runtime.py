@@ -13,6 +13,7 @@ from engines.core.facts import CandleClosed, IncidentChanged, StrategyStateSaved
 from engines.core.model import Candle, ExitSpec, Signal, Tick, Timeframe
 from engines.core.sessions import day_start
 from engines.execution.desk import Desk
+from engines.execution.roster import LANE
 from engines.execution.supervisor import Worker
 from engines.execution.views import SystemStatus, ThreadStatus
 from engines.market.watchdog import Change, StallWatchdog
@@ -42,6 +43,7 @@ class Runtime:
         self._ticked_at: float | None = None
         self._stall = StallWatchdog()
         self._changed = threading.Event()
+        self._refreshing = threading.Lock()
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -220,11 +222,12 @@ class Runtime:
     def _refresh(self) -> None:
         """Accounts, strategies or mappings were changed by a person: take them over; new accounts begin with their own recovery."""
         system = self.system
-        for desk in system.roster.refresh(start_lanes=False):
-            desk.open_day(system.clock.now(), HOME_EXCHANGE)
-            system.roster.start_lane(desk)
-        if self.runner is not None:
-            self.runner.configure(system.roster.strategies())
+        with self._refreshing:  # the last to read must be the last to tell
+            for desk in system.roster.refresh(start_lanes=False):
+                desk.open_day(system.clock.now(), HOME_EXCHANGE)
+                system.roster.start_lane(desk)
+            if self.runner is not None:
+                self.runner.configure(system.roster.strategies())
 
     def refresh_now(self) -> None:
         """For whoever has just written and wants to trade at once."""
@@ -314,7 +317,7 @@ class Runtime:
     def _threads(self, on: bool, tick_age: int | None) -> Mapping[str, ThreadStatus]:
         """The engines by name (strategy, execution, market, …) and every lane. Engines that a person switched off are `stopped`."""
         own = {name: worker.status() for name, worker in self.system.supervisor.workers().items()}
-        lanes = {name: status for name, status in own.items() if name.startswith("lane ")}
+        lanes = {name: status for name, status in own.items() if name.startswith(LANE)}
         order = ("dead", "off", "restarting", "stuck", "running", "stopped")
         states = sorted((status.state for status in lanes.values()), key=order.index)
         depth = sum(status.queue_depth for status in lanes.values())

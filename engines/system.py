@@ -50,7 +50,7 @@ from engines.execution.monitor import Monitor
 from engines.execution.news import News
 from engines.execution.outcomes import OutcomeBoard, Tracker
 from engines.execution.planning import Market, PlanTools
-from engines.execution.roster import Roster
+from engines.execution.roster import LANE, Roster
 from engines.execution.stopper import Stopper
 from engines.execution.supervisor import Death, Supervisor
 from engines.execution.views import AccountView, BrokerBook, HaltReport, Pnl, PositionView, SignalOutcome, SystemStatus
@@ -274,7 +274,9 @@ class TradingSystem:
     def connect(self, account_id: str) -> AccountView:
         """Sign in again and reconcile; waits a moment for the answer, which the view then shows."""
         desk = self._desk(account_id)
-        lane = self.roster.lane(account_id) or self.roster.start_lane(desk)
+        lane = self.roster.lane(account_id)
+        if desk.account.broker != "paper" or lane is None:
+            lane = self.roster.restart_lane(desk)  # credentials may be new, and they live inside the broker's client
         job = Connect()
         lane.put(job)
         job.done.wait(self.settings.connect_patience)
@@ -423,10 +425,12 @@ class TradingSystem:
 
     def _on_death(self, death: Death) -> None:
         kind = "thread_stuck" if death.stuck else "thread_died"
+        account_id = death.name.removeprefix(LANE) if death.name.startswith(LANE) else None
         if death.over:
-            self.incident_log.resolve(kind, about=death.name)
+            self.incident_log.resolve(kind, account_id, about=death.name)
         else:
-            self.incident_log.raise_(kind, "critical", f"{death.name}: {death.detail}", about=death.name)
+            what = "the account's lane" if account_id else death.name
+            self.incident_log.raise_(kind, "critical", f"{what}: {death.detail}", account_id, about=death.name)
 
     def _trouble(self, kind: str, severity: str, message: str, account_id: str | None) -> None:
         self.incident_log.raise_(kind, severity, message, account_id)

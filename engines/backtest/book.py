@@ -12,13 +12,13 @@ from decimal import Decimal
 from math import inf
 from random import Random
 
-from engines.backtest.records import Change, Decision, Log, Trade
+from engines.backtest.ledger import ACCOUNT, Ledger
+from engines.backtest.records import Decision, Log
 from engines.backtest.settings import Settings
-from engines.backtest.track import Running, Track
+from engines.backtest.track import Track
 from engines.core import exits as exit_rules
 from engines.core import positions as position_rules
 from engines.core.bars import ticks_within
-from engines.core.charges import kind_of, order_charges
 from engines.core.exchange_rules import opposite_quote
 from engines.core.matching import MatchingEngine, Outcome, OutcomeKind
 from engines.core.model import (
@@ -28,7 +28,6 @@ from engines.core.model import (
     Candle,
     Denial,
     ExitSpec,
-    Fill,
     Instrument,
     OrderType,
     PaperSettings,
@@ -43,13 +42,12 @@ from engines.core.model import (
 )
 from engines.core.prices import exact, is_lot_multiple, to_tick
 from engines.core.risk import margin_required
-from engines.core.sessions import DAY, day_start, session_day
+from engines.core.sessions import DAY, day_start
 from engines.core.sizing import Sized, SizingInput, size
 from engines.core.slicing import slices
 from engines.strategies.base import Wish
 from engines.strategies.signals import make_signal
 
-ACCOUNT = "backtest"
 MOST_SLICES, MOST_EXIT_SLICES = 10, 1000  # as live
 NO_EXITS = ExitSpec()
 _PLAIN = (None, ())  # neither stop nor targets
@@ -89,18 +87,15 @@ class Book:
         self._matching = MatchingEngine(PaperSettings(slippage_ticks=settings.slippage_ticks), settings.leverage)
         self._chance = Random(0)  # asked for nothing: neither rejects nor partial fills are simulated here
         self._working: dict[str, dict[str, _Order]] = {}  # symbol → what rests at the exchange
-        self._held: dict[str, Track] = {}
-        self._cash = ZERO
-        self._closed: list[Decimal] = []  # net results, for Kelly
+        self._ledger = Ledger(settings, config.strategy_id, tracks, log)
         self._count = 0
         self._priced: tuple[Tick | None, Side | None, Decimal] = (None, None, ZERO)  # the newest price of a market order
         self._plain: dict[tuple[str, Side, bool], Signal] = {}
-        self._kinds = {symbol: kind_of(track.instrument, track.position.key.product) for symbol, track in tracks.items()}
 
     @property
     def cash(self) -> Decimal:
         """What all fills have moved, charges included."""
-        return self._cash
+        return self._ledger.cash
 
     # --- what the players say -------------------------------------------------------------------------------------
 
@@ -209,7 +204,7 @@ class Book:
                 if signal.exits is NO_EXITS
                 else exit_rules.stop_for(signal.exits, signal.side, price, track.instrument.tick_size),
                 quantity=signal.quantity,
-                closed_trades=self._closed,
+                closed_trades=self._ledger.closed,
             )
         )
 
@@ -223,24 +218,7 @@ class Book:
         except ValueError:
             return Denial.FREEZE_QUANTITY
         needed = margin_required(instrument, signal.product, signal.side, quantity * price, leverage, quantity=quantity)
-        return Denial.INSUFFICIENT_FUNDS if needed > self._free_funds(track, tick) else None
-
-    def _free_funds(self, here: Track, tick: Tick) -> Decimal:
-        """Capital, what the fills moved and what is held at the newest prices, less the margin that positions and resting orders block."""
-        free = self._settings.capital + self._cash - self._matching.blocked_margin
-        for track in self._held.values():
-            position, mark = track.position, tick.last_price if track is here else track.mark
-            side = Side.BUY if position.quantity > 0 else Side.SELL
-            free += position.open_cost if mark is None else position.quantity * exact(mark)
-            free -= margin_required(
-                track.instrument,
-                position.key.product,
-                side,
-                abs(position.open_cost),
-                self._settings.leverage,
-                quantity=abs(position.quantity),
-            )
-        return free
+        return Denial.INSUFFICIENT_FUNDS if needed > self._ledger.free_funds(track, tick) - self._matching.blocked_margin else None
 
     def _send(
         self,
@@ -306,63 +284,25 @@ class Book:
             self._fill(track, order, outcome.quantity, outcome.price, outcome.at)
 
     def _fill(self, track: Track, order: _Order, quantity: Decimal, price: Decimal, at: Timestamp) -> None:
-        before, instrument = track.position, track.instrument
-        charges = order_charges(
-            self._kinds[track.symbol],
-            order.side,
-            quantity,
-            price,
-            session_day(at, instrument.exchange),
-            self._settings.broker,
-            exchange=instrument.exchange,
-        ).total
-        key = before.key
-        fill = Fill(
-            order.order_id, order.order_id, ACCOUNT, key.symbol, order.side, key.product, quantity, price, charges, at, key.strategy_id
-        )
-        after = track.position = position_rules.book(before, fill)
-        self._cash -= order.side.sign * quantity * price + charges
-        self._log.fills += 1
-        self._log.changes.append(Change(at, track.symbol, float(after.quantity), float(price), float(self._cash)))
-        running = track.trade
-        if running is None:
-            running = track.trade = Running(order.side, at)
-        running.charges += charges
-        if order.role is Role.ENTRY:
-            running.bought += quantity
-            running.paid += quantity * price
-        else:
-            running.got += quantity * price
-        if after.quantity:
-            self._held[track.symbol] = track
-        else:
-            self._end_trade(track, running, order, price, at)
-        self._guard(track, order, fill)
-
-    def _end_trade(self, track: Track, running: Running, order: _Order, price: Decimal, at: Timestamp) -> None:
-        track.trade = None
-        self._held.pop(track.symbol, None)
-        gross = running.side.sign * (running.got - running.paid)
-        entry, leave = running.paid / running.bought, running.got / running.bought
-        trade = Trade(track.symbol, running.side, running.bought, running.entry_at, entry, at, leave, gross, running.charges, order.reason)
-        self._log.trades.append(trade)
-        self._closed.append(trade.net)
-        if order.role is not Role.EXIT:
-            track.flat_by, track.flat_at = order.role, float(price)
+        role = order.role
+        self._ledger.fill(track, order.order_id, order.side, quantity, price, at, None if role is Role.ENTRY else order.reason)
+        if not track.position.quantity:
+            track.plan = None
+            if role is not Role.ENTRY and role is not Role.EXIT:
+                track.flat_by, track.flat_at = role, float(price)
+        elif role is Role.ENTRY and (track.plan is not None or order.exits is not None):
+            self._guard(track, order, quantity, at)
 
     # --- the exit plan --------------------------------------------------------------------------------------------
 
-    def _guard(self, track: Track, order: _Order, fill: Fill) -> None:
-        """Arm, grow or close the plan of the position that this fill has changed."""
+    def _guard(self, track: Track, order: _Order, quantity: Decimal, at: Timestamp) -> None:
+        """Arm or grow the plan of the position that an entry has opened or grown."""
         plan, position = track.plan, track.position
-        if not position.quantity:
-            track.plan = None
-            return
         entry = position.average_price
-        if order.role is not Role.ENTRY or entry is None:
+        if entry is None:
             return
         if plan is not None and plan.side is order.side and plan.state is PlanState.ARMED:
-            track.plan = exit_rules.grow(plan, fill.quantity, entry, fill.traded_at)
+            track.plan = exit_rules.grow(plan, quantity, entry, at)
             return
         if order.exits is None:
             return
@@ -376,7 +316,7 @@ class Book:
                 abs(position.quantity),
                 order.exits,
                 track.instrument,
-                fill.traded_at,
+                at,
                 at_fill=True,
             )
         except ValueError as error:

@@ -33,7 +33,7 @@ th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid var(-
 td.text { white-space: normal } th.n, td.n { text-align: right } .win { color: var(--win) } .loss { color: var(--loss) }
 svg { width: 100%; height: auto; border: 1px solid var(--line); border-radius: .5rem }
 polyline { fill: none; stroke: var(--accent); stroke-width: 2 } line { stroke: var(--line); stroke-dasharray: 4 4 }
-ul.warn { border-left: 4px solid #d79a00; margin: 0; padding: .4rem 1rem .4rem 2rem; background: var(--soft) }
+ul.warn { border-left: 4px solid #d79a00; margin: 0 0 1rem; padding: .4rem 1rem .4rem 2rem; background: var(--soft) }
 """
 
 
@@ -69,8 +69,14 @@ def page(report: Report) -> str:
     )
 
 
-class _Money(str):
-    """An amount that is coloured by its sign."""
+class _Amount(str):
+    """Money, shown with its thousands apart."""
+
+    __slots__ = ()
+
+
+class _Money(_Amount):
+    """Won or lost: coloured by its sign, too."""
 
     __slots__ = ()
 
@@ -80,9 +86,9 @@ def _tiles(result: Mapping[str, Any]) -> str:
     tiles = [
         ("Net", _Money(result["net"])),
         ("Gross", _Money(result["gross"])),
-        ("Charges", result["charges"]),
-        ("Equity at the end", result["equity_end"]),
-        ("Max drawdown", f"{result['max_drawdown']} ({float(result['max_drawdown_pct']):.2f} %)"),
+        ("Charges", _Amount(result["charges"])),
+        ("Equity at the end", _Amount(result["equity_end"])),
+        ("Max drawdown", f"{float(result['max_drawdown']):,.2f} ({float(result['max_drawdown_pct']):.2f} %)"),
         ("Trades", result["trades"]),
         ("Win rate", rate),
         ("Profit factor", result["profit_factor"] or "no losses"),
@@ -203,8 +209,7 @@ def _is_number(cell: object) -> bool:
 
 
 def _show(cell: object) -> str:
-    """Amounts with thousands apart; everything escaped."""
-    return f"{float(cell):,.2f}" if isinstance(cell, _Money) else escape(str(cell))
+    return f"{float(cell):,.2f}" if isinstance(cell, _Amount) else escape(str(cell))
 
 
 def _local(report: Report, at: Timestamp) -> str:

@@ -90,6 +90,17 @@ class Lane:
         self._later.append((self.tools.clock.monotonic() + seconds, job))
         self._wake.put(None)
 
+    def take_over(self, before: Lane) -> None:
+        """Whatever the lane that this one replaces has not begun: an exit that was asked for is never lost with a connection."""
+        for mine, theirs in ((self._urgent, before._urgent), (self._normal, before._normal)):
+            while theirs:
+                try:
+                    mine.append(theirs.popleft())
+                except IndexError:  # the old lane took the last one itself
+                    break
+        self._later += before._later
+        self._wake.put(None)
+
     def wake(self) -> None:
         self._wake.put(None)
 

@@ -16,6 +16,9 @@ from engines.execution.lane import Lane, LaneTools
 from engines.execution.supervisor import Supervisor
 from engines.ports import Broker, Directory
 
+LANE = "lane "
+"""What the name of a lane's thread begins with; the account's id follows."""
+
 BrokerFactory = Callable[[Account, Desk], Broker]
 
 
@@ -122,7 +125,7 @@ class Roster:
         lane = Lane(desk, self._brokers(account, desk), self._lane_tools)
         self._lanes = self._lanes | {account.account_id: lane}
         lane.put(Connect())
-        self._supervisor.add(f"lane {account.account_id}", lane.loop, lane.depth, patience=20.0, wake=lane.wake)
+        self._supervisor.add(f"{LANE}{account.account_id}", lane.loop, lane.depth, patience=20.0, wake=lane.wake)
         return lane
 
     def stop_lane(self, account_id: str) -> None:
@@ -130,12 +133,16 @@ class Roster:
         if lane is None:
             return
         self._lanes = {key: other for key, other in self._lanes.items() if key != account_id}
-        self._supervisor.remove(f"lane {account_id}")
+        self._supervisor.remove(f"{LANE}{account_id}")
         lane.broker.close()
 
     def restart_lane(self, desk: Desk) -> Lane:
         """Close the connection and begin again as after a start: reconcile first, then trade."""
         with desk.lock:
             desk.ready, desk.state_detail = False, "reconnecting"
+        before = self._lanes.get(desk.account.account_id)
         self.stop_lane(desk.account.account_id)
-        return self.start_lane(desk)
+        lane = self.start_lane(desk)
+        if before is not None:
+            lane.take_over(before)
+        return lane
