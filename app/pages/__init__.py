@@ -36,7 +36,6 @@ def init_app(app: Flask, reads: Callable[[Any], Any] | None = None, stop: Stop |
     assets = Assets(STATIC)
     app.extensions[EXTENSION] = {"reads": reads or _service_reads, "stop": stop or _service_stop, "assets": assets}
     app.jinja_env.undefined = StrictUndefined
-    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(fmt.FILTERS)
     app.jinja_env.filters.update(words.FILTERS)
     app.jinja_env.globals["asset"] = assets.url

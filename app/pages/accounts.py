@@ -70,7 +70,7 @@ def show(account_id: str) -> Response:
     account = read.account(account_id)
     positions = read.positions(account_id=account_id, flat=True)
     mappings = [mapping for mapping in read.mappings() if mapping.account_id == account_id]
-    curve = curves.total(read.equity({"account_id": account_id, "limit": "500"}), "equity")
+    curve = curves.total(read.equity({"account_id": account_id, "limit": "80"}), "equity")
     return page(
         "accounts/show.html",
         account=account,

@@ -11,6 +11,7 @@ from app.pages import curves
 from app.pages.attention import needs
 from app.pages.room import accounts, page, reads, room
 
+SPARK_POINTS = "60"  # a small picture needs no more, and each costs a look-up for each account
 routes = room("pages")
 
 
@@ -19,7 +20,7 @@ def dashboard() -> Response:
     read = reads()
     own, strategies, mappings, status, pnl = accounts(), read.strategies(), read.mappings(), read.status(), read.pnl()
     incidents = read.incidents(open=True, limit=50).items
-    curve = curves.total(read.equity({"from": _today(), "limit": "500"}))
+    curve = curves.total(read.equity({"from": _today(), "limit": SPARK_POINTS}))
     return page(
         "dashboard.html",
         accounts=own,

@@ -237,3 +237,10 @@ def test_a_preference_is_in_the_first_byte(clients: dict[tuple[str, str], FlaskC
     client.set_cookie("palette", "<script>")
     text = client.get("/").get_data(as_text=True)
     assert 'data-bs-theme="light" data-palette="green"' in text
+
+
+def test_attributes_stand_apart(clients: dict[tuple[str, str], FlaskClient]) -> None:
+    for address in (*ROOMS, *THINGS):
+        text = clients["owner", "full"].get(address).get_data(as_text=True)
+        for tag in re.findall(r"<[a-z][^<>]*>", re.sub(r"<!doctype html>", "", text)):
+            assert not re.search(r'="[^"]*"[a-z]', tag), tag
