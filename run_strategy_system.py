@@ -88,6 +88,9 @@ def _backtest(tested: argparse.ArgumentParser) -> None:
     tested.add_argument("--param", action="append", default=[], metavar="k=v", type=_pair, help="a strategy parameter; may be repeated")
     tested.add_argument("--from", dest="start", metavar="D", help="first day, YYYY-MM-DD")
     tested.add_argument("--to", dest="end", metavar="D", help="last day, YYYY-MM-DD")
+    tested.add_argument("--symbol", metavar="EXCHANGE:NAME", help="which instrument of the file, or what to call it")
+    tested.add_argument("--timeframe", choices=("1m", "5m", "15m", "1h", "1d"), help="the strategy's (default: that of the file)")
+    tested.add_argument("--capital", metavar="MONEY", help="what it begins with (default: 1000000)")
     tested.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
     tested.add_argument("--html", type=Path, metavar="FILE", help="write the report as a page")
 
