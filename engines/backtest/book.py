@@ -7,11 +7,12 @@ Sizing, exits, matching, charges and positions are those of `engines.core`; here
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from math import inf
 from random import Random
 
+from engines.backtest.exchange import Exchange, Order
 from engines.backtest.ledger import ACCOUNT, Ledger
 from engines.backtest.records import Decision, Log
 from engines.backtest.settings import Settings
@@ -19,20 +20,15 @@ from engines.backtest.track import Track
 from engines.core import exits as exit_rules
 from engines.core import positions as position_rules
 from engines.core.bars import ticks_within
-from engines.core.exchange_rules import opposite_quote
-from engines.core.matching import MatchingEngine, Outcome, OutcomeKind
+from engines.core.matching import Outcome, OutcomeKind
 from engines.core.model import (
-    ONE,
     ZERO,
     AccountMapping,
     Candle,
     Denial,
     ExitSpec,
-    Instrument,
     OrderType,
-    PaperSettings,
     PlanState,
-    Product,
     Role,
     Side,
     Signal,
@@ -40,7 +36,7 @@ from engines.core.model import (
     Tick,
     Timestamp,
 )
-from engines.core.prices import exact, is_lot_multiple, to_tick
+from engines.core.prices import exact, is_lot_multiple
 from engines.core.risk import margin_required
 from engines.core.sessions import DAY, day_start
 from engines.core.sizing import Sized, SizingInput, size
@@ -52,24 +48,6 @@ MOST_SLICES, MOST_EXIT_SLICES = 10, 1000  # as live
 NO_EXITS = ExitSpec()
 _PLAIN = (None, ())  # neither stop nor targets
 _NOTHING_MORE = (None, None, None)  # neither price, exits nor quantity
-
-
-@dataclass(slots=True)
-class _Order:
-    """An order's terms for the exchange, and what must be known of it when it fills. Not frozen, for that would cost thrice."""
-
-    order_id: str
-    instrument: Instrument
-    side: Side
-    quantity: Decimal
-    order_type: OrderType
-    product: Product
-    price: Decimal | None
-    role: Role
-    reason: str
-    exits: ExitSpec | None
-    reduce_only: bool
-    trigger_price: Decimal | None = None
 
 
 class Book:
@@ -84,12 +62,11 @@ class Book:
             settings.risk_per_trade_pct,
             settings.multiplier,
         )
-        self._matching = MatchingEngine(PaperSettings(slippage_ticks=settings.slippage_ticks), settings.leverage)
+        self._matching = Exchange(settings.slippage_ticks, settings.leverage)
         self._chance = Random(0)  # asked for nothing: neither rejects nor partial fills are simulated here
-        self._working: dict[str, dict[str, _Order]] = {}  # symbol → what rests at the exchange
+        self._working: dict[str, dict[str, Order]] = {}  # symbol → what rests at the exchange
         self._ledger = Ledger(settings, config.strategy_id, tracks, log)
         self._count = 0
-        self._priced: tuple[Tick | None, Side | None, Decimal] = (None, None, ZERO)  # the newest price of a market order
         self._plain: dict[tuple[str, Side, bool], Signal] = {}
 
     @property
@@ -166,7 +143,7 @@ class Book:
     # --- from a signal to orders ----------------------------------------------------------------------------------
 
     def _trade(self, track: Track, signal: Signal, tick: Tick, now: Timestamp) -> None:
-        held, price = track.position.quantity, signal.price or exact(opposite_quote(signal.side, tick) or tick.last_price)
+        held, price = track.position.quantity, signal.price or self._matching.value(signal.side, tick)
         opposite = held * signal.side.sign < 0
         if signal.reduce_only and signal.quantity is None:
             sized = _CLOSES
@@ -244,8 +221,8 @@ class Book:
         product, working = track.position.key.product, self._working.setdefault(track.symbol, {})
         for part in parts:
             name = self._next_id()
-            order = _Order(name, instrument, side, part, order_type, product, price, role, reason, exits, role is not Role.ENTRY)
-            at_once = self._at_once(order, tick)
+            order = Order(name, instrument, side, part, order_type, product, price, role, reason, exits, role is not Role.ENTRY)
+            at_once = self._matching.at_once(order, tick)
             if at_once is not None:
                 self._fill(track, order, part, at_once, now)
                 continue
@@ -254,24 +231,6 @@ class Book:
                 self._take(track, outcome)
         if working:
             track.expires = day_start(now, instrument.exchange) + DAY
-
-    def _at_once(self, order: _Order, tick: Tick) -> Decimal | None:
-        """Where the exchange would fill this order whole and at once; None: ask it. Two thirds of a busy run would be spent on asking, for an order at
-        the market of a shareable size that money was already found for can only be answered in one way. A test holds both answers against each other."""
-        instrument = order.instrument
-        if order.order_type is not OrderType.MARKET or instrument.segment == "SPOT" or order.quantity % instrument.lot_size:
-            return None
-        if tick is not self._priced[0] or order.side is not self._priced[1]:
-            quote = opposite_quote(order.side, tick)
-            if quote is None or instrument.quantity_step != ONE:
-                return None
-            size, up = instrument.tick_size, order.side is Side.BUY
-            price = to_tick(quote, size, "up" if up else "down")
-            if self._settings.slippage_ticks:
-                slip = self._settings.slippage_ticks * size
-                price = to_tick(price + slip if up else price - slip, size, "up" if up else "down")
-            self._priced = tick, order.side, max(price, size)
-        return self._priced[2]
 
     # --- what the exchange says -----------------------------------------------------------------------------------
 
@@ -283,7 +242,7 @@ class Book:
             order = self._working[track.symbol].pop(outcome.broker_order_id)  # every fill here is a whole one
             self._fill(track, order, outcome.quantity, outcome.price, outcome.at)
 
-    def _fill(self, track: Track, order: _Order, quantity: Decimal, price: Decimal, at: Timestamp) -> None:
+    def _fill(self, track: Track, order: Order, quantity: Decimal, price: Decimal, at: Timestamp) -> None:
         role = order.role
         self._ledger.fill(track, order.order_id, order.side, quantity, price, at, None if role is Role.ENTRY else order.reason)
         if not track.position.quantity:
@@ -295,7 +254,7 @@ class Book:
 
     # --- the exit plan --------------------------------------------------------------------------------------------
 
-    def _guard(self, track: Track, order: _Order, quantity: Decimal, at: Timestamp) -> None:
+    def _guard(self, track: Track, order: Order, quantity: Decimal, at: Timestamp) -> None:
         """Arm or grow the plan of the position that an entry has opened or grown."""
         plan, position = track.plan, track.position
         entry = position.average_price
@@ -360,8 +319,9 @@ class Book:
         """The nearest prices at which something happens, as floats for the loop; those of a trail matter to the loop only, for between two
         corners of a bar a trail that follows step by step ends where one that jumps does."""
         if track.plan is None and not self._working.get(track.symbol):
-            track.floor, track.ceiling, track.expires, track.levels = -inf, inf, inf, _NOTHING
+            track.watched, track.floor, track.ceiling, track.expires, track.levels = False, -inf, inf, inf, _NOTHING
             return
+        track.watched = True
         buy_at, stop_sell, sell_at, stop_buy = self._matching.levels(track.symbol) or _NOTHING
         floor, ceiling = max(buy_at, stop_sell), min(sell_at, stop_buy)
         if not self._working.get(track.symbol):

@@ -12,8 +12,9 @@ from typing import Any
 
 import pydantic
 
-from engines.backtest.book import ACCOUNT, Book
+from engines.backtest.book import Book
 from engines.backtest.history import History, read_history
+from engines.backtest.ledger import ACCOUNT
 from engines.backtest.play import play_bars, play_ticks
 from engines.backtest.records import Log
 from engines.backtest.report import Report, report_on

@@ -23,33 +23,35 @@ def play_bars(candles: Sequence[Candle], tracks: Mapping[str, Track], book: Book
     now = -inf
     eventful: list[tuple[Track, Candle]] = []
     for candle in candles:
-        symbol, start, opened, high, low, _, _ = candle
-        if start != now:
+        if eventful and candle.start != now:
             for track, before in eventful:
                 book.walk(track, before)
             eventful.clear()
-            now = start
-        track = tracks[symbol]
-        if start >= track.expires:
-            book.expire(track, start)
-        if opened <= track.floor or opened >= track.ceiling:
-            book.reach(track, Tick(symbol, opened, opened, opened, start), start)
-        if track.builder is None:
-            closed, track.previous = track.previous, candle
-        else:
-            closed, track.previous = track.builder.merge(candle), candle
+        track = tracks[candle.symbol]
+        if track.watched:
+            if candle.start >= track.expires:
+                book.expire(track, candle.start)
+            if candle.open <= track.floor or candle.open >= track.ceiling:
+                book.reach(track, _opening(candle), candle.start)
+        closed = track.previous if track.builder is None else track.builder.merge(candle)
+        track.previous = candle
         if closed is not None:
             try:
                 wish = track.on_candle(closed)
             except Exception as error:
                 raise track.failed(closed.start, error) from error
             if wish is not None:
-                book.wish(track, wish, closed.start, Tick(symbol, opened, opened, opened, start), start)
-        if low <= track.floor or high >= track.ceiling:
+                book.wish(track, wish, closed.start, _opening(candle), candle.start)
+        if track.watched and (candle.low <= track.floor or candle.high >= track.ceiling):
+            now = candle.start
             eventful.append((track, candle))
     for track, before in eventful:
         book.walk(track, before)
     _close_last(tracks, book)
+
+
+def _opening(candle: Candle) -> Tick:
+    return Tick(candle.symbol, candle.open, candle.open, candle.open, candle.start)
 
 
 def _close_last(tracks: Mapping[str, Track], book: Book) -> None:

@@ -43,6 +43,7 @@ class Track:
     builder: CandleBuilder | None = None  # None: the file's candles are the strategy's
     previous: Candle | None = None  # the newest whole candle of the file
     tick: Tick | None = None  # the newest price
+    watched: bool = False  # something rests, guards or expires: else the next two need not be looked at
     floor: float = -inf  # the nearest price below at which something happens
     ceiling: float = inf
     expires: Timestamp = inf  # when what rests at the exchange ends with its day
