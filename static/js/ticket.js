@@ -93,7 +93,7 @@ function show(form, orders, problem = "") {
     row.querySelector("[data-preview-quantity]").textContent = order ? quantity(order.quantity) : "";
     row.querySelector("[data-preview-value]").textContent = order?.value ? money(order.value) : "";
     const note = row.querySelector("[data-preview-note]");
-    note.textContent = refused ? words(refused) : (order?.detail ?? "");
+    note.textContent = refused ? words(refused) : "";
     note.title = order?.detail ?? "";
     note.className = refused ? "warn" : "muted";
     if (order && !refused) {
