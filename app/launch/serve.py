@@ -62,6 +62,7 @@ def serve(settings: Settings, *, engines: bool, browser: bool, prepare: Prepare 
         if prepare is not None:
             prepare(data)
         system, live = compose.trading_system(settings, data)
+        stack.callback(system.stop)  # also when something below fails half-way; stopping twice is stopping once
         app = create_app(system, data, settings, live=live)
         system.start()
         if not engines:

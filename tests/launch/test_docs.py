@@ -13,7 +13,8 @@ import pytest
 
 import config
 import run_strategy_system as launcher
-from engines.core.model import Candle, Side, Timeframe
+from engines.core import risk as risk_rules
+from engines.core.model import Candle, Denial, Side, Timeframe
 from tests.bench.rows import ROWS
 from tests.support.server import ROOT
 
@@ -43,6 +44,17 @@ def test_the_project_speaks_of_itself_alone(page: Path) -> None:
 def test_every_setting_is_in_the_operations_page() -> None:
     text = (ROOT / "docs" / "operations.md").read_text()
     assert [row.env for row in config.explain() if f"`{row.env}`" not in text] == []
+
+
+def test_every_reason_for_a_denial_is_in_the_operations_page_in_the_order_in_which_they_are_asked() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    table = text.partition("Asked in this order")[2].partition("`duplicate`")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    told = [Denial(reason) for row in rows for reason in re.findall(r"`(\w+)`", row)]
+    assert set(told) == set(Denial) - {Denial.DUPLICATE}
+    assert len(told) == len(set(told))
+    risk = [denial for denial, _ in risk_rules._QUESTIONS]
+    assert [denial for denial in told if denial in risk] == risk
 
 
 def test_every_figure_is_in_the_benchmarks_page() -> None:
