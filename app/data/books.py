@@ -83,8 +83,11 @@ class Books(Results):
             query.equal(order_type=order_type, product=product, reason=reason)
             query.between(since, until)
             if signal_id is not None:
-                key = "signal_key IN (SELECT key FROM signals WHERE signal_id = :signal_id AND signals.user_id = orders.user_id)"
-                query.where(key, signal_id=signal_id)
+                whose = "" if user_id is None else "AND user_id = :user_id"
+                keys = f"SELECT key FROM signals WHERE signal_id = :signal_id {whose}"
+                query.where(f"signal_key IN ({keys})", signal_id=signal_id).by("orders_signal")
+            elif live:
+                query.by("orders_live")
             if live is not None:
                 query.where(LIVE if live else f"NOT ({LIVE})")
             rows, following = query.page(limit, cursor)
@@ -126,6 +129,8 @@ class Books(Results):
         with self.store.readers.use() as db:
             query = Query(db, "fills", user_id, "traded_at")
             query.equal(account_id=account_id, symbol=symbol, side=side, strategy_id=strategy_id, order_id=order_id).between(since, until)
+            if order_id is not None:
+                query.by("fills_order")
             rows, following = query.page(limit, cursor)
             return Page(tuple(TradeRow(decode.fill(row), row["user_id"], Decimal(row["realised"])) for row in rows), following)
 
@@ -145,7 +150,9 @@ class Books(Results):
         """As last booked; `flat` adds those with nothing left."""
         with self.store.readers.use() as db:
             query = Query(db, "positions", user_id).equal(account_id=account_id, symbol=symbol, strategy_id=strategy_id)
-            rows, following = (query if flat else query.equal(is_open=True)).page(limit, cursor, _POSITION)
+            if not flat:
+                query.where("is_open").by("positions_open")
+            rows, following = query.page(limit, cursor, _POSITION)
             return Page(tuple(map(_position_row, rows)), following)
 
     def position(self, user_id: str | None, position_id: str) -> PositionRow:
@@ -177,9 +184,9 @@ class Books(Results):
         with self.store.readers.use() as db:
             query = Query(db, "incidents", None if machine else user_id).equal(kind=kind, severity=severity)
             if machine and user_id is not None:
-                query.where("(user_id = :user_id OR user_id IS NULL)", user_id=user_id)
+                query.where("(+user_id = :user_id OR +user_id IS NULL)", user_id=user_id)  # "+": along the table, which is in order already
             if open_only:
-                query.where("until IS NULL")
+                query.where("until IS NULL").by("incidents_open")
             rows, following = query.page(limit, cursor)
             return Page(tuple(map(decode.incident, rows)), following)
 

@@ -33,13 +33,13 @@ def database_path(data_dir: Path, database_url: str | None) -> Path:
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection in autocommit mode (transactions are begun by name) that waits for nobody: whoever needs patience brings it."""
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256)
+    """A connection in autocommit mode (transactions are begun by name) that waits two seconds for others: also a process that ends holds the
+    file for a moment."""
+    connection = sqlite3.connect(path, timeout=2, isolation_level=None, check_same_thread=False, cached_statements=256)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
     if read_only:
-        connection.execute("PRAGMA busy_timeout = 2000")
         connection.execute("PRAGMA query_only = ON")
     return connection
 

@@ -276,6 +276,7 @@ class SqliteJournal:
             connection.execute("PRAGMA wal_autocheckpoint = 0")  # done by _tidy, when nobody waits
             connection.execute("PRAGMA journal_size_limit = 67108864")
             self._serial = int(connection.execute("SELECT value FROM meta WHERE name = 'journal_serial'").fetchone()[0])
+            connection.execute("PRAGMA busy_timeout = 0")  # from here on patience is _begin's
             self._connection = connection
         return self._connection
 

@@ -106,7 +106,8 @@ def _openings(db: sqlite3.Connection, since: Timestamp) -> tuple[dict[PositionKe
 
 def _needed(openings: Mapping[PositionKey, Position], fills: Sequence[Fill]) -> list[Position]:
     traded = {fill.position_key for fill in fills}
-    return [position for key, position in openings.items() if position.quantity or key in traded]
+    needed = (position for key, position in openings.items() if position.quantity or key in traded)
+    return sorted(needed, key=lambda position: position.position_id)
 
 
 def _settled(openings: Mapping[PositionKey, Position]) -> dict[str, Decimal]:

@@ -99,11 +99,11 @@ class Results:
 
 
 _CURVE = (
-    "SELECT e.* FROM json_each(:bounds) AS b JOIN json_each(:accounts) AS a JOIN equity AS e ON e.account_id = a.value AND e.at ="
+    "SELECT e.* FROM json_each(:accounts) AS a CROSS JOIN json_each(:bounds) AS b CROSS JOIN equity AS e ON e.account_id = a.value AND e.at ="
     " (SELECT max(at) FROM equity WHERE account_id = a.value AND at >= json_extract(b.value, '$[0]') AND at < json_extract(b.value, '$[1]'))"
     " ORDER BY e.at, e.account_id"
 )
-"""One look into the index for each point and account, however long the curve is."""
+"""One look into the index for each point and account, however long the curve is: a CROSS JOIN is done in the order in which it is written."""
 
 
 def _bounds(first: int, last: int, points: int) -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ CREATE TABLE users (
     email TEXT NOT NULL,
     email_key TEXT NOT NULL UNIQUE, -- case-folded
     name TEXT NOT NULL,
-    role TEXT NOT NULL CHECK (role IN ('owner', 'trader', 'viewer')),
+    role TEXT NOT NULL CONSTRAINT users_role CHECK (role IN ('owner', 'trader', 'viewer')),
     password_hash TEXT NOT NULL,
     active INTEGER NOT NULL DEFAULT 1,
     session_epoch INTEGER NOT NULL DEFAULT 0,
@@ -21,7 +21,7 @@ CREATE TABLE tokens (
     name TEXT NOT NULL,
     prefix TEXT NOT NULL UNIQUE,
     secret_hash TEXT NOT NULL,
-    scope TEXT NOT NULL CHECK (scope IN ('full', 'read')),
+    scope TEXT NOT NULL CONSTRAINT tokens_scope CHECK (scope IN ('full', 'read')),
     created_at INTEGER NOT NULL,
     expires_at INTEGER,
     last_used_at INTEGER
@@ -192,7 +192,7 @@ CREATE INDEX orders_user_state ON orders (user_id, state);
 CREATE INDEX orders_user_symbol ON orders (user_id, symbol);
 CREATE INDEX orders_user_strategy ON orders (user_id, strategy_id);
 CREATE INDEX orders_user_role ON orders (user_id, role);
-CREATE INDEX orders_live ON orders (account_id) WHERE state IN ('planned', 'sending', 'unknown', 'open', 'partly_filled');
+CREATE INDEX orders_live ON orders (user_id) WHERE state IN ('planned', 'sending', 'unknown', 'open', 'partly_filled');
 
 CREATE TABLE order_events (
     seq INTEGER PRIMARY KEY,
@@ -218,9 +218,9 @@ CREATE TABLE fills (
     price TEXT NOT NULL,
     charges TEXT NOT NULL,
     realised TEXT NOT NULL,
-    traded_at INTEGER NOT NULL,
-    UNIQUE (order_id, trade_id)
+    traded_at INTEGER NOT NULL
 );
+CREATE UNIQUE INDEX fills_order ON fills (order_id, trade_id);
 CREATE INDEX fills_user ON fills (user_id);
 CREATE INDEX fills_user_symbol ON fills (user_id, symbol);
 CREATE INDEX fills_user_strategy ON fills (user_id, strategy_id);
@@ -245,8 +245,9 @@ CREATE TABLE positions (
     updated_at INTEGER NOT NULL,
     trip_net TEXT NOT NULL -- net result since it was last flat
 );
-CREATE INDEX positions_user ON positions (user_id, is_open);
-CREATE INDEX positions_account ON positions (account_id, is_open);
+CREATE INDEX positions_user ON positions (user_id);
+CREATE INDEX positions_account ON positions (account_id);
+CREATE INDEX positions_open ON positions (user_id) WHERE is_open;
 
 CREATE TABLE round_trips (
     seq INTEGER PRIMARY KEY,
@@ -259,7 +260,8 @@ CREATE TABLE round_trips (
     net TEXT NOT NULL
 );
 CREATE INDEX round_trips_mapping ON round_trips (account_id, strategy_id);
-CREATE INDEX round_trips_user ON round_trips (user_id, strategy_id);
+CREATE INDEX round_trips_user ON round_trips (user_id);
+CREATE INDEX round_trips_user_strategy ON round_trips (user_id, strategy_id);
 
 CREATE TABLE pnl_daily ( -- each fill counts in four rows: its own account or '*' (all) with its own strategy ('' for none) or '*'
     user_id TEXT NOT NULL,
