@@ -10,6 +10,7 @@ ROWS = {
     "orders-lost": "tests.bench.orders",
     "stop": "tests.bench.stops",
     "strategy-rate": "tests.bench.strategy",
+    "backtest-rate": "tests.bench.backtest",
     "start": "tests.bench.start",
     "first-page": "tests.bench.page",
     "suite": "tests.bench.suite",
