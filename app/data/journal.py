@@ -20,47 +20,23 @@ from typing import Any, TypeVar
 from app.data import database, recovery
 from app.data.database import Readers
 from app.data.encode import Group
+from app.data.items import DONE, LEFT, QUEUED, WRITING, Item, begin, busy, is_duplicate, of_the_database, purge, signal_keys, told
 from app.data.tables import SET_ASIDE
 from app.data.values import micros
 from engines.core import facts as f
 from engines.core.model import Order, Timestamp
-from engines.ports import Clock, DuplicateSignal, JournalDown, Recovered
+from engines.ports import Clock, JournalDown, Recovered
 
 T = TypeVar("T")
 log = logging.getLogger("tandem.journal")
 
 WAIT = 2.0  # seconds a caller waits before it gives up
 RUN_WAIT = 10.0
-LOCKED_FOR = 0.25  # seconds another process may hold the database before a write fails
 GROUP = 120  # rows after which a transaction ends: about three milliseconds, so that whoever comes next does not wait long for its end
 TIDY_IDLE = 500  # rows after which the write-ahead log is moved into the database when nothing has come for a while ...
 TIDY_ANYWAY = 3_000  # ... and in any case: every millisecond put off here is paid by some commit later
 
-_QUEUED, _WRITING, _DONE, _LEFT = range(4)
 _BOOKS = (f.SignalPlanned, f.OrderChanged, f.FillBooked, f.PlanChanged, f.DayChanged)
-
-
-class _Item:
-    """What one call handed in. `gate` is locked until the item is settled; only those that wait have one."""
-
-    __slots__ = ("error", "facts", "gate", "result", "rows", "run", "state", "then")
-
-    def __init__(self, facts: tuple[f.Fact, ...], *, waits: bool, run: Callable[[sqlite3.Connection], Any] | None = None) -> None:
-        self.facts = facts
-        self.rows = 1 if run else sum(1 + len(fact.orders) if isinstance(fact, f.SignalPlanned) else 1 for fact in facts)
-        self.then: Callable[[], None] | None = None
-        self.run = run
-        self.gate = threading.Lock() if waits else None
-        self.state = _QUEUED
-        self.error: BaseException | None = None
-        self.result: Any = None
-        if self.gate:
-            self.gate.acquire()
-
-    def settle(self, error: BaseException | None = None) -> None:
-        self.error = error
-        if self.gate:
-            self.gate.release()
 
 
 class SqliteJournal:
@@ -80,8 +56,8 @@ class SqliteJournal:
         self._readers = readers
         self._clock = clock
         self._wait = wait
-        self._queue: SimpleQueue[_Item | None] = SimpleQueue()
-        self._backlog: deque[_Item] = deque()  # taken from the queue, in order, not written yet
+        self._queue: SimpleQueue[Item | None] = SimpleQueue()
+        self._backlog: deque[Item] = deque()  # taken from the queue, in order, not written yet
         self._waiting = 0  # how many of them are waited for
         self._ending = False
         self._states = threading.Lock()
@@ -91,7 +67,7 @@ class SqliteJournal:
         self._closed = False
         self._failures = 0
         self._serial = 0  # counts the transactions; stored with each, so that a commit with an unclear end can be recognised
-        self._attempt: list[_Item] = []
+        self._attempt: list[Item] = []
         self._ghosts: set[str] = set()  # signals on disk whose caller was told that they were not written
         self._since_tidy = 0
         self._flushes: deque[float] = deque(maxlen=1000)
@@ -102,10 +78,10 @@ class SqliteJournal:
     # --- what others call ------------------------------------------------------------------------------------------
 
     def commit(self, *facts: f.Fact) -> None:
-        self._submit(_Item(facts, waits=True), self._wait)
+        self._submit(Item(facts, waits=True), self._wait)
 
     def append(self, *facts: f.Fact, then: Callable[[], None] | None = None) -> None:
-        item = _Item(facts, waits=False)
+        item = Item(facts, waits=False)
         item.then = then
         if self._closed:
             raise JournalDown("the journal is closed")
@@ -114,12 +90,12 @@ class SqliteJournal:
     def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Runs `work` on the writer's thread and returns or raises what it does: what raises has changed nothing. JournalDown when it is not durable.
         It sees everything handed in before it, and may be run again when the transaction that it shares has to be."""
-        result: T = self._submit(_Item((), waits=True, run=work), RUN_WAIT)
+        result: T = self._submit(Item((), waits=True, run=work), RUN_WAIT)
         return result
 
     def post(self, work: Callable[[sqlite3.Connection], object]) -> None:
         """As `run`, without waiting: for what may be lost in a crash of the machine (audit of reads, last use). Retried while the database is down."""
-        self._queue.put(_Item((), waits=False, run=work))
+        self._queue.put(Item((), waits=False, run=work))
 
     def load(self, since: Timestamp) -> Recovered:
         self.run(lambda _: None)  # what was appended before this call is in the answer
@@ -153,7 +129,7 @@ class SqliteJournal:
             self._queue.put(None)
             self._thread.join(timeout=10)
 
-    def _submit(self, item: _Item, wait: float) -> Any:
+    def _submit(self, item: Item, wait: float) -> Any:
         if self._closed or not self._thread.is_alive():
             raise JournalDown("the journal is closed")
         if threading.current_thread() is self._thread:
@@ -166,17 +142,17 @@ class SqliteJournal:
             raise item.error
         return item.result
 
-    def _give_up(self, item: _Item, wait: float) -> None:
+    def _give_up(self, item: Item, wait: float) -> None:
         """Leaves without an answer. What is being written at this very moment gets a second chance; after that it is undone by the writer."""
         assert item.gate is not None
         with self._states:
-            if item.state == _QUEUED:
-                item.state = _LEFT
+            if item.state == QUEUED:
+                item.state = LEFT
                 raise JournalDown("the database did not answer in time")
         if not item.gate.acquire(timeout=wait):
             with self._states:
-                if item.state == _WRITING:
-                    item.state = _LEFT
+                if item.state == WRITING:
+                    item.state = LEFT
                     raise JournalDown("the database did not answer in time")
             item.gate.acquire()
 
@@ -215,7 +191,7 @@ class SqliteJournal:
         if not self._backlog and self._healthy and not self._ghosts:
             return True
         while True:
-            group: list[_Item] = []
+            group: list[Item] = []
             try:
                 self._resolve_attempt()
                 group = self._next_group()
@@ -230,10 +206,10 @@ class SqliteJournal:
                 self._healthy = True
                 return True
 
-    def _next_group(self) -> list[_Item]:
+    def _next_group(self) -> list[Item]:
         """From the front of the backlog, never out of order: up to the first that is waited for, however far behind it is, and then as much as
         keeps the transaction short."""
-        group: list[_Item] = []
+        group: list[Item] = []
         owed = self._waiting > 0
         rows = 0
         with self._states:
@@ -242,15 +218,15 @@ class SqliteJournal:
                 if item.gate is not None:
                     self._waiting -= 1
                     owed = False
-                if item.state == _LEFT:
+                if item.state == LEFT:
                     owed = self._waiting > 0
                     continue
-                item.state = _WRITING
+                item.state = WRITING
                 group.append(item)
                 rows += item.rows
         return group
 
-    def _fail(self, group: list[_Item], error: Exception) -> None:
+    def _fail(self, group: list[Item], error: Exception) -> None:
         items = [*group, *self._backlog]
         self._backlog.clear()
         self._waiting = 0
@@ -258,16 +234,16 @@ class SqliteJournal:
         if self._healthy:
             log.error("the database cannot be written: %s", error)
         self._healthy = False
-        if not _busy(error):
+        if not busy(error):
             self._drop_connection()
-        reason = "another process has locked the database" if _busy(error) else f"the database cannot be written: {error}"
+        reason = "another process has locked the database" if busy(error) else f"the database cannot be written: {error}"
         for item in items:
             if item.gate is None:
-                item.state = _QUEUED
+                item.state = QUEUED
                 self._backlog.append(item)
                 continue
             with self._states:
-                item.state = _DONE
+                item.state = DONE
             item.settle(JournalDown(reason))
 
     def _open(self) -> sqlite3.Connection:
@@ -286,14 +262,14 @@ class SqliteJournal:
                 self._connection.close()
             self._connection = None
 
-    def _write_group(self, group: list[_Item]) -> None:
+    def _write_group(self, group: list[Item]) -> None:
         """One transaction for all; when one of them is refused for what it is, each in a savepoint of its own. An empty one tries the database."""
         started = self._clock.monotonic()
-        errors: dict[_Item, Exception] = {}
+        errors: dict[Item, Exception] = {}
         try:
             self._transaction(group, lambda connection: self._write_items(connection, group, errors, singly=False))
         except Exception as error:
-            if _of_the_database(error):
+            if of_the_database(error):
                 raise
             self._transaction(group, lambda connection: self._write_items(connection, group, errors, singly=True))
         self._since_tidy += sum(item.rows for item in group)
@@ -304,7 +280,7 @@ class SqliteJournal:
             self._counts["facts"] += facts
         self._settle(group, errors)
 
-    def _write_items(self, connection: sqlite3.Connection, group: list[_Item], errors: dict[_Item, Exception], *, singly: bool) -> None:
+    def _write_items(self, connection: sqlite3.Connection, group: list[Item], errors: dict[Item, Exception], *, singly: bool) -> None:
         errors.clear()
         together = Group()
         for item in group:
@@ -317,16 +293,16 @@ class SqliteJournal:
             try:
                 self._write_one(connection, item)
             except Exception as error:
-                if _of_the_database(error):
+                if of_the_database(error):
                     raise
                 connection.execute("ROLLBACK TO item")
                 errors[item] = error
-                if item.run is None and (item.gate is None or not _is_duplicate(error)):
+                if item.run is None and (item.gate is None or not is_duplicate(error)):
                     self._set_aside(connection, item, error)
             connection.execute("RELEASE item")
         together.write(connection)
 
-    def _write_one(self, connection: sqlite3.Connection, item: _Item) -> None:
+    def _write_one(self, connection: sqlite3.Connection, item: Item) -> None:
         if item.run is not None:
             item.result = item.run(connection)
             return
@@ -334,7 +310,7 @@ class SqliteJournal:
         alone.add(item.facts)
         alone.write(connection)
 
-    def _set_aside(self, connection: sqlite3.Connection, item: _Item, error: Exception) -> None:
+    def _set_aside(self, connection: sqlite3.Connection, item: Item, error: Exception) -> None:
         log.error("a fact was set aside: %s", error, exc_info=error)
         self._counts["set_aside"] += 1
         if item.gate is None and any(isinstance(fact, _BOOKS) for fact in item.facts):
@@ -342,15 +318,15 @@ class SqliteJournal:
         now = micros(self._clock.now())
         SET_ASIDE.write(connection, [(now, type(fact).__name__, repr(fact), repr(error)) for fact in item.facts])
 
-    def _settle(self, group: list[_Item], errors: Mapping[_Item, Exception]) -> None:
+    def _settle(self, group: list[Item], errors: Mapping[Item, Exception]) -> None:
         with self._states:
             for item in group:
-                if item.state == _LEFT:
-                    self._ghosts.update(_signal_keys(item))
-                item.state = _DONE
+                if item.state == LEFT:
+                    self._ghosts.update(signal_keys(item))
+                item.state = DONE
         for item in group:
             error = errors.get(item)
-            item.settle(_told(error) if error is not None and item.run is None else error)
+            item.settle(told(error) if error is not None and item.run is None else error)
             if error is not None and item.run is not None and item.gate is None:
                 self._counts["callback_errors"] += 1
                 log.error("a write that nobody waits for failed", exc_info=error)
@@ -365,12 +341,12 @@ class SqliteJournal:
             self._counts["callback_errors"] += 1
             log.exception("a callback of the journal failed")
 
-    def _transaction(self, group: list[_Item], write: Callable[[sqlite3.Connection], object]) -> None:
+    def _transaction(self, group: list[Item], write: Callable[[sqlite3.Connection], object]) -> None:
         connection = self._open()
-        _begin(connection)
+        begin(connection)
         try:
             if self._ghosts:
-                _purge(connection, self._ghosts)
+                purge(connection, self._ghosts)
             write(connection)
             connection.execute("UPDATE meta SET value = ? WHERE name = 'journal_serial'", (str(self._serial + 1),))
             self._attempt = group
@@ -398,7 +374,7 @@ class SqliteJournal:
         self._backlog = deque(item for item in self._backlog if item not in attempt)
         for item in attempt:
             if item.gate is not None:
-                self._ghosts.update(_signal_keys(item))
+                self._ghosts.update(signal_keys(item))
             elif item.then is not None:
                 self._call(item.then)
 
@@ -418,53 +394,3 @@ class SqliteJournal:
         if self._backlog:
             log.critical("%d writes were lost, because the database could not be written until the end", len(self._backlog))
         self._drop_connection()
-
-
-_OF_A_WRITE = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError, sqlite3.NotSupportedError)
-
-
-def _of_the_database(error: Exception) -> bool:
-    """Does it come from the database's condition (locked, full, broken), so that the same write may go through later? Any other error comes from what
-    was to be written, and would come again."""
-    if isinstance(error, sqlite3.Error):
-        return not isinstance(error, _OF_A_WRITE) and getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_ERROR
-    return isinstance(error, MemoryError)
-
-
-def _begin(connection: sqlite3.Connection) -> None:
-    """Own patience instead of SQLite's, whose sleeps grow to a tenth of a second."""
-    for _ in range(round(LOCKED_FOR / 0.002)):
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            return
-        except sqlite3.OperationalError as error:
-            if not _busy(error):
-                raise
-        time.sleep(0.002)
-    connection.execute("BEGIN IMMEDIATE")
-
-
-def _busy(error: Exception) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def _is_duplicate(error: Exception) -> bool:
-    return isinstance(error, sqlite3.IntegrityError) and "signals.signal_id" in str(error)
-
-
-def _told(error: Exception) -> Exception:
-    if _is_duplicate(error):
-        return DuplicateSignal("this signal id was used before")
-    told = JournalDown(f"it could not be written: {error}")
-    told.__cause__ = error
-    return told
-
-
-def _signal_keys(item: _Item) -> list[str]:
-    return [fact.signal.key for fact in item.facts if isinstance(fact, f.SignalPlanned)]
-
-
-def _purge(connection: sqlite3.Connection, keys: set[str]) -> None:
-    for key in keys:
-        connection.execute("DELETE FROM signals WHERE key = ?", (key,))
-        connection.execute("DELETE FROM orders WHERE signal_key = ?", (key,))
