@@ -49,7 +49,7 @@ from engines.execution.latency import LatencyBoard
 from engines.execution.monitor import Monitor
 from engines.execution.news import News
 from engines.execution.outcomes import OutcomeBoard, Tracker
-from engines.execution.planning import Market, PlanTools
+from engines.execution.planning import Market, PlanTools, check_change
 from engines.execution.roster import LANE, Roster
 from engines.execution.stopper import Stopper
 from engines.execution.supervisor import Death, Supervisor
@@ -175,11 +175,25 @@ class TradingSystem:
         order = self._order(order_id)
         if not order.live:
             raise Conflict(f"the order is already {order.state.value}")
-        if quantity is not None and quantity > order.quantity and order.raises_exposure:
-            denial = self.board.denial(self._desk(order.account_id).account, order.strategy_id)
-            if denial is not None:
-                raise Conflict(f"a larger quantity is refused: {denial.value}")
+        if order.raises_exposure:
+            self._check_change(order, quantity, price, trigger_price)
         self._ask(order, Modify(order_id, quantity, price, trigger_price))
+
+    def _check_change(self, order: Order, quantity: Decimal | None, price: Decimal | None, trigger_price: Decimal | None) -> None:
+        """An entry with new terms passes the same limits as a new one, or nothing is asked of the broker."""
+        desk = self._desk(order.account_id)
+        market = self.market(desk, order.symbol)
+        if market is None:
+            raise Conflict(f"{order.symbol} is not known any more")
+        changed = replace(
+            order,
+            quantity=order.quantity if quantity is None else quantity,
+            price=order.price if price is None else price,
+            trigger_price=order.trigger_price if trigger_price is None else trigger_price,
+        )
+        failed = check_change(desk, order, changed, market, self._plan_tools)
+        if failed is not None:
+            raise Conflict(f"{failed.name}: {failed.detail}")
 
     def _ask(self, order: Order, job: Cancel | Modify) -> None:
         lane = self.roster.lane(order.account_id)
@@ -398,7 +412,7 @@ class TradingSystem:
         lane = self.roster.lane(desk.account.account_id)
         if lane is None:
             raise Conflict("the account is not connected")
-        tracker = self.exit_desk.open(desk, key, quantity, role, Source.MANUAL, f"by {by}")
+        tracker = self.exit_desk.open(desk, key, quantity, role, Source.MANUAL, "closed by hand")
         lane.put(Exit(self.exit_desk, key, role, quantity, tracker=tracker))
         return tracker
 

@@ -29,7 +29,20 @@ from engines.core.model import (
 from engines.core.prices import round_lot_down, to_tick
 from engines.core.triggers import Direction, Level
 
-__all__ = ["ExitOrder", "check_spec", "close", "edit", "give_back", "grow", "guarded", "levels", "make_plan", "on_price", "stop_for"]
+__all__ = [
+    "ExitOrder",
+    "check_spec",
+    "close",
+    "edit",
+    "give_back",
+    "grow",
+    "guarded",
+    "levels",
+    "make_plan",
+    "on_price",
+    "shrink",
+    "stop_for",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,11 @@ def grow(plan: ExitPlan, added_quantity: Decimal, entry_price: Decimal, now: Tim
     )
     kept = {n: target for n, target in enumerate(plan.targets) if target.fired}
     return _tightened(replace(grown, targets=_targets(grown, kept)))
+
+
+def shrink(plan: ExitPlan, quantity: Decimal, now: Timestamp) -> ExitPlan:
+    """A person has taken `quantity` out of the position: the plan guards what is left, and its targets share that."""
+    return grow(plan, -min(quantity, guarded(plan)), plan.entry_price, now)
 
 
 def edit(plan: ExitPlan, spec: ExitSpec, now: Timestamp, market: Decimal | None = None) -> ExitPlan:

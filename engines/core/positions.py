@@ -13,8 +13,9 @@ from hashlib import blake2b
 
 from engines.core.model import ZERO, Fill, Position, PositionKey, Side, Timestamp
 
-_COST_STEP = Decimal("1e-12")
-"""Open cost after a partial close is a division; it is kept to this many places, and what is rounded away stays in `realised`."""
+_COST_STEP = Decimal("1e-8")
+"""Open cost after a partial close is a division; it is kept to the places that are shown, so that what is shown adds up to the last digit. What is
+rounded away stays in `realised`."""
 _CHARGE_STEP = Decimal("1e-4")
 
 

@@ -355,6 +355,8 @@ class Desk:
                 self._set_plan(exit_rules.close(plan, self.tools.clock.now()), facts)
             return
         spec = self.specs.get(order.signal_key)
+        if order.role is Role.EXIT and plan is not None and plan.state is PlanState.ARMED:
+            self._set_plan(exit_rules.shrink(plan, fill.quantity, self.tools.clock.now()), facts)
         if order.role is not Role.ENTRY or (plan is None and (spec is None or spec.empty)):
             return
         try:

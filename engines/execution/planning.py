@@ -32,7 +32,7 @@ from engines.core.model import (
     Source,
     Tick,
 )
-from engines.core.prices import exact, is_lot_multiple
+from engines.core.prices import exact, is_lot_multiple, is_tick_multiple
 from engines.core.slicing import slices
 from engines.execution.desk import Desk
 
@@ -92,6 +92,57 @@ def preview(desk: Desk, signal: Signal, mapping: AccountMapping | None, market: 
     """What `plan` would answer now, with nothing reserved."""
     with desk.lock:
         return _Planner(desk, signal, mapping, market, tools).run()
+
+
+NOT_ASKED_AGAIN = frozenset({Denial.MAX_TRADES.value, Denial.AUTO_TRADE_OFF.value, Denial.DRY_RUN.value})
+"""Of an order that has been admitted and sent: it counts as a trade already, and a person changes it."""
+
+
+def check_change(desk: Desk, order: Order, changed: Order, market: Market, tools: PlanTools) -> Check | None:
+    """The first check that an entry with new terms fails, asked as if it were planned anew in place of the old one; None: it may be changed.
+
+    What it would then be worth is reserved before this returns. An order that becomes worth less is always allowed."""
+    with desk.lock:
+        desk.forget([order])
+        try:
+            planner = _Planner(desk, _as_signal(changed), None, market, tools)
+            before = order.remaining * desk_reference(order, planner.reference)
+            value = (changed.quantity - order.filled_quantity) * (planner.reference or ZERO)
+            checks: list[Check] = []
+            sized = sizing_rules.Sized(changed.quantity, "as asked")
+            planner.first_denial(changed.quantity - order.filled_quantity, sized, ZERO, checks)
+        finally:
+            desk.admit(order, desk_reference(order, order.price))
+        failed = next((check for check in checks if not check.passed and check.name not in NOT_ASKED_AGAIN), None)
+        if failed is not None and (value > before or failed.name == Denial.PRICE_BAND.value):
+            return failed
+        if order.remaining and value > before:
+            desk.references[order.order_id] = value / order.remaining
+        return None
+
+
+def desk_reference(order: Order, fallback: Decimal | None) -> Decimal:
+    """What one unit of a resting order is valued at: its own price, else the given one."""
+    return order.price or order.trigger_price or fallback or ZERO
+
+
+def _as_signal(order: Order) -> Signal:
+    return Signal(
+        key=order.signal_key,
+        signal_id=order.order_id,
+        user_id=order.user_id,
+        source=Source.MANUAL,
+        symbol=order.symbol,
+        side=order.side,
+        created_at=order.created_at,
+        order_type=order.order_type,
+        price=order.price,
+        trigger_price=order.trigger_price,
+        product=order.product,
+        quantity=order.quantity,
+        strategy_id=order.strategy_id,
+        account_ids=(order.account_id,),
+    )
 
 
 class _Planner:
@@ -174,15 +225,15 @@ class _Planner:
 
     def _entries(self, quantity: Decimal, sized: sizing_rules.Sized, freed: Decimal) -> list[Order]:
         checks: list[Check] = []
-        denial = self._first_denial(quantity, sized, freed, checks)
+        denial = self.first_denial(quantity, sized, freed, checks)
         if denial is not None:
-            return [self._order(Role.ENTRY, quantity, tuple(checks), denial)]
+            return [self._order(Role.ENTRY, quantity or self.signal.quantity or ZERO, tuple(checks), denial)]
         return [self._order(Role.ENTRY, part, tuple(checks)) for part in self._slices(quantity, most=self.tools.most_slices)]
 
     def _slices(self, quantity: Decimal, most: int) -> tuple[Decimal, ...]:
         return slices(quantity, self.instrument.lot, self.instrument.freeze_quantity, most)
 
-    def _first_denial(self, quantity: Decimal, sized: sizing_rules.Sized, freed: Decimal, checks: list[Check]) -> Denial | None:
+    def first_denial(self, quantity: Decimal, sized: sizing_rules.Sized, freed: Decimal, checks: list[Check]) -> Denial | None:
         """Every check is asked and kept; the first that fails names the denial (order: API.md, "Order of reasons")."""
         found: Denial | None = None
 
@@ -223,8 +274,16 @@ class _Planner:
         return [
             (closed, Denial.MARKET_CLOSED.value, "the market is closed" if closed else "the market is open"),
             (pending, Denial.UNKNOWN_ORDER_PENDING.value, "an order here is unknown" if pending else "no unknown order here"),
-            (band, Denial.PRICE_BAND.value, f"price {self.signal.price or self.signal.trigger_price or 'at market'}, last {last}"),
+            (band, Denial.PRICE_BAND.value, self._about_price(last)),
         ]
+
+    def _about_price(self, last: float | None) -> str:
+        asked = [price for price in (self.signal.price, self.signal.trigger_price) if price is not None]
+        tick = self.instrument.tick_size
+        odd = next((price for price in asked if not is_tick_multiple(price, tick)), None)
+        if odd is not None:
+            return f"{odd} is not a multiple of the tick size {tick}"
+        return f"price {', '.join(map(str, asked)) or 'at market'}, last {last}, band {self.instrument.band_pct} %"
 
     def _freeze_question(self, quantity: Decimal) -> tuple[Denial | None, str, str]:
         try:

@@ -60,6 +60,8 @@ def _state(desk: Desk, board: HaltBoard) -> tuple[str, str]:
     kill = board.kill_reason(account.account_id)
     if kill is not None:
         return "halted", f"kill switch: {kill}" if kill else "kill switch"
+    if desk.day.locked is not None:
+        return "halted", f"closed for the day: {desk.day.locked.replace('_', ' ')} limit"
     if desk.needs_login:
         return "needs_login", desk.state_detail
     return ("ready", desk.state_detail) if desk.ready else ("error", desk.state_detail)

@@ -120,20 +120,23 @@ class Stopper:
             orders = [order for order in desk.live_orders() if order.raises_exposure or running.halt.flatten]
             positions = desk.open_positions()
         unknown = sum(order.state is OrderState.UNKNOWN for order in orders)
-        flat = not orders and (not positions or not running.halt.flatten)
+        flat = not orders and not positions
+        kept = not orders and not running.halt.flatten  # as far as it was asked to go
         late = self.clock.monotonic() - running.began > STUCK_AFTER or not desk.ready
         detail = progress.detail
         if unknown:
             detail = f"{unknown} order(s) unknown, asking the broker"
         elif not desk.ready:
             detail = desk.state_detail
+        elif kept:
+            detail = "positions stay open, with their stops, as asked"
         return AccountHalt(
             account_id=desk.account.account_id,
             cancelled=len(progress.cancelled),
             flattened=len(progress.flattened),
             open_orders=len(orders),
             open_positions=len(positions),
-            state="flat" if flat else "stuck" if late else "working",
+            state="flat" if flat else "stuck" if late and not kept else "working",
             detail="" if flat else detail,
         )
 

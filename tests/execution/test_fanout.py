@@ -121,3 +121,76 @@ def test_timing_tells_the_spread_over_accounts():
     with House(*[account(f"A{n}") for n in range(5)]) as house:
         timing = house.system.submit(house.signal(), 5).timing
         assert 0 <= timing.planned_ms <= timing.journaled_ms <= timing.first_sent_ms <= timing.last_sent_ms <= timing.last_acknowledged_ms
+
+
+def test_a_changed_order_passes_the_same_limits_as_a_new_one():
+    import pytest
+
+    from engines.core.model import OrderType
+    from engines.system import Conflict
+
+    table = [
+        (Limits(max_order_value=Decimal(1000)), {"quantity": Decimal(20)}, "order_value"),
+        (Limits(max_position_value=Decimal(1000)), {"quantity": Decimal(20)}, "position_value"),
+        (Limits(max_order_value=Decimal(1000)), {"price": Decimal(130)}, "price_band"),
+        (Limits(), {"quantity": Decimal(1_000_000)}, "insufficient_funds"),
+        (Limits(), {"price": Decimal("99.01")}, "tick size"),
+    ]
+    for limits, change, words in table:
+        with House(account("A1", limits=limits)) as house:
+            (order,) = house.send("BUY", 10, order_type=OrderType.LIMIT, price=Decimal(99))
+            with pytest.raises(Conflict, match=words):
+                house.system.modify_order(order.order_id, **change)
+            after = house.system.roster.desk("A1").orders[order.order_id]
+            assert (after.state, after.quantity, after.price) == (OrderState.OPEN, 10, 99)
+
+
+def test_a_change_within_the_limits_goes_through_and_counts_from_then_on():
+    from engines.core.model import OrderType
+
+    with House(account("A1", limits=Limits(max_position_value=Decimal(2000), max_trades_per_day=1))) as house:
+        (order,) = house.send("BUY", 10, order_type=OrderType.LIMIT, price=Decimal(99))
+        house.system.modify_order(order.order_id, quantity=Decimal(20))
+        house.system.modify_order(order.order_id, price=Decimal(98))
+        after = house.system.roster.desk("A1").orders[order.order_id]
+        assert (after.quantity, after.price, after.state) == (20, 98, OrderState.OPEN)
+        assert [o.reason for o in house.send("BUY", 1)] == ["max_trades"]
+        house.feed.price(INFY.symbol, 97.0)
+        house.until(lambda: house.held() == 20)
+
+
+def test_a_halted_account_takes_no_larger_order_but_a_smaller_one():
+    import pytest
+
+    from engines.core.model import OrderType
+    from engines.system import Conflict
+
+    with House(account("A1", broker="wire"), script=lambda request: "open") as house:
+        (order,) = house.send("BUY", 10, order_type=OrderType.LIMIT, price=Decimal(99))
+        house.system.stopper.switch_engines(False, None, USER)
+        with pytest.raises(Conflict, match="halted"):
+            house.system.modify_order(order.order_id, quantity=Decimal(11))
+        house.system.modify_order(order.order_id, quantity=Decimal(5))
+        assert house.system.roster.desk("A1").orders[order.order_id].quantity == 5
+
+
+def test_a_partial_close_by_hand_shrinks_the_exit_plan():
+    from engines.core.model import ExitSpec, TargetSpec
+
+    spec = ExitSpec(
+        stop_price=Decimal(95), targets=(TargetSpec(Decimal(50), price=Decimal(105)), TargetSpec(Decimal(50), price=Decimal(110)))
+    )
+    with House() as house:
+        house.send("BUY", 100, exits=spec)
+        house.send("SELL", 30)
+        (plan,) = house.system.roster.desk("A1").plans.values()
+        assert (plan.quantity, [target.quantity for target in plan.targets]) == (70, [35, 35])
+        house.feed.price(INFY.symbol, 106.0)
+        house.until(lambda: house.held() == 35)
+        house.feed.price(INFY.symbol, 94.0)
+        house.until(lambda: house.held() == 0)
+
+
+def test_what_was_asked_for_is_kept_on_a_denied_order():
+    with House() as house:
+        assert [(o.reason, o.quantity) for o in house.send("BUY", quantity=Decimal("1.5"))] == [("lot_size", Decimal("1.5"))]

@@ -170,12 +170,13 @@ def test_while_halted_a_person_may_still_close():
     with House() as house:
         house.send()
         halt, _ = house.system.emergency_stop(HaltScope.SYSTEM, None, "hold", USER, flatten=False)
-        house.until(lambda: flat(house, halt.halt_id))
-        assert house.held() == 10
+        (row,) = house.system.halt_report(halt.halt_id).accounts
+        assert (row.state, row.open_positions, row.detail) == ("working", 1, "positions stay open, with their stops, as asked")
         (view,) = house.system.positions(["A1"])
         outcome = house.system.close_position(view.position.position_id, None, USER)
         assert [(o.role, o.state) for o in outcome.orders] == [(Role.EXIT, OrderState.FILLED)]
         assert house.held() == 0
+        assert flat(house, halt.halt_id)
 
 
 def test_a_kill_switch_stops_one_account_and_never_lifts_a_halt():
