@@ -28,8 +28,8 @@ CREDENTIAL_WORDS = {
     "testnet": ("Testnet", ""),
 }
 
-AVAILABLE = ("paper",)
-"""Kinds of broker that this version can trade with; the others are shown as arriving."""
+TRADED = ("paper",)
+"""Kinds of broker that this version sends orders to; accounts at the others can be set up and kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def show(account_id: str) -> Response:
 
 
 def _form() -> dict[str, Any]:
-    return {"brokers": words.BROKERS, "available": AVAILABLE, "credentials": CREDENTIALS, "credential_words": CREDENTIAL_WORDS}
+    return {"brokers": words.BROKERS, "traded": TRADED, "credentials": CREDENTIALS, "credential_words": CREDENTIAL_WORDS}
 
 
 def limit_rows(account: Any, positions: list[Any]) -> list[LimitRow]:

@@ -3,6 +3,7 @@
 
 import { Failure, filled, freshKey, send } from "./api.js";
 import { closeDialog } from "./dialogs.js";
+import { words } from "./format.js";
 import { toast } from "./toast.js";
 
 export function startForms() {
@@ -112,21 +113,30 @@ function busy(form, button, on) {
   }
 }
 
+// "{state} {detail}" in words, for a message.
+function told(template, data) {
+  return template.replace(/\{(\w+)\}/g, (_, name) => words(data[name])).trim();
+}
+
 // What happens after a write went through: a message, a place to go, lists to fetch again.
 export function done(from, data) {
-  const { done: place, said } = from.dataset;
-  form_done(from, data);
+  const { done: place, said, follow } = from.dataset;
+  announce(from, data);
+  if (follow && data[follow]) {
+    location.assign(data[follow]); // to a page of the broker's own
+    return;
+  }
   if (place) {
     location.assign(filled(place, data));
     return;
   }
-  if (said) toast(filled(said, data));
+  if (said) toast(told(said, data));
   if ("stay" in from.dataset) return;
   closeDialog(from);
   document.body.dispatchEvent(new CustomEvent("tandem:wrote"));
 }
 
-function form_done(from, data) {
+function announce(from, data) {
   from.dispatchEvent(new CustomEvent("tandem:done", { bubbles: true, detail: data }));
 }
 

@@ -24,6 +24,7 @@ export function startLive() {
   channel = new BroadcastChannel(`tandem-${user()}`);
   channel.onmessage = ({ data }) => {
     if (data.want) addSymbols(data.want);
+    else if (data.ask) channel.postMessage({ want: [...wanted] }); // a new leader asks what everybody needs
     else if (data.offline !== undefined) showOffline(data.offline);
     else handle(data.kind, data.payload);
   };
@@ -61,10 +62,14 @@ function addSymbols(symbols) {
 }
 
 function open() {
+  const again = Boolean(source);
   source?.close();
   const symbols = [...wanted].slice(0, 200).join(",");
   source = new EventSource(`/api/stream${symbols ? `?symbols=${encodeURIComponent(symbols)}` : ""}`);
-  source.onopen = () => tell({ offline: false });
+  source.onopen = () => {
+    tell({ offline: false });
+    if (again) ["order", "signal", "halt", "incident"].forEach(announce); // what was told in between
+  };
   source.onerror = () => {
     tell({ offline: true });
     if (source.readyState === EventSource.CLOSED) setTimeout(open, 5000);
