@@ -203,19 +203,19 @@ class TradingSystem:
         if job.done.wait(self.settings.ask_patience) and job.error:
             raise Conflict(job.error)
 
-    def close_position(self, position_id: str, quantity: Decimal | None, by: str) -> SignalOutcome:
+    def close_position(self, position_id: str, quantity: Decimal | None) -> SignalOutcome:
         """Exit one position, in whole or in part; a quantity above what is held is capped."""
         desk, position = self._position(position_id)
         if not position.quantity:
             raise Conflict("the position is flat")
-        tracker = self._exit(desk, position.key, quantity, Role.EXIT, by)
+        tracker = self._exit(desk, position.key, quantity, Role.EXIT)
         tracker.settled.wait(self.settings.ask_patience)
         return tracker.outcome()
 
-    def close_all(self, account_ids: Sequence[str], by: str) -> list[SignalOutcome]:
+    def close_all(self, account_ids: Sequence[str]) -> list[SignalOutcome]:
         """Exit every position of these accounts at once."""
         trackers = [
-            self._exit(desk, position.key, None, Role.SQUARE_OFF, by)
+            self._exit(desk, position.key, None, Role.SQUARE_OFF)
             for desk in (self._desk(account_id) for account_id in account_ids)
             for position in desk.open_positions()
         ]
@@ -223,7 +223,7 @@ class TradingSystem:
             tracker.settled.wait(self.settings.ask_patience)
         return [tracker.outcome() for tracker in trackers]
 
-    def square_off(self, account_id: str, by: str) -> list[SignalOutcome]:
+    def square_off(self, account_id: str) -> list[SignalOutcome]:
         """Cancel what is pending and close what is open, on one account."""
         desk = self._desk(account_id)
         lane = self.roster.lane(account_id)
@@ -232,7 +232,7 @@ class TradingSystem:
         for order in desk.live_orders():
             if order.raises_exposure:
                 lane.put(Cancel(order.order_id))
-        outcomes = self.close_all([account_id], by)
+        outcomes = self.close_all([account_id])
         self._flatten(desk, None)
         return outcomes
 
@@ -408,7 +408,7 @@ class TradingSystem:
         for exit_order in exits:
             lane.put(Exit(self.exit_desk, plan.key, exit_order.role, exit_order.quantity, plan))
 
-    def _exit(self, desk: Desk, key: PositionKey, quantity: Decimal | None, role: Role, by: str) -> Tracker:
+    def _exit(self, desk: Desk, key: PositionKey, quantity: Decimal | None, role: Role) -> Tracker:
         lane = self.roster.lane(desk.account.account_id)
         if lane is None:
             raise Conflict("the account is not connected")

@@ -190,10 +190,11 @@ class Book:
         if now - tick.at > self._settings.max_price_age:
             return Denial.STALE_PRICE
         instrument, leverage = track.instrument, self._settings.leverage
-        try:
-            slices(quantity, instrument.lot, instrument.freeze_quantity, MOST_SLICES)
-        except ValueError:
-            return Denial.FREEZE_QUANTITY
+        if instrument.freeze_quantity is not None:
+            try:
+                slices(quantity, instrument.lot, instrument.freeze_quantity, MOST_SLICES)
+            except ValueError:
+                return Denial.FREEZE_QUANTITY
         needed = margin_required(instrument, signal.product, signal.side, quantity * price, leverage, quantity=quantity)
         return Denial.INSUFFICIENT_FUNDS if needed > self._ledger.free_funds(track, tick) - self._matching.blocked_margin else None
 

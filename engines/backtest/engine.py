@@ -5,8 +5,11 @@ It runs in the process and thread that call it (a subprocess of its own beside a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -78,21 +81,35 @@ def play(
     timeframe = _timeframe(history, timeframe)
     checked = check(kind, params)
     began = clock.monotonic()
-    symbols = history.file.symbols
+    present = set(map(itemgetter(0), history.file.candles or history.file.ticks))  # both begin with their symbol
+    symbols = tuple(instrument.symbol for instrument in history.instruments if instrument.symbol in present)
     config = StrategyConfig(strategy_id, ACCOUNT, kind, kind, timeframe, symbols, checked, active=True, exit_plan=settings.exits)
     known = {instrument.symbol: instrument for instrument in history.instruments}
     tracks = {symbol: _track(config, known[symbol], history) for symbol in symbols}
     log = Log()
     book = Book(settings, config, tracks, log)
     way = settings.way or _way_for(history, tracks)
-    if way is Way.REPLAY:
-        feed = ReplayFeed(history.path, instruments=history.instruments, file=history.file)
-        play_ticks(feed.batches(), timeframe, tracks, book)
-    elif history.file.ticks:
-        raise BadFile(f"{history.path.name} holds ticks: they are played as they are, not as bars")
-    else:
-        play_bars(history.file.candles, tracks, book)
-    return report_on(history, config, settings, way, list(tracks.values()), log, book.cash, lambda: clock.monotonic() - began, reading)
+    with _collector_at_rest():
+        if way is Way.REPLAY:
+            feed = ReplayFeed(history.path, instruments=history.instruments, file=history.file)
+            play_ticks(feed.batches(), timeframe, tracks, book)
+        elif history.file.ticks:
+            raise BadFile(f"{history.path.name} holds ticks: they are played as they are, not as bars")
+        else:
+            play_bars(history.file.candles, tracks, book)
+        return report_on(history, config, settings, way, list(tracks.values()), log, book.cash, lambda: clock.monotonic() - began, reading)
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """A run makes no cycles, but the collector would walk through all of the file's candles again and again: a tenth of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def check(kind: str, params: Mapping[str, Any]) -> dict[str, Any]:

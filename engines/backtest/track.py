@@ -53,14 +53,12 @@ class Track:
     trade: Running | None = None
     flat_by: Role | None = None  # a stop or target has just taken out the last of it…
     flat_at: float = 0.0  # …at this price
+    symbol: str = field(init=False)
     on_candle: Callable[[Candle], Wish | None] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.symbol = self.instrument.symbol
         self.on_candle = self.strategy.on_candle  # looked up once, not on every bar
-
-    @property
-    def symbol(self) -> str:
-        return self.instrument.symbol
 
     @property
     def mark(self) -> float | None:

@@ -461,7 +461,7 @@ class House:
         assert desk is not None
         return sum((position.quantity for position in desk.open_positions()), Decimal(0))
 
-    def until(self, true: Callable[[], object], patience: float = 5.0) -> None:
+    def until(self, true: Callable[[], object], patience: float = 20.0) -> None:
         """Wait for something to become true; fails when it does not."""
         pause = threading.Event()
         deadline = SystemClock().monotonic() + patience

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from engines.core.model import ExitSpec, Limits, OrderState, OrderType, Role, TargetSpec, TrailingSpec
-from tests.execution.house import INFY, USER, House, account, books_balance
+from tests.execution.house import INFY, House, account, books_balance
 
 
 def together(count: int, act) -> None:
@@ -79,7 +79,7 @@ def test_law_7_exits_never_exceed_the_position_however_many_ask():
         def close() -> None:
             for position_id in ids:
                 try:
-                    house.system.close_position(position_id, None, USER)
+                    house.system.close_position(position_id, None)
                 except Conflict:
                     pass
 
@@ -93,7 +93,7 @@ def test_law_7_a_quantity_above_what_is_held_is_capped():
     with House() as house:
         house.send("BUY", 10)
         (view,) = house.system.positions(["A1"])
-        outcome = house.system.close_position(view.position.position_id, Decimal(99), USER)
+        outcome = house.system.close_position(view.position.position_id, Decimal(99))
         assert [(o.quantity, o.state) for o in outcome.orders] == [(10, OrderState.FILLED)]
 
 

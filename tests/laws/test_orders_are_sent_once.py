@@ -72,7 +72,7 @@ def test_law_2_the_intent_and_its_client_id_are_durable_before_the_first_byte_le
         house.send("BUY")
         house.send("SELL")  # an exit, planned by the same fan-out
         house.system.submit(house.signal("BUY"), 5)
-        house.system.close_all(["A1", "A2"], "tester")  # exits planned in the lanes
+        house.system.close_all(["A1", "A2"])  # exits planned in the lanes
     assert len(seen) == 8
     assert all(seen)
 

@@ -173,7 +173,7 @@ def test_while_halted_a_person_may_still_close():
         (row,) = house.system.halt_report(halt.halt_id).accounts
         assert (row.state, row.open_positions, row.detail) == ("working", 1, "positions stay open, with their stops, as asked")
         (view,) = house.system.positions(["A1"])
-        outcome = house.system.close_position(view.position.position_id, None, USER)
+        outcome = house.system.close_position(view.position.position_id, None)
         assert [(o.role, o.state) for o in outcome.orders] == [(Role.EXIT, OrderState.FILLED)]
         assert house.held() == 0
         assert flat(house, halt.halt_id)

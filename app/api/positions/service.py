@@ -42,7 +42,7 @@ def close(user: User, position_id: str, body: CloseIn, by: Actor) -> SignalAnswe
     if not view.position.quantity:
         raise Conflict("The position is flat already.")
     shop = workspace()
-    outcome = shop.system.close_position(position_id, body.quantity, user.user_id)
+    outcome = shop.system.close_position(position_id, body.quantity)
     shop.data.audit.add(by, "position.close", "position", position_id, after=body.model_dump(mode="json"))
     return answer(outcome)
 
@@ -50,7 +50,7 @@ def close(user: User, position_id: str, body: CloseIn, by: Actor) -> SignalAnswe
 def close_all(user: User, body: CloseAllIn, by: Actor) -> SignalAnswers:
     shop = workspace()
     chosen = owned_accounts(user, body.account_ids) if body.account_ids is not None else shop.owners.account_ids(user.user_id)
-    outcomes = shop.system.close_all(list(chosen), user.user_id)
+    outcomes = shop.system.close_all(list(chosen))
     shop.data.audit.add(by, "position.close_all", "user", user.user_id, after={"account_ids": list(chosen)})
     return answers(outcomes)
 
@@ -59,7 +59,7 @@ def square_off(user: User, account_id: str, by: Actor) -> SignalAnswers:
     """Cancel what is live on the account and close what is open."""
     shop = workspace()
     shop.owners.account(user, account_id)
-    outcomes = shop.system.square_off(account_id, user.user_id)
+    outcomes = shop.system.square_off(account_id)
     shop.data.audit.add(by, "account.square_off", "account", account_id)
     return answers(outcomes)
 
