@@ -172,6 +172,7 @@ class Runtime:
     def _in_step(self) -> None:
         """Lockstep: everything that this batch caused is finished before the next one comes."""
         runner = self.runner
+        self._drain_lanes()  # a stop that this batch fired is over before strategies decide: else it would be a race who comes first
         self.system.candle_store.flush(self.system.clock.now())
         for _ in range(100):
             if runner is not None:
