@@ -15,10 +15,10 @@ from app.data import decode
 from app.data.query import Query
 from app.data.recovery import LIVE
 from app.data.results import Results
-from app.data.rows import KillSwitch, OrderStory, Page, PositionRow, SignalRow, StrategyStatus, TradeRow
+from app.data.rows import OrderStory, Page, PositionRow, SignalRow, StrategyStatus, TradeRow
 from app.data.store import Store, found
 from app.data.values import from_json, seconds, to_json
-from engines.core.model import Candle, ExitPlan, Halt, Incident, Order, Timestamp
+from engines.core.model import Candle, Halt, Incident, Order, Timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Books(Results):
             rows, following = query.page(limit, cursor)
             return Page(tuple(TradeRow(decode.fill(row), row["user_id"], Decimal(row["realised"])) for row in rows), following)
 
-    # --- positions and their plans ---------------------------------------------------------------------------------
+    # --- positions -------------------------------------------------------------------------------------------------
 
     def positions(
         self,
@@ -158,14 +158,6 @@ class Books(Results):
     def position(self, user_id: str | None, position_id: str) -> PositionRow:
         with self.store.readers.use() as db:
             return _position_row(found(_own(db, "positions", "position_id", position_id, user_id, _POSITION), "position"))
-
-    def plans(self, user_id: str | None, *, account_id: str | None = None, armed: bool = True) -> tuple[ExitPlan, ...]:
-        """The newest 500."""
-        with self.store.readers.use() as db:
-            query = Query(db, "plans", user_id).equal(account_id=account_id)
-            if armed:
-                query.where("state = 'armed'")
-            return tuple(map(decode.plan, query.rows("ORDER BY updated_at DESC LIMIT 500")))
 
     # --- what happened to the machine ------------------------------------------------------------------------------
 
@@ -200,16 +192,6 @@ class Books(Results):
                 query.where(f"lifted_at IS {'' if holding else 'NOT '}NULL")
             rows, following = query.page(limit, cursor)
             return Page(tuple(map(decode.halt, rows)), following)
-
-    def kill_switches(self, user_id: str | None) -> tuple[KillSwitch, ...]:
-        sql = "SELECT k.* FROM kill_switches AS k JOIN accounts USING (account_id) WHERE ? IS NULL OR user_id = ? ORDER BY k.at DESC"
-        rows = self.store.readers.all(sql, (user_id, user_id))
-        return tuple(KillSwitch(row["account_id"], bool(row["is_on"]), row["reason"], row["by"], seconds(row["at"])) for row in rows)
-
-    def engines_off(self) -> Mapping[str | None, str]:
-        """Whose engines are switched off (None: the system's), and by whom."""
-        rows = self.store.readers.all("SELECT user_id, by FROM engine_switches WHERE NOT is_on")
-        return {row["user_id"] or None: row["by"] for row in rows}
 
     def strategy_status(self, user_id: str | None, strategy_id: str) -> StrategyStatus | None:
         """None while it has saved nothing, and for a strategy that is not this user's."""

@@ -83,10 +83,6 @@ class Mappings:
 
         self.store.write(work)
 
-    def allocated(self, account_id: str) -> Decimal:
-        with self.store.readers.use() as db:
-            return _allocated(db, account_id)
-
 
 _TABLES = {"account": "accounts", "strategy": "strategies"}
 

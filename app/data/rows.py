@@ -225,15 +225,6 @@ class RoundTrip:
 
 
 @dataclass(frozen=True, slots=True)
-class KillSwitch:
-    account_id: str
-    on: bool
-    reason: str
-    by: str
-    at: Timestamp
-
-
-@dataclass(frozen=True, slots=True)
 class StrategyStatus:
     """What a strategy last saved of itself; `quarantined` is the message of the exception that took it out."""
 

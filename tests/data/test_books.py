@@ -12,16 +12,11 @@ from app.data import Data, NotFound
 from engines.core import facts as f
 from engines.core import positions
 from engines.core.model import (
-    ExitPlan,
-    ExitSpec,
     Halt,
     HaltScope,
     Incident,
     Order,
     OrderState,
-    PlanState,
-    PositionKey,
-    Product,
     Side,
     Source,
     StrategyConfig,
@@ -57,14 +52,7 @@ class Desk:
         return booked.order
 
     def happen(self, user_id: str) -> None:
-        key = PositionKey(f"A-{user_id}", "NSE:INFY", Product.MIS, None)
-        plan = ExitPlan(
-            f"P-{user_id}", key, user_id, Side.BUY, D(100), D(10), ExitSpec(stop_pct=D(1)), D(99), (), D(100), PlanState.ARMED, NOON
-        )
         self.data.journal.append(
-            f.PlanChanged(plan),
-            f.PlanChanged(replace(plan, plan_id=f"Q-{user_id}", state=PlanState.DONE)),
-            f.KillSwitched(f"A-{user_id}", True, "too fast", user_id, NOON),
             f.StrategyStateSaved(f"S-{user_id}", {"fast": 1.5}, None, NOON),
             f.EquityMarked(f"A-{user_id}", NOON, D("100000.25"), D(1), D(2), D(3)),
             f.IncidentChanged(Incident(f"I-{user_id}", "limit_warning", "80 %", "warning", NOON, user_id, f"A-{user_id}")),
@@ -85,13 +73,11 @@ LISTS: dict[str, Callable[[Desk, str | None], Any]] = {
     "trades": lambda k, user: [row.user_id for row in k.data.books.trades(user).items],
     "positions": lambda k, user: [row.user_id for row in k.data.books.positions(user, flat=True).items],
     "open positions": lambda k, user: [row.user_id for row in k.data.books.positions(user).items],
-    "plans": lambda k, user: [plan.user_id for plan in k.data.books.plans(user, armed=False)],
     "results": lambda k, user: [row.account_id and row.account_id[2:] for row in k.data.books.pnl_daily(user, by="all")],
     "curves": lambda k, user: [point.account_id[2:] for point in k.data.books.equity_curve(user)],
     "round trips": lambda k, user: [row.account_id[2:] for row in k.data.books.round_trips(user)],
     "incidents": lambda k, user: [one.user_id for one in k.data.books.incidents(user).items],
     "halts": lambda k, user: [halt.by for halt in k.data.books.halts(user).items],
-    "kill switches": lambda k, user: [one.account_id[2:] for one in k.data.books.kill_switches(user)],
     "accounts": lambda k, user: [row.account.user_id for row in k.data.accounts.list(user)],
     "strategies": lambda k, user: [row.strategy.user_id for row in k.data.strategies.list(user)],
 }
@@ -128,7 +114,6 @@ def test_filters_by_what_is_somebody_elses_find_nothing(desk: Desk) -> None:
         books.orders(desk.other, signal_id=desk.bought.signal_key.lower()).items,
         books.trades(desk.other, order_id=desk.bought.order_id).items,
         books.positions(desk.other, account_id=foreign, flat=True).items,
-        books.plans(desk.other, account_id=foreign),
         books.pnl_daily(desk.other, account_id=foreign),
         books.pnl_daily(desk.other, strategy_id=f"S-{desk.me}"),
         books.equity_curve(desk.other, account_id=foreign),
@@ -269,21 +254,10 @@ def test_incidents_of_the_machine_are_for_the_owner(desk: Desk) -> None:
     assert [one.incident_id for one in books.incidents(desk.me, machine=True, kind="journal_down").items] == ["I"]
 
 
-def test_switches_and_states_are_shown_as_last_told(desk: Desk) -> None:
-    data = desk.data
-    data.journal.commit(f.EngineSwitched(False, None, desk.me, NOON), f.EngineSwitched(False, desk.other, desk.other, NOON))
-    assert data.books.engines_off() == {None: desk.me, desk.other: desk.other}
-    data.journal.commit(f.EngineSwitched(True, None, desk.me, NOON), f.KillSwitched(f"A-{desk.me}", False, "", desk.me, NOON + 1))
-    assert data.books.engines_off() == {desk.other: desk.other}
-    assert [(one.on, one.at) for one in data.books.kill_switches(desk.me)] == [(False, NOON + 1)]
-    status = data.books.strategy_status(desk.me, f"S-{desk.me}")
+def test_a_strategy_shows_what_it_last_saved(desk: Desk) -> None:
+    status = desk.data.books.strategy_status(desk.me, f"S-{desk.me}")
     assert status is not None
     assert (status.state, status.quarantined, status.at) == ({"fast": 1.5}, None, NOON)
-
-
-def test_armed_plans_are_listed_and_spent_ones_on_request(desk: Desk) -> None:
-    assert [plan.plan_id for plan in desk.data.books.plans(desk.me)] == [f"P-{desk.me}"]
-    assert {plan.plan_id for plan in desk.data.books.plans(desk.me, armed=False)} == {f"P-{desk.me}", f"Q-{desk.me}"}
 
 
 def test_counts_of_the_books(desk: Desk) -> None:
