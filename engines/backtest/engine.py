@@ -116,8 +116,10 @@ def check(kind: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters with their defaults; BadParameters says which is wrong and why."""
     try:
         return registry.check_params(kind, params)
+    except registry.UnknownKind as error:
+        raise registry.UnknownKind(f"{error}; there are {', '.join(sorted(each.kind for each in registry.kinds()))}") from None
     except pydantic.ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, each['loc'])) or kind}: {each['msg']}" for each in error.errors())
+        wrong = "; ".join(": ".join([*map(str, each["loc"]), each["msg"].removeprefix("Value error, ")]) for each in error.errors())
         raise BadParameters(f"{kind} cannot run so: {wrong}") from None
 
 

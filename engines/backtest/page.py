@@ -21,19 +21,22 @@ MOST_TRADES = 2_000
 WIDTH, HEIGHT = 960, 220
 
 _STYLE = """
-:root { color-scheme: light dark; --line: #8886; --soft: #8882; --win: #1a8f4c; --loss: #c8323c; --accent: #3b7ddd }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
+:root { color-scheme: dark; --ground: #12161c; --card: #1a2028; --text: #dfe6ee; --quiet: #93a1b1; --line: #2c3541; --win: #3fbf7f; --loss: #f0656d;
+  --accent: #5aa2ff; --warn: #e0a93b }
+@media print { :root { color-scheme: light; --ground: #fff; --card: #fff; --text: #111; --quiet: #555; --line: #bbb; --win: #1a7f45; --loss: #b8242c } }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; background: var(--ground); color: var(--text) }
 h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem }
-p.sub { margin: .2rem 0 1.2rem; opacity: .75 }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .6rem; margin: 0 }
-.tiles div { border: 1px solid var(--line); border-radius: .5rem; padding: .5rem .7rem }
-.tiles dt { font-size: .8rem; opacity: .75 } .tiles dd { margin: 0; font-size: 1.15rem; font-variant-numeric: tabular-nums }
+p { color: var(--quiet) } p.sub { margin: .2rem 0 1.2rem }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: .6rem; margin: 0 }
+.tiles div { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .5rem .8rem }
+.tiles dt { font-size: .8rem; color: var(--quiet) } .tiles dd { margin: 0; font-size: 1.15rem; font-variant-numeric: tabular-nums }
 .wide { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
-th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid var(--soft); vertical-align: top; white-space: nowrap }
+th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; white-space: nowrap }
+th { color: var(--quiet); font-weight: 600 } tbody tr:hover { background: var(--card) }
 td.text { white-space: normal } th.n, td.n { text-align: right } .win { color: var(--win) } .loss { color: var(--loss) }
-svg { width: 100%; height: auto; border: 1px solid var(--line); border-radius: .5rem }
-polyline { fill: none; stroke: var(--accent); stroke-width: 2 } line { stroke: var(--line); stroke-dasharray: 4 4 }
-ul.warn { border-left: 4px solid #d79a00; margin: 0 0 1rem; padding: .4rem 1rem .4rem 2rem; background: var(--soft) }
+svg { width: 100%; height: auto; background: var(--card); border: 1px solid var(--line); border-radius: .5rem }
+polyline { fill: none; stroke: var(--accent); stroke-width: 2 } line { stroke: var(--quiet); stroke-dasharray: 4 4 }
+ul.warn { border-left: 4px solid var(--warn); margin: 0 0 1rem; padding: .5rem 1rem .5rem 2rem; background: var(--card); border-radius: 0 .5rem .5rem 0 }
 """
 
 

@@ -14,7 +14,7 @@ from engines.strategies import registry
 from tests.bench.figures import Figure
 from tests.bench.strategy import BARS, MINUTE, SYMBOL, walk
 
-BEST_OF = 3
+BEST_OF = 5
 FIRST_MINUTE = 1_704_080_700  # 2024-01-01 09:15 IST: charges are dated
 PARAMS = {"fast": 10, "slow": 30, "direction": "both"}
 SMALL = Settings(
