@@ -26,8 +26,10 @@ STYLES = (
     "css/tokens.css",
     "css/layout.css",
     "css/parts.css",
+    "css/acts.css",
     "css/tables.css",
     "css/forms.css",
+    "css/trading.css",
     "css/rooms.css",
 )
 CLASSIC = ("vendor/htmx.org/htmx.js", "vendor/idiomorph/idiomorph-ext.js")
