@@ -32,8 +32,7 @@ def follow(file: MarketFile, changes: Sequence[Change], capital: float, exchange
     change = next(waiting, None)
     reach = file.seconds if file.candles else 1e-6  # a bar's close comes after all that happened in it, a tick after what it caused
     due = inf if change is None else change.at - reach
-    held: dict[str, float] = {}
-    marks: dict[str, float] = {}
+    held: dict[str, list[float]] = {}  # units and their newest price
     equity = peak = capital
     cash = worst = worst_pct = 0.0
     bars_held = 0
@@ -46,19 +45,21 @@ def follow(file: MarketFile, changes: Sequence[Change], capital: float, exchange
             day, day_ends = session_day(start, exchange), day_start(start, exchange) + DAY
         if start > due:
             while change is not None and change.at < start + reach:
-                marks[change.symbol], cash = change.price, change.cash
-                held[change.symbol] = change.quantity
-                if not change.quantity:
-                    del held[change.symbol]
+                cash = change.cash
+                if change.quantity:
+                    held[change.symbol] = [change.quantity, change.price]
+                else:
+                    held.pop(change.symbol, None)
                 change = next(waiting, None)
             due = inf if change is None else change.at - reach
-            equity = capital + cash + sum(quantity * marks[name] for name, quantity in held.items())
+            equity = capital + cash + sum(units * mark for units, mark in held.values())
         elif not held:
             continue
-        if symbol in held:
+        mine = held.get(symbol)
+        if mine is not None:
             bars_held += 1
-            equity += held[symbol] * (price - marks[symbol])
-            marks[symbol] = price
+            equity += mine[0] * (price - mine[1])
+            mine[1] = price
         if equity > peak:
             peak = equity
         else:
