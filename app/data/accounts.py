@@ -33,6 +33,7 @@ class Accounts:
         def work(db: sqlite3.Connection) -> None:
             now = self.store.now()
             found(db.execute("SELECT user_id FROM users WHERE user_id = ?", (made.user_id,)).fetchone(), "user")
+            _check_name(db, made)
             db.execute(
                 "INSERT INTO accounts (account_id, user_id, name, broker, capital, leverage, limits, paper, dry_run, auto_trade, enabled,"
                 " credentials, credentials_shown, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -73,6 +74,8 @@ class Accounts:
             after = edit(before.account)
             fixed = replace(after, account_id=before.account.account_id, user_id=before.account.user_id, broker=before.account.broker)
             _check(fixed)
+            if fixed.name != before.account.name:
+                _check_name(db, fixed)
             sealed, shown = old["credentials"], old["credentials_shown"]
             if credentials is not None:
                 merged: dict[str, str | None] = {**self.box.open(sealed), **credentials}
@@ -159,6 +162,14 @@ def _row(row: sqlite3.Row) -> AccountRow:
         from_json(row["credentials_shown"]),
         seconds_or_none(row["archived_at"]),
     )
+
+
+def _check_name(db: sqlite3.Connection, account: Account) -> None:
+    """One user's accounts have different names, also apart from case: real money is switched on by typing the name."""
+    sql = "SELECT name FROM accounts WHERE user_id = ? AND account_id <> ? AND archived_at IS NULL"
+    taken = {row["name"].strip().casefold() for row in db.execute(sql, (account.user_id, account.account_id))}
+    if account.name.strip().casefold() in taken:
+        raise Invalid.field("name", "is the name of another of your accounts")
 
 
 def _check(account: Account) -> None:

@@ -107,11 +107,18 @@ def write_private(path: Path, text: str) -> None:
     os.replace(partial, path)
 
 
+IDENTIFIERS = frozenset({"api_key", "client_code", "user_id"})
+"""What says which key or person it is; everything else that is stored is a secret."""
+HIDDEN = "•••"
+
+
 def mask(credentials: Mapping[str, str]) -> dict[str, str]:
-    """What may be shown: the ends of a long value, nothing of a short one or of a password."""
-    hidden = ("password", "pin", "totp_secret")
-    return {
-        name: f"{value[:3]}…{value[-3:]}" if len(value) >= 12 and name not in hidden else "…"
-        for name, value in credentials.items()
-        if value
-    }
+    """What may be shown: the ends of an identifier, so that a person knows it again; of anything else only that it is set."""
+    return {name: _ends(value) if name in IDENTIFIERS else HIDDEN for name, value in credentials.items() if value}
+
+
+def _ends(value: str) -> str:
+    if len(value) < 6:
+        return HIDDEN
+    shown = 3 if len(value) >= 12 else 1
+    return f"{value[:shown]}…{value[-shown:]}"

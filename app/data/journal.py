@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
 import sqlite3
 import threading
 import time
@@ -66,8 +67,10 @@ class SqliteJournal:
         self._broken_books = False
         self._closed = False
         self._failures = 0
-        self._serial = 0  # counts the transactions; stored with each, so that a commit with an unclear end can be recognised
-        self._attempt: list[Item] = []
+        self._name = secrets.token_hex(6)
+        self._serial = 0
+        # a transaction whose end was not seen, with the mark that it leaves when it is on disk
+        self._attempt: tuple[str, list[Item]] | None = None
         self._ghosts: set[str] = set()  # signals on disk whose caller was told that they were not written
         self._since_tidy = 0
         self._flushes: deque[float] = deque(maxlen=1000)
@@ -164,7 +167,8 @@ class SqliteJournal:
             came = self._take(pause)
             if self._write_all():
                 pause = 0.5
-                self._tidy(TIDY_ANYWAY if came else TIDY_IDLE)
+                if not came:
+                    self._tidy(TIDY_IDLE)
             else:
                 pause = min(1.0, 0.05 * 2 ** min(self._failures, 5))
             if self._ending:
@@ -201,9 +205,10 @@ class SqliteJournal:
                     log.exception("the journal's writer failed in an unexpected way")
                 self._fail(group, error)
                 return False
+            self._healthy = True
+            self._tidy(TIDY_ANYWAY)
             self._take()  # what came meanwhile: whoever waits among it is written in the very next transaction
             if not self._backlog:
-                self._healthy = True
                 return True
 
     def _next_group(self) -> list[Item]:
@@ -251,7 +256,8 @@ class SqliteJournal:
             connection = self._connect(self._path)
             connection.execute("PRAGMA wal_autocheckpoint = 0")  # done by _tidy, when nobody waits
             connection.execute("PRAGMA journal_size_limit = 67108864")
-            self._serial = int(connection.execute("SELECT value FROM meta WHERE name = 'journal_serial'").fetchone()[0])
+            connection.execute("PRAGMA cache_size = -8000")  # kilobytes: the ends of all indexes stay at hand
+            connection.execute("SELECT value FROM meta WHERE name = 'journal_mark'").fetchone()  # is the file there and can it be read?
             connection.execute("PRAGMA busy_timeout = 0")  # from here on patience is _begin's
             self._connection = connection
         return self._connection
@@ -348,28 +354,30 @@ class SqliteJournal:
             if self._ghosts:
                 purge(connection, self._ghosts)
             write(connection)
-            connection.execute("UPDATE meta SET value = ? WHERE name = 'journal_serial'", (str(self._serial + 1),))
-            self._attempt = group
+            if any(item.facts or item.gate is None for item in group):  # whoever only waits is told; nothing of it would be tried again
+                self._serial += 1
+                mark = f"{self._name}.{self._serial}"
+                connection.execute("UPDATE meta SET value = ? WHERE name = 'journal_mark'", (mark,))
+                self._attempt = (mark, group)
             connection.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
             raise
-        self._serial += 1
-        self._attempt = []
+        self._attempt = None
         self._ghosts.clear()
 
     def _resolve_attempt(self) -> None:
         """After a COMMIT that failed: did it reach the disk all the same? Then its facts are not written a second time, and what its callers
         were told was not written is taken out again."""
-        if not self._attempt:
+        if self._attempt is None:
             return
-        attempt, before = set(self._attempt), self._serial
+        mark, attempt = self._attempt
         self._drop_connection()
-        self._open()
-        self._attempt = []
-        if self._serial == before:
+        stored = self._open().execute("SELECT value FROM meta WHERE name = 'journal_mark'").fetchone()[0]
+        self._attempt = None
+        if stored != mark:
             return
         self._backlog = deque(item for item in self._backlog if item not in attempt)
         for item in attempt:

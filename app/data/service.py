@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +26,7 @@ from app.data.store import Changes, Store
 from app.data.strategies import Strategies
 from app.data.tokens import Tokens, Webhooks
 from app.data.users import Users
-from engines.ports import Clock, Ids, RandomIds, SystemClock
+from engines.ports import Clock, Ids, JournalDown, RandomIds, SystemClock
 
 KEY_FILE = "credentials.key"
 SESSION_KEY_FILE = "session.key"
@@ -107,10 +108,12 @@ def open_data(
         journal = SqliteJournal(path, readers, clock)
         store = Store(readers, journal, Changes(readers), clock, ids or RandomIds(clock))
         return Data(data_dir, path, box, serve_lock, store, serving=exclusive)
-    except BaseException:
+    except BaseException as error:
         if journal is not None:
             journal.close()
         serve_lock.release()
+        if isinstance(error, sqlite3.Error | OSError | JournalDown):
+            raise DataError(f"the data folder {data_dir} cannot be used: {error}") from error
         raise
 
 

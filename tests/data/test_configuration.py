@@ -88,12 +88,12 @@ def test_what_is_another_users_is_not_there(data: Data, owner: str, other: str) 
 def test_credentials_leave_only_for_the_engines_and_are_shown_masked(data: Data, owner: str) -> None:
     secret = {"api_key": "abcdefghijklxyz", "api_secret": "short", "password": "a long password", "totp_secret": "JBSWY3DPEHPK3PXP"}
     made = data.accounts.add(account(owner, broker="zerodha"), secret, by=CLI)
-    assert made.credentials == {"api_key": "abc…xyz", "api_secret": "…", "password": "…", "totp_secret": "…"}
+    assert made.credentials == {"api_key": "abc…xyz", "api_secret": "•••", "password": "•••", "totp_secret": "•••"}
     assert data.directory.credentials(made.account.account_id) == secret
     later = data.accounts.change(
         owner, made.account.account_id, lambda a: a, credentials={"access_token": "tok-1234567890", "password": None}, by=CLI
     )
-    assert later.credentials["access_token"] == "tok…890"
+    assert later.credentials["access_token"] == "•••"
     assert data.directory.credentials(made.account.account_id) == {
         "api_key": "abcdefghijklxyz",
         "api_secret": "short",
@@ -103,6 +103,22 @@ def test_credentials_leave_only_for_the_engines_and_are_shown_masked(data: Data,
     told = str(data.audit.list(None))
     assert "abcdefghijklxyz" not in told
     assert "tok-1234567890" not in told
+
+
+def test_accounts_of_one_user_have_different_names(data: Data, owner: str, other: str) -> None:
+    first = data.accounts.add(account(owner, name="Main"), {}, by=CLI).account
+    second = data.accounts.add(account(owner, name="Second"), {}, by=CLI).account
+    for name in ("Main", "main ", "MAIN"):
+        with pytest.raises(Invalid) as refused:
+            data.accounts.add(account(owner, name=name), {}, by=CLI)
+        assert list(refused.value.errors) == ["name"]
+        with pytest.raises(Invalid):
+            data.accounts.change(owner, second.account_id, lambda a, name=name: replace(a, name=name), by=CLI)  # type: ignore[misc]
+    assert [row.account.name for row in data.accounts.list(owner)] == ["Main", "Second"]
+    assert data.accounts.change(owner, first.account_id, lambda a: replace(a, name="MAIN"), by=CLI).account.name == "MAIN"
+    assert data.accounts.add(account(other, name="Main"), {}, by=CLI).account.name == "Main"
+    data.accounts.delete(owner, first.account_id, by=CLI)
+    assert data.accounts.add(account(owner, name="Main"), {}, by=CLI).account.name == "Main"
 
 
 def test_two_people_changing_one_account_do_not_overwrite_each_other(data: Data, owner: str) -> None:

@@ -185,6 +185,16 @@ def test_keys_from_the_environment_need_no_file_and_a_new_one_goes_in_front(fold
             open_data(folder, credential_keys=wrong)
 
 
+def test_a_database_that_another_program_keeps_locked_is_refused(folder: Path) -> None:
+    _made(folder)
+    with closing(sqlite3.connect(folder / "tandem.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DataError, match="locked"):
+            open_data(folder, exclusive=True)
+    with open_data(folder, exclusive=True) as data:
+        assert data.journal.healthy
+
+
 def test_a_start_that_was_refused_does_not_hold_the_folder(folder: Path) -> None:
     _made(folder, credential_keys=KEY)
     with pytest.raises(DataError):
@@ -253,11 +263,11 @@ def test_a_backup_that_cannot_be_written_says_so_and_leaves_nothing(data: Data, 
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_masks_never_show_more_than_the_ends_of_a_long_value() -> None:
+def test_masks_show_the_ends_of_identifiers_and_nothing_of_secrets() -> None:
     assert mask({"api_key": "abcdefghijkl", "client_code": "A123456", "pin": "123456789012345", "empty": ""}) == {
         "api_key": "abc…jkl",
-        "client_code": "…",
-        "pin": "…",
+        "client_code": "A…6",
+        "pin": "•••",
     }
 
 

@@ -145,7 +145,9 @@ def test_a_row_says_who_did_what_when_and_from_where(folder: Path) -> None:
         (None, {"action": "x' OR '1'='1"}, []),
     ],
 )
-def test_the_log_is_read_newest_first_by_whose_and_what(data: Data, user_id: str | None, wanted: dict[str, str], objects: list[str]) -> None:
+def test_the_log_is_read_newest_first_by_whose_and_what(
+    data: Data, user_id: str | None, wanted: dict[str, str], objects: list[str]
+) -> None:
     log(data)
     assert [row.object_id for row in data.audit.list(user_id, **wanted).items] == objects
 

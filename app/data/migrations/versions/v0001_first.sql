@@ -80,7 +80,7 @@ CREATE TABLE meta (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) WITHOUT ROWID;
-INSERT INTO meta (name, value) VALUES ('config_version', '0'), ('journal_serial', '0');
+INSERT INTO meta (name, value) VALUES ('config_version', '0'), ('journal_mark', '');
 
 -- who trades what -----------------------------------------------------------------------------------------------------
 
@@ -290,7 +290,6 @@ CREATE TABLE plans (
     updated_at INTEGER NOT NULL,
     body TEXT NOT NULL -- JSON
 );
-CREATE INDEX plans_user ON plans (user_id, state, updated_at);
 CREATE INDEX plans_armed ON plans (state) WHERE state = 'armed';
 
 CREATE TABLE account_days (
