@@ -13,7 +13,7 @@ from typing import Any
 
 Row = tuple[Any, ...]
 
-_CHUNKS = (32, 8, 1)
+_CHUNKS = (32, 16, 8, 4, 2, 1)
 
 
 @dataclass(frozen=True, slots=True)
