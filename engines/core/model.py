@@ -210,6 +210,12 @@ class Limits:
     max_position_value_pct: Decimal | None = None
     flatten_on_limit: bool = False
 
+    @property
+    def watch_the_day(self) -> bool:
+        """Whether any limit depends on the day's profit or loss."""
+        day = (self.max_daily_loss, self.max_daily_loss_pct, self.max_daily_profit, self.max_daily_profit_pct)
+        return any(limit is not None for limit in day)
+
 
 @dataclass(frozen=True, slots=True)
 class PaperSettings:

@@ -261,11 +261,15 @@ class Desk:
                 return None
             facts: list[Fact] = []
             changed = self._apply(order, kind, facts, detail or {}, changes)
-            if kind is EventKind.SENT:
-                self._unsaid += facts
-            else:
-                self._publish(facts)
+            self._publish(facts)
             return changed
+
+    def sent(self, order_id: str) -> None:
+        """The order's bytes have been written. Journaled with whatever comes next: see `say`."""
+        with self.lock:
+            order = self.orders.get(order_id)
+            if order is not None and order.state is OrderState.PLANNED:
+                self._apply(order, EventKind.SENT, self._unsaid, {}, {})
 
     def on_report(self, report: OrderReport) -> Order | None:
         """What the broker says: fills first, then its state. Repeats and late news change nothing twice (law 3)."""
@@ -275,6 +279,8 @@ class Desk:
                 self._count("strangers")
                 return None
             facts: list[Fact] = []
+            if order.state is OrderState.PLANNED:  # a push that is quicker than the lane: it proves that the order has left
+                order = self._apply(order, EventKind.SENT, facts, {}, {}) or order
             if order.broker_order_id is None:
                 order = self._adopt(order, report, facts)
             for fill in news_of(order, report, self._seen, self.tools.clock.now()):

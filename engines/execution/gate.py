@@ -20,8 +20,11 @@ class Gate:
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
-    def permit(self, question: Question, on_enter: Callable[[], None]) -> Callable[[], AbstractContextManager[None]]:
-        """A `ports.Permit`: entering asks the question and raises Halted with its answer; `on_enter` notes that bytes leave now."""
+    def permit(
+        self, question: Question, leaving: Callable[[], None], left: Callable[[], None]
+    ) -> Callable[[], AbstractContextManager[None]]:
+        """A `ports.Permit`: entering asks the question and raises Halted with its answer. `leaving` is told just before the bytes are written,
+        `left` when they have been, or when writing them failed."""
 
         @contextmanager
         def enter() -> Iterator[None]:
@@ -29,8 +32,11 @@ class Gate:
                 why = question()
                 if why is not None:
                     raise Halted(why)
-                on_enter()
-                yield
+                leaving()
+                try:
+                    yield
+                finally:
+                    left()
 
         return enter
 

@@ -39,6 +39,8 @@ class Monitor:
 
     def _limits(self, desk: Desk) -> None:
         account = desk.account
+        if not account.limits.watch_the_day:
+            return  # valuing thousands of positions four times a second for nothing would delay the stops that guard them
         with desk.lock:
             pnl = desk.pnl().net
             use = risk_rules.limit_use(account.limits, account.capital, pnl)

@@ -31,9 +31,11 @@ class News:
 
     def on_durable(self, desk: Desk, facts: Sequence[Fact]) -> None:
         user = desk.account.user_id
+        # Of several changes at once only the last is told: whoever waits must not be woken by an "open" that is filled already.
+        newest = {fact.order.order_id: fact.order for fact in facts if isinstance(fact, OrderChanged | FillBooked)}
+        for order in newest.values():
+            self._order(user, order)
         for fact in facts:
-            if isinstance(fact, OrderChanged | FillBooked):
-                self._order(user, fact.order)
             if isinstance(fact, FillBooked):
                 self.notifier.publish("position", user, {"position": self.position_view(desk, fact.position)})
             elif isinstance(fact, PlanChanged):
