@@ -50,6 +50,15 @@ def of_the_database(error: Exception) -> bool:
     return isinstance(error, MemoryError)
 
 
+def for_writing(connection: sqlite3.Connection) -> sqlite3.Connection:
+    connection.execute("PRAGMA wal_autocheckpoint = 0")  # the journal moves the log into the database when nobody waits
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    connection.execute("PRAGMA cache_size = -8000")  # kilobytes: the ends of all indexes stay at hand
+    connection.execute("SELECT value FROM meta WHERE name = 'journal_mark'").fetchone()  # is the file there and can it be read?
+    connection.execute("PRAGMA busy_timeout = 0")  # from here on patience is that of `begin`
+    return connection
+
+
 def begin(connection: sqlite3.Connection) -> None:
     """Own patience instead of SQLite's, whose sleeps grow to a tenth of a second."""
     for _ in range(round(LOCKED_FOR / 0.002)):

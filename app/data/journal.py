@@ -18,10 +18,10 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from app.data import database, recovery
+from app.data import database, items, recovery
 from app.data.database import Readers
 from app.data.encode import Group
-from app.data.items import DONE, LEFT, QUEUED, WRITING, Item, begin, busy, is_duplicate, of_the_database, purge, signal_keys, told
+from app.data.items import DONE, LEFT, QUEUED, WRITING, Item
 from app.data.tables import SET_ASIDE
 from app.data.values import micros
 from engines.core import facts as f
@@ -232,17 +232,17 @@ class SqliteJournal:
         return group
 
     def _fail(self, group: list[Item], error: Exception) -> None:
-        items = [*group, *self._backlog]
+        left = [*group, *self._backlog]
         self._backlog.clear()
         self._waiting = 0
         self._failures += 1
         if self._healthy:
             log.error("the database cannot be written: %s", error)
         self._healthy = False
-        if not busy(error):
+        if not items.busy(error):
             self._drop_connection()
-        reason = "another process has locked the database" if busy(error) else f"the database cannot be written: {error}"
-        for item in items:
+        reason = "another process has locked the database" if items.busy(error) else f"the database cannot be written: {error}"
+        for item in left:
             if item.gate is None:
                 item.state = QUEUED
                 self._backlog.append(item)
@@ -253,13 +253,7 @@ class SqliteJournal:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            connection = self._connect(self._path)
-            connection.execute("PRAGMA wal_autocheckpoint = 0")  # done by _tidy, when nobody waits
-            connection.execute("PRAGMA journal_size_limit = 67108864")
-            connection.execute("PRAGMA cache_size = -8000")  # kilobytes: the ends of all indexes stay at hand
-            connection.execute("SELECT value FROM meta WHERE name = 'journal_mark'").fetchone()  # is the file there and can it be read?
-            connection.execute("PRAGMA busy_timeout = 0")  # from here on patience is _begin's
-            self._connection = connection
+            self._connection = items.for_writing(self._connect(self._path))
         return self._connection
 
     def _drop_connection(self) -> None:
@@ -275,7 +269,7 @@ class SqliteJournal:
         try:
             self._transaction(group, lambda connection: self._write_items(connection, group, errors, singly=False))
         except Exception as error:
-            if of_the_database(error):
+            if items.of_the_database(error):
                 raise
             self._transaction(group, lambda connection: self._write_items(connection, group, errors, singly=True))
         self._since_tidy += sum(item.rows for item in group)
@@ -299,11 +293,11 @@ class SqliteJournal:
             try:
                 self._write_one(connection, item)
             except Exception as error:
-                if of_the_database(error):
+                if items.of_the_database(error):
                     raise
                 connection.execute("ROLLBACK TO item")
                 errors[item] = error
-                if item.run is None and (item.gate is None or not is_duplicate(error)):
+                if item.run is None and (item.gate is None or not items.is_duplicate(error)):
                     self._set_aside(connection, item, error)
             connection.execute("RELEASE item")
         together.write(connection)
@@ -328,11 +322,11 @@ class SqliteJournal:
         with self._states:
             for item in group:
                 if item.state == LEFT:
-                    self._ghosts.update(signal_keys(item))
+                    self._ghosts.update(items.signal_keys(item))
                 item.state = DONE
         for item in group:
             error = errors.get(item)
-            item.settle(told(error) if error is not None and item.run is None else error)
+            item.settle(items.told(error) if error is not None and item.run is None else error)
             if error is not None and item.run is not None and item.gate is None:
                 self._counts["callback_errors"] += 1
                 log.error("a write that nobody waits for failed", exc_info=error)
@@ -349,10 +343,10 @@ class SqliteJournal:
 
     def _transaction(self, group: list[Item], write: Callable[[sqlite3.Connection], object]) -> None:
         connection = self._open()
-        begin(connection)
+        items.begin(connection)
         try:
             if self._ghosts:
-                purge(connection, self._ghosts)
+                items.purge(connection, self._ghosts)
             write(connection)
             if any(item.facts or item.gate is None for item in group):  # whoever only waits is told; nothing of it would be tried again
                 self._serial += 1
@@ -382,7 +376,7 @@ class SqliteJournal:
         self._backlog = deque(item for item in self._backlog if item not in attempt)
         for item in attempt:
             if item.gate is not None:
-                self._ghosts.update(signal_keys(item))
+                self._ghosts.update(items.signal_keys(item))
             elif item.then is not None:
                 self._call(item.then)
 

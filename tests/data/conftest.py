@@ -1,13 +1,17 @@
-"""A data service on a folder of its own, closed after the test."""
+"""A data service or a bare journal on a folder of its own, closed after the test."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from app.data import Data, open_data
+from app.data import Data, database, open_data
+from app.data.journal import SqliteJournal
+from engines.ports import SystemClock
+from tests.data.house import House
 
 
 @pytest.fixture
@@ -19,3 +23,25 @@ def folder(tmp_path: Path) -> Path:
 def data(folder: Path) -> Iterator[Data]:
     with open_data(folder) as made:
         yield made
+
+
+@pytest.fixture
+def make_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
+    houses: list[House] = []
+
+    def make(**options: Any) -> House:
+        path = tmp_path / f"{len(houses)}.db"
+        database.create(path, "")
+        readers = database.Readers(path)
+        houses.append(House(path, readers, SqliteJournal(path, readers, SystemClock(), **options)))
+        return houses[-1]
+
+    yield make
+    for house in houses:
+        house.journal.close()
+        house.readers.close()
+
+
+@pytest.fixture
+def house(make_house: Callable[..., House]) -> House:
+    return make_house()
