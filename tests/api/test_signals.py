@@ -156,3 +156,26 @@ def test_a_preview_shows_the_orders_and_sends_none(trader: Person) -> None:
 @pytest.mark.parametrize("quantity", ["10", 10, 10.0])
 def test_numbers_and_text_mean_the_same(trader: Person, quantity: object) -> None:
     assert trader.buy(trader.account()["id"], quantity=quantity)["orders"][0]["quantity"] == "10"
+
+
+@pytest.mark.parametrize(
+    ("terms", "fields"),
+    [
+        ({"order_type": "LIMIT", "price": "1500.03"}, {"price"}),
+        ({"order_type": "SL-M", "trigger_price": "1500.01"}, {"trigger_price"}),
+        ({"order_type": "SL", "price": "1500.01", "trigger_price": "1500.02"}, {"price", "trigger_price"}),
+    ],
+)
+def test_a_price_off_the_tick_is_a_wrong_field_that_names_the_tick(trader: Person, terms: dict[str, str], fields: set[str]) -> None:
+    account = trader.account()["id"]
+    body = {"account_ids": [account], "symbol": "NSE:INFY", "side": "BUY", "quantity": "1", **terms}
+    hook = trader.post("/api/webhooks", {"name": "alerts", "account_ids": [account]}).json["secret"]
+    alert = {name: value for name, value in body.items() if name != "account_ids"}
+    for answer in (
+        trader.post("/api/signals/manual", body),
+        trader.post("/api/signals/preview", body),
+        trader.rig.nobody.post(f"/api/webhooks/{hook}", alert),
+    ):
+        assert answer.status_code == 422, answer.text
+        assert answer.json["errors"] == {field: ["is not a multiple of the tick size 0.1"] for field in fields}
+    assert trader.get(f"/api/orders?account_id={account}").json["items"] == []

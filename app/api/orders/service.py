@@ -19,9 +19,12 @@ from app.api.orders.schemas import (
     TradeQuery,
 )
 from app.api.signals.service import order_brief, signal_out
+from app.api.terms import check_change
 from app.api.wire import Page, moment, moment_or_none, show_decimal
-from app.data import Actor, NotFound, OrderStory, TradeRow, User
+from app.data import Actor, Conflict, NotFound, OrderStory, TradeRow, User
+from app.problems import Problem
 from app.workspace import workspace
+from engines import system as engine
 from engines.core.model import Fill, Order, OrderEvent
 
 _ALL = OrderQuery()
@@ -81,18 +84,47 @@ def list_trades(user: User, query: TradeQuery = _TRADES) -> Page[TradeOut]:
 
 def cancel(user: User, order_id: str, by: Actor) -> OrderOut:
     shop = workspace()
-    shop.data.books.order(user.user_id, order_id)
-    shop.system.cancel_order(order_id)
+    _live(user, order_id)
+    try:
+        shop.system.cancel_order(order_id)
+    except engine.NotFound:
+        raise Conflict(_NOT_HELD) from None
     shop.data.audit.add(by, "order.cancel", "order", order_id)
     return _after(user, order_id)
 
 
 def modify(user: User, order_id: str, body: OrderPatch, by: Actor) -> OrderOut:
     shop = workspace()
-    shop.data.books.order(user.user_id, order_id)
-    shop.system.modify_order(order_id, quantity=body.quantity, price=body.price, trigger_price=body.trigger_price)
+    order = _live(user, order_id)
+    instrument = shop.system.instruments.get(order.symbol)
+    if instrument is not None:
+        last = shop.system.prices.mark(order.symbol)
+        check_change(order, instrument, last, quantity=body.quantity, price=body.price, trigger_price=body.trigger_price)
+    try:
+        shop.system.modify_order(order_id, quantity=body.quantity, price=body.price, trigger_price=body.trigger_price)
+    except engine.NotFound:
+        raise Conflict(_NOT_HELD) from None
+    except engine.Conflict:
+        raise
+    except ValueError as error:
+        raise Problem(422, str(error), errors={"body": [str(error)]}) from error
     shop.data.audit.add(by, "order.modify", "order", order_id, after=body.model_dump(mode="json", exclude_none=True))
     return _after(user, order_id)
+
+
+def _live(user: User, order_id: str) -> Order:
+    """The caller's order as the engines know it, else as it is in the books: those that were denied or are of earlier sessions are only there.
+
+    Raises NotFound when it is not there or another's, Conflict when it is final."""
+    shop = workspace()
+    stored = shop.data.books.order(user.user_id, order_id).order
+    order = shop.system.order(order_id, stored.account_id) or stored
+    if not order.live:
+        raise Conflict(f"the order is already {order.state.value.replace('_', ' ')}")
+    return order
+
+
+_NOT_HELD = "the account of this order is not connected"
 
 
 def _listed(user: User, order_id: str) -> OrderOut:

@@ -21,12 +21,13 @@ from app.api.signals.schemas import (
     TimingOut,
     Wish,
 )
+from app.api.terms import check_ticks
 from app.api.wire import Page, moment
 from app.data import NotFound, SignalRow, User
 from app.problems import Problem, field_problem
 from app.workspace import workspace
 from engines.core.facts import SignalTimed
-from engines.core.model import ExitSpec, Order, Side, Signal, Source
+from engines.core.model import ExitSpec, Instrument, Order, Side, Signal, Source
 from engines.execution.views import SignalOutcome
 
 _ALL = SignalQuery()
@@ -58,8 +59,7 @@ def send(
     shop = workspace()
     signal = make_signal(user, wish, source, strategy_id, account_ids, signal_id, note=note, reduce_only=reduce_only)
     try:
-        check_symbol(wish.symbol)
-        check_sides(signal)
+        check_order(wish, signal)
     except Problem:
         if signal_id is None or not _known(user, signal_id):  # the market may have moved since the first of this name was accepted
             raise
@@ -72,8 +72,7 @@ def preview(user: User, body: SignalIn) -> PreviewOut:
     if body.strategy_id is not None:
         workspace().owners.strategy(user, body.strategy_id)
     signal = make_signal(user, body, Source.MANUAL, body.strategy_id, accounts, body.signal_id)
-    check_symbol(body.symbol)
-    check_sides(signal)
+    check_order(body, signal)
     return PreviewOut(orders=[_preview_out(order) for order in workspace().system.preview(signal)])
 
 
@@ -114,12 +113,19 @@ def owned_accounts(user: User, account_ids: Sequence[str] | None) -> tuple[str, 
     return unique
 
 
-def check_symbol(symbol: str) -> None:
+def check_order(wish: Wish, signal: Signal) -> None:
+    """What is wrong for every account alike is a bad field of the request, not a denial of each."""
+    check_ticks(check_symbol(wish.symbol), wish.price, wish.trigger_price)
+    check_sides(signal)
+
+
+def check_symbol(symbol: str) -> Instrument:
     instrument = workspace().system.instruments.get(symbol)
     if instrument is None:
         raise field_problem("symbol", f"{symbol} is not a known instrument")
     if not instrument.tradable:
         raise field_problem("symbol", f"{symbol} is an index and cannot be traded")
+    return instrument
 
 
 def check_sides(signal: Signal) -> None:
