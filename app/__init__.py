@@ -148,4 +148,6 @@ def _answer_error(error: Exception) -> Any:
         problem = problems.Problem(500, "Something went wrong on our side. It is in the log.")
     if _for_programs():
         return problems.response(problem)
-    return errors.page(problem.status, problem.detail)
+    page = errors.page(problem.status, problem.detail)
+    page.headers.update(problem.headers)
+    return page

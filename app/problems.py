@@ -6,6 +6,8 @@ One table says which error has which status. Nothing here ever shows a stack tra
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -44,9 +46,17 @@ def field_problem(name: str, message: str) -> Problem:
     return Problem(422, f"{name}: {message}", errors={name: [message]})
 
 
-def too_many(after: float) -> Problem:
-    seconds = max(1, int(after + 0.999))
-    return Problem(429, f"Too many tries. Wait {seconds} s and try again.", headers={"Retry-After": str(seconds)})
+def too_many(what: str, after: float) -> Problem:
+    """Too many of `what` ("wrong passwords"): says that, and for how long none is looked at."""
+    seconds = max(1, math.ceil(after))
+    detail = f"Too many {what}: none is checked for {seconds} s, not even a right one. Wait, then try again."
+    return Problem(429, detail, headers={"Retry-After": str(seconds)})
+
+
+def not_found(text: str) -> str:
+    """One wording for everything that is not there or not the caller's, whoever noticed it; ids are left out."""
+    found = re.match(r"there is no (?:such )?(web hook|[a-z]+)", text, re.IGNORECASE)
+    return f"There is no such {found[1].replace(' ', '')}." if found else text
 
 
 def wrong(name: str, message: str) -> PydanticCustomError:
@@ -63,7 +73,7 @@ def as_problem(error: Exception) -> Problem | None:
             errors = field_errors(error)
             return Problem(422, "; ".join(f"{name}: {messages[0]}" for name, messages in list(errors.items())[:3]), errors=errors)
         case NotFound() | system.NotFound():
-            return Problem(404, str(error) or "There is no such thing.")
+            return Problem(404, not_found(str(error)) or "There is no such thing.")
         case Conflict() | system.Conflict():
             return Problem(409, str(error))
         case Invalid():
@@ -82,6 +92,7 @@ _DETAILS = {
     404: "There is nothing at this address.",
     405: "This address does not take that method.",
     413: "The request is larger than 1 MiB.",
+    429: "Too many tries.",
 }
 
 

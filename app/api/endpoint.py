@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from app.api.idempotency import answer_once
 from app.api.wire import Out
-from app.auth import NoCsrf, NotSignedIn, identify
+from app.auth import NoCsrf, NotSignedIn, identify, only_reads
 from app.auth.identity import SAFE
 from app.data import Actor, User, UserRole
 from app.problems import Problem
@@ -45,6 +45,7 @@ class Operation:
     also: Sequence[int] = ()  # other good answers, of the same shape
     role: UserRole | None = None  # OWNER: nobody else
     public: bool = False
+    own: bool = False  # about the caller, not the workspace: viewers may, too
     always: bool = False  # a way to stop or get out: it works also while the database cannot be written
     raw: bool = False  # the function reads the body itself and answers with a Response
     media: str = JSON
@@ -133,7 +134,7 @@ def _admit(operation: Operation) -> tuple[User, Actor]:
         raise Problem(401, "Send a valid API token, or sign in.") from None
     except NoCsrf:
         raise Problem(400, "The X-CSRFToken header is missing or not the one of this sign-in. Load the page again.") from None
-    if operation.method not in SAFE and user.role is UserRole.VIEWER:
+    if operation.method not in SAFE and user.role is UserRole.VIEWER and not (operation.own and not only_reads(user)):
         raise Problem(403, "Viewers can look but not change anything.")
     if operation.role is not None and user.role is not operation.role:
         raise Problem(403, f"Only the {operation.role.value} may do this.")

@@ -1,4 +1,6 @@
-"""`/healthz` and `/metrics`: is it alive, and the numbers that a Prometheus server collects. No metric names a person or an account."""
+"""`/healthz` and `/metrics`: is it alive, and the numbers that a Prometheus server collects.
+
+No metric names a person or an account; counts of accounts and lanes are of the whole machine only for its owner."""
 
 from __future__ import annotations
 
@@ -7,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from flask import Blueprint, Response
 
 from app.api.endpoint import JSON
+from app.api.system.scope import LANE, scoped, streams
 from app.auth import NotSignedIn, identify
 from app.problems import Problem
 from app.workspace import workspace
 from engines.execution.views import SystemStatus
 
 blueprint = Blueprint("metrics", __name__)
-_LANE = "lane "
 
 
 @blueprint.get("/healthz")
@@ -24,17 +26,17 @@ def healthz() -> Response:
 @blueprint.get("/metrics")
 def metrics() -> Response:
     try:
-        identify()
+        user, _ = identify()
     except NotSignedIn:
         raise Problem(401, "Send a valid API token, or sign in.") from None
     shop = workspace()
-    lines = list(_lines(shop.system.status(), len(shop.live.listeners())))
+    lines = list(_lines(scoped(shop, user, shop.system.status()), streams(shop, user)))
     return Response("\n".join([*lines, ""]), content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _lines(now: SystemStatus, streams: int) -> Iterator[str]:
-    lanes = [thread for name, thread in now.engines.items() if name.startswith(_LANE)]
-    threads = {name: thread for name, thread in now.engines.items() if not name.startswith(_LANE)}
+    lanes = [thread for name, thread in now.engines.items() if name.startswith(LANE)]
+    threads = {name: thread for name, thread in now.engines.items() if not name.startswith(LANE)}
     yield from _family("tandem_up_seconds", "counter", "Seconds since the start", {"": now.uptime_s})
     yield from _family("tandem_engines_on", "gauge", "1 while the engines of the whole system are on", {"": int(now.on)})
     yield from _family("tandem_halts", "gauge", "Stops that hold", {"": len(now.halts)})

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from flask import Flask, g, request, session
 from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
-from werkzeug.exceptions import TooManyRequests
 from wtforms import ValidationError
 
 from app.auth.throttle import Throttle
 from app.data import Actor, User
+from app.problems import too_many
 from app.workspace import workspace
 from engines.ports import Clock
 
@@ -86,6 +86,8 @@ def init_app(app: Flask, clock: Clock) -> None:
 
 def _protect_forms() -> None:
     """Every form of every page; sign-in and set-up check their own token, to show the form again, and the API asks for the header."""
+    if request.routing_exception is not None:
+        return  # no such address, or not with this method: that is said first, and nothing is done
     if request.method not in SAFE and not request.path.startswith("/api/") and request.endpoint not in ("auth.sign_in", "auth.setup"):
         csrf.protect()
 
@@ -134,6 +136,15 @@ def identify() -> tuple[User, Actor]:
     return signed.user, Actor(signed.user_id, "web", request.remote_addr)
 
 
+def only_reads(user: User) -> bool:
+    """Whether this request came with a token that may only look, whatever its holder may do."""
+    token: str | None = g.get("token")
+    if token is None:
+        return False
+    prefix = token.partition(".")[0]
+    return any(row.prefix == prefix and row.scope != "full" for row in workspace().data.tokens.list(user.user_id))
+
+
 def check_csrf() -> None:
     try:
         validate_csrf(request.headers.get("X-CSRFToken") or "")
@@ -163,10 +174,10 @@ def actor() -> Actor:
 
 
 def guard_password(user: User, check: Callable[[], bool]) -> bool:
-    """A password asked of someone who is signed in (lift, change of password): guessing is as slow as at sign-in. Raises TooManyRequests."""
+    """A password asked of someone who is signed in (lift, change of password): guessing is as slow as at sign-in. Raises a 429."""
     found, address = guards(), request.remote_addr or ""
     if (after := found.wait(user.email, address)) > 0:
-        raise TooManyRequests(retry_after=max(1, int(after + 0.999)))
+        raise too_many("wrong passwords", after)
     if check():
         found.succeeded(user.email, address)
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
@@ -50,8 +51,8 @@ def sign_in() -> BaseResponse:
     users, guard = workspace().data.users, guards()
     email, address = form.email.data.strip().lower(), request.remote_addr or ""
     if (after := guard.wait(email, address)) > 0:
-        seconds = max(1, int(after + 0.999))
-        form.form_errors.append(f"Too many tries. Wait {seconds} seconds and try again.")
+        seconds = max(1, math.ceil(after))
+        form.form_errors.append(f"Too many tries to sign in. Wait {seconds} seconds and try again.")
         answer = _page("auth/login.html", form, 429)
         answer.headers["Retry-After"] = str(seconds)
         return answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tests.api.rig import PASSWORD, Person, Rig
+from tests.api.rig import MACHINE, PASSWORD, Person, Rig
 
 
 def test_the_owner_sees_and_changes_people(fresh: Rig) -> None:
@@ -77,3 +77,20 @@ def test_every_write_leaves_a_line_without_secrets(fresh: Rig) -> None:
     assert {"account.created", "account.kill_switch", "engines.stop"} <= {row["action"] for row in rows}
     assert all(row["actor"] == trader.user.user_id and row["via"] == "token" for row in rows)
     assert fresh.other.get("/api/audit").json["items"] == []
+
+
+def test_viewers_change_what_is_about_themselves_and_nothing_else(fresh: Rig) -> None:
+    viewer = fresh.viewer
+    assert viewer.patch("/api/me", {"name": "Vera"}).json["name"] == "Vera"
+    assert viewer.post("/api/me/password", {"current": "not it", "new": "an even longer one"}).status_code == 403
+    assert viewer.post("/api/me/password", {"current": PASSWORD, "new": "an even longer one"}).status_code == 200
+    assert fresh.data.users.verify("viewer@example.com", "an even longer one") is not None
+    assert viewer.post("/api/tokens", {"name": "x"}).status_code == 403
+
+
+def test_a_token_that_only_reads_changes_not_even_its_holder(fresh: Rig) -> None:
+    for holder in (fresh.trader, fresh.viewer):
+        _, token = fresh.data.tokens.create(holder.user.user_id, "screen", scope="read", by=MACHINE)
+        screen = Person(fresh, holder.user, token)
+        assert screen.patch("/api/me", {"name": "x"}).status_code == 403
+        assert screen.post("/api/me/password", {"current": PASSWORD, "new": "an even longer one"}).status_code == 403

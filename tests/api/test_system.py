@@ -84,7 +84,8 @@ def test_the_whole_way_of_an_emergency_stop(fresh: Rig) -> None:
 
     assert owner.post("/api/system/start").status_code == 409, "start does not lift"
     assert owner.post(f"/api/system/halts/{halt}/lift", {"password": "wrong password"}).status_code == 403
-    assert owner.post(f"/api/system/halts/{halt}/lift").status_code == 403
+    unsaid = owner.post(f"/api/system/halts/{halt}/lift")
+    assert (unsaid.status_code, unsaid.json["errors"]) == (422, {"password": ["is required"]})
     assert trader.post(f"/api/system/halts/{halt}/lift", {"password": PASSWORD}).status_code == 403, (
         "only the owner lifts the system's stop"
     )
@@ -135,7 +136,8 @@ def test_without_flatten_positions_stay(fresh: Rig) -> None:
     account = trader.account()["id"]
     trader.buy(account)
     halt = trader.post("/api/system/emergency-stop", {"flatten": False}).json["halt_id"]
-    settle(trader, halt)
+    report = trader.get(f"/api/system/halts/{halt}").json["accounts"]
+    assert [(row["open_positions"], row["state"]) for row in report] == [(1, "working")], "flat means no position"
     assert [row["quantity"] for row in trader.get("/api/positions").json["items"]] == ["10"]
     answer = trader.post(f"/api/accounts/{account}/square-off")
     assert [order["state"] for order in answer.json["orders"]] == ["filled"], "a person may still square off"
@@ -151,7 +153,11 @@ def test_guessing_the_password_of_a_lift_is_slowed_down(fresh: Rig) -> None:
     path = f"/api/system/halts/{halt}/lift"
     codes = [fresh.trader.post(path, {"password": f"guess number {number}"}).status_code for number in range(7)]
     assert codes == [403] * 5 + [429] * 2
-    assert int(fresh.trader.post(path, {"password": PASSWORD}).headers["Retry-After"]) > 0
+    late = fresh.trader.post(path, {"password": PASSWORD})
+    seconds = int(late.headers["Retry-After"])
+    assert 0 < seconds <= 60
+    assert "wrong passwords" in late.json["detail"]
+    assert f" {seconds} s" in late.json["detail"]
 
 
 def test_health_needs_no_token_and_metrics_name_nobody(rig: Rig) -> None:
@@ -171,3 +177,40 @@ def test_lanes_of_others_are_not_shown(rig: Rig) -> None:
     account = rig.trader.account()["id"]
     assert f"lane {account}" in rig.trader.get("/api/system/status").json["engines"]
     assert account not in rig.owner.get("/api/system/status").text
+
+
+def numbers(person: Person) -> dict[str, float]:
+    lines = person.get("/metrics").text.splitlines()
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if not line.startswith("#")}
+
+
+def test_only_the_owner_counts_what_is_others(fresh: Rig) -> None:
+    mine = fresh.trader.account()["id"]
+    for _ in range(2):
+        theirs = fresh.other.account()["id"]
+        fresh.other.buy(theirs, stop_loss={"pct": "20"})
+    for person, accounts, armed in ((fresh.trader, 1, 0), (fresh.viewer, 0, 0), (fresh.other, 2, 2), (fresh.owner, 3, 2)):
+        status = person.get("/api/system/status").json
+        assert status["accounts"] == {"total": accounts, "connected": accounts, "halted": 0}
+        assert status["engines"]["execution"]["detail"] == f"{accounts} lanes"
+        assert status["extra"]["armed_plans"] == armed
+        metrics = numbers(person)
+        assert (metrics['tandem_accounts{state="total"}'], metrics['tandem_lanes{state="all"}']) == (accounts, accounts)
+    assert [name for name in fresh.trader.get("/api/system/status").json["engines"] if name.startswith("lane ")] == [f"lane {mine}"]
+
+
+def test_anothers_stop_is_not_counted(fresh: Rig) -> None:
+    fresh.other.account()
+    fresh.other.post("/api/system/emergency-stop")
+    assert numbers(fresh.trader)["tandem_halts"] == 0
+    assert numbers(fresh.other)["tandem_halts"] == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/healthz"), ("POST", "/metrics"), ("DELETE", "/healthz"), ("PUT", "/login"), ("POST", "/api/system/status")],
+)
+def test_a_wrong_method_is_said_before_anything_else(rig: Rig, method: str, path: str) -> None:
+    answer = rig.nobody.call(method, path)
+    assert answer.status_code == 405
+    assert "GET" in answer.headers["Allow"]

@@ -30,15 +30,15 @@ def me(call: Call) -> UserOut:
     return service.me(call.user)
 
 
-@routes.patch("/api/me", body=MePatch, out=UserOut)
+@routes.patch("/api/me", body=MePatch, out=UserOut, own=True)
 def change_me(call: Call) -> UserOut:
-    """The caller's name."""
+    """The caller's name. Viewers may, too."""
     return service.change_me(call.user, call.body, call.by)
 
 
-@routes.post("/api/me/password", body=PasswordIn, out=UserOut)
+@routes.post("/api/me/password", body=PasswordIn, out=UserOut, own=True)
 def change_password(call: Call) -> UserOut:
-    """A new password; signs out every browser of the caller."""
+    """A new password; signs out every browser of the caller. Viewers may, too."""
     return service.change_password(call.user, call.body, call.by)
 
 

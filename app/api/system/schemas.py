@@ -24,7 +24,8 @@ class SwitchIn(Body):
 
 
 class LiftIn(Body):
-    password: StrictStr = ""
+    password: StrictStr
+    """The caller's own sign-in password."""
 
 
 class EngineOut(Out):

@@ -26,6 +26,7 @@ from app.api.system.schemas import (
     SwitchAnswer,
     SwitchIn,
 )
+from app.api.system.scope import LANE, concerns, scoped, streams
 from app.api.wire import Page, moment, moment_or_none
 from app.auth import guard_password
 from app.data import Actor, Conflict, NotFound, User, UserRole
@@ -37,7 +38,6 @@ from engines.execution.views import AccountHalt, SystemStatus, ThreadStatus
 
 _HALTS = HaltQuery()
 _INCIDENTS = IncidentQuery()
-_LANE = "lane "
 
 
 def status(user: User) -> StatusOut:
@@ -46,31 +46,22 @@ def status(user: User) -> StatusOut:
 
 
 def status_of(shop: Workspace, user: User, now: SystemStatus) -> StatusOut:
-    """Health of the machine for everyone; halts, lanes and counts of accounts only as far as they are the caller's."""
+    """Health of the machine for everyone; halts, lanes and counts of accounts only as far as they are the caller's. Owners see all counts."""
     owned = set(shop.owners.account_ids(user.user_id))
+    now = scoped(shop, user, now)
     return StatusOut(
         engines={name: _engine(thread) for name, thread in now.engines.items() if _may_see(name, owned)},
         on=shop.system.engines_on(user.user_id),
         halts=[halt_out(halt) for halt in now.halts if concerns(shop, user, halt)],
-        accounts=_counts(shop, user, now, owned),
+        accounts=AccountCountsOut(total=now.accounts_total, connected=now.accounts_connected, halted=now.accounts_halted),
         feed=FeedOut(source=now.feed_source, last_tick_age_ms=now.last_tick_age_ms),
         version=VERSION,
         uptime_s=now.uptime_s,
         latency_ms=_finite(now.latency_ms),
         journal=_finite(now.journal),
         counters=dict(now.counters),
-        streams=len(shop.live.listeners()),
+        streams=streams(shop, user),
         extra=plain(now.extra),
-    )
-
-
-def _counts(shop: Workspace, user: User, now: SystemStatus, owned: set[str]) -> AccountCountsOut:
-    """How many, never which: of the whole machine for its owner, of their own for everybody else."""
-    if user.role is UserRole.OWNER:
-        return AccountCountsOut(total=now.accounts_total, connected=now.accounts_connected, halted=now.accounts_halted)
-    views = [view for view in shop.system.accounts() if view.account_id in owned]
-    return AccountCountsOut(
-        total=len(views), connected=sum(view.connected for view in views), halted=sum(view.state == "halted" for view in views)
     )
 
 
@@ -206,18 +197,6 @@ def _scope(user: User, wanted: str | None) -> str:
     return "user"
 
 
-def concerns(shop: Workspace, user: User, halt: Halt) -> bool:
-    match halt.scope:
-        case HaltScope.SYSTEM:
-            return True
-        case HaltScope.USER:
-            return halt.scope_id == user.user_id
-        case HaltScope.ACCOUNT:
-            return halt.scope_id in shop.owners.account_ids(user.user_id)
-        case HaltScope.STRATEGY:
-            return shop.owners.owns_strategy(user.user_id, halt.scope_id or "")
-
-
 def _stops(halt: Halt, user: User, scope: str) -> bool:
     """Whether starting engines in this scope would be against the halt."""
     if halt.scope is HaltScope.SYSTEM:
@@ -251,7 +230,7 @@ def _from_history(shop: Workspace, user: User, halt_id: str) -> Halt:
 
 def _may_see(thread: str, owned: set[str]) -> bool:
     """Lanes are named after their accounts; a person's own are shown, nobody else's."""
-    return not thread.startswith(_LANE) or thread.removeprefix(_LANE) in owned
+    return not thread.startswith(LANE) or thread.removeprefix(LANE) in owned
 
 
 # --- shapes --------------------------------------------------------------------------------------------------------
