@@ -18,7 +18,7 @@ from app.live import Hub
 from config import Settings
 from engines.market.simulated import SimulatedFeed
 from engines.ports import RandomIds, SystemClock
-from engines.system import TradingSystem
+from engines.system import BrokerMaker, TradingSystem
 
 PASSWORD = "correct horse battery"
 MACHINE = Actor(None, "cli")
@@ -106,8 +106,9 @@ class Person:
 class Rig:
     """Start with `with Rig(folder) as rig`. `rig.owner`, `rig.trader`, `rig.other` (another trader), `rig.viewer`, `rig.nobody`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, brokers: Mapping[str, BrokerMaker] | None = None) -> None:
         self.folder = folder
+        self.brokers = brokers
 
     def __enter__(self) -> Self:
         clock = SystemClock()
@@ -121,6 +122,7 @@ class Rig:
             clock=clock,
             ids=RandomIds(clock),
             feed=SimulatedFeed(clock, seed=7),
+            brokers=self.brokers,
         )
         self.system.start()
         self.settings = Settings(data_dir=self.folder, secret_key=self.data.secret_key().decode())

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import NoReturn
+
 import pytest
 
+from engines.ports import BrokerTraits, NeedsLogin
+from engines.system import Conflict
 from tests.api.rig import Person, Rig
 
 OUT = {
@@ -31,7 +36,7 @@ def test_a_live_account_starts_dry_and_without_auto_trade(trader: Person, broker
         "angelone": {"api_key": "a1234567890", "client_code": "C100", "pin": "1234", "totp_secret": "JBSWY3DPEHPK3PXP"},
     }
     given = secrets.get(broker, {"api_key": "b1234567890", "api_secret": "s1234567890", "testnet": True})
-    answer = trader.post("/api/accounts", {"name": "Live", "broker": broker, "capital": "100000", "credentials": given})
+    answer = trader.post("/api/accounts", {"name": f"Live {broker}", "broker": broker, "capital": "100000", "credentials": given})
     assert answer.status_code == 201, answer.text
     assert (answer.json["dry_run"], answer.json["auto_trade"]) == (True, False)
     assert set(answer.json["credentials"]) == set(given)
@@ -42,10 +47,10 @@ def test_credentials_never_come_out(trader: Person) -> None:
     shown = trader.get(f"/api/accounts/{account['id']}").text + trader.get("/api/accounts").text + trader.get("/api/audit").text
     for secret in KITE.values():
         assert secret not in shown
-    assert "…" in account["credentials"]["api_key"]
+    assert account["credentials"] == {"api_key": "kit…456", "api_secret": "•••"}
     changed = trader.patch(f"/api/accounts/{account['id']}", {"credentials": {"access_token": "brand-new-access-token"}})
     assert changed.status_code == 200
-    assert set(changed.json["credentials"]) == {"api_key", "api_secret", "access_token"}
+    assert changed.json["credentials"] == {"api_key": "kit…456", "api_secret": "•••", "access_token": "•••"}
     assert "brand-new-access-token" not in changed.text
 
 
@@ -113,10 +118,26 @@ def test_the_brokers_own_books(trader: Person) -> None:
     order = trader.buy(account["id"])["orders"][0]
     base = f"/api/accounts/{account['id']}"
     position = trader.get(f"{base}/positions?source=broker").json["items"][0]
-    assert (position["symbol"], position["quantity"]) == ("NSE:INFY", "10")
+    assert (position["symbol"], position["quantity"], position["product"]) == ("NSE:INFY", "10", "MIS")
+    assert position["average_price"] == trader.get(f"{base}/positions").json["items"][0]["average_price"] is not None
     orders = trader.get(f"{base}/orders?source=broker").json["items"]
     assert all(row["broker_order_id"] == order["broker_order_id"] for row in orders)
-    assert trader.get(f"{base}/trades?source=broker").status_code == 200
+    trade = trader.get(f"{base}/trades?source=broker").json["items"][0]
+    assert (trade["order_id"], trade["product"], trade["symbol"], trade["side"]) == (order["order_id"], "MIS", "NSE:INFY", "BUY")
+    assert trade["price"] == trader.get(f"{base}/trades").json["items"][0]["price"]
+
+
+def test_what_the_broker_does_not_say_is_null_and_never_empty(trader: Person) -> None:
+    account = trader.account()["id"]
+    trader.buy(account)
+    trader.buy(account, side="SELL", quantity="4", product="NRML")
+    rows = [
+        row
+        for what in ("positions", "orders", "trades")
+        for row in trader.get(f"/api/accounts/{account}/{what}?source=broker").json["items"]
+    ]
+    assert len(rows) == 6
+    assert all(value != "" for row in rows for name, value in row.items() if name != "message")
 
 
 def test_square_off_cancels_and_closes(trader: Person) -> None:
@@ -138,9 +159,76 @@ def test_zerodha_by_one_call_answers_where_to_sign_in(trader: Person) -> None:
     assert set(answer.json) == {"account_id", "login_url"}
     assert answer.json["login_url"].startswith("https://kite.zerodha.com/connect/login?")
     assert KITE["api_key"] in answer.json["login_url"]
-    login = trader.post(f"/api/accounts/{answer.json['account_id']}/login")
-    assert login.json["login_url"] == answer.json["login_url"]
     assert trader.get(f"/api/accounts/{answer.json['account_id']}").json["max_daily_loss"] == "2000"
+
+
+@pytest.mark.parametrize(
+    ("broker", "credentials"),
+    [("zerodha", KITE), ("angelone", {"api_key": "a1234567890", "client_code": "C100", "pin": "1234", "totp_secret": "JBSWY3DPEHPK3PXP"})],
+)
+def test_a_broker_that_this_version_cannot_connect_says_so(trader: Person, broker: str, credentials: dict[str, str]) -> None:
+    account = trader.account(broker=broker, credentials=credentials, auto_trade=False)
+    said = ("error", f"this version has no connection to {broker} yet")
+    path = f"/api/accounts/{account['id']}"
+    for answer in (trader.post(f"{path}/verify"), trader.get(path)):
+        assert (answer.json["state"], answer.json["state_detail"]) == said
+    login = trader.post(f"{path}/login")
+    assert (login.json["state"], login.json["state_detail"], login.json["login_url"]) == (*said, None)
+
+
+class SignsInElsewhere:
+    """A connection that a person has to open at the broker."""
+
+    traits = BrokerTraits()
+
+    def connect(self, on_report: object) -> None:
+        raise NeedsLogin("sign in at the broker")
+
+    def abort(self) -> None:
+        return None
+
+    def close(self) -> None:
+        return None
+
+
+def test_where_there_is_a_connection_login_leads_to_the_broker(tmp_path: Path) -> None:
+    with Rig(tmp_path / "data", brokers={"zerodha": lambda _account, _credentials: SignsInElsewhere()}) as rig:
+        made = rig.trader.post("/api/accounts/create-zerodha", {"name": "Kite", **KITE, "capital": "100000"}).json
+        path = f"/api/accounts/{made['account_id']}"
+        assert rig.trader.post(f"{path}/login").json["login_url"] == made["login_url"]
+        shown = rig.trader.post(f"{path}/verify").json
+        assert (shown["state"], shown["state_detail"]) == ("needs_login", "sign in at the broker")
+
+
+def test_a_create_that_is_refused_leaves_nothing_behind(tmp_path: Path) -> None:
+    def refuse(_account: object, _credentials: object) -> NoReturn:
+        raise Conflict("the broker does not take these keys")
+
+    with Rig(tmp_path / "data", brokers={"zerodha": refuse}) as rig:
+        trader = rig.trader
+        kite = {"name": "Kite", **KITE, "capital": "100000"}
+        account = {"name": "Kite", "broker": "zerodha", "credentials": KITE, "capital": "100000"}
+        for path, body in (("/api/accounts", account), ("/api/accounts/create-zerodha", kite)):
+            refused = trader.post(path, body)
+            assert (refused.status_code, refused.json["detail"]) == (409, "the broker does not take these keys")
+        assert trader.post("/api/accounts", {**account, "credentials": {}}).status_code == 422
+        assert trader.get("/api/accounts").json["items"] == []
+        assert trader.get("/api/system/status").json["accounts"]["total"] == 0
+        assert trader.account(name="Kite")["state"] == "ready"
+
+
+def test_two_accounts_of_one_person_never_have_the_same_name(trader: Person) -> None:
+    trader.account(name="Growth")
+    second = trader.account(name="Growth two")
+    for answer in (
+        trader.post("/api/accounts", {"name": " growth ", "broker": "paper", "capital": "1000"}),
+        trader.post("/api/accounts/create-zerodha", {"name": "Growth", **KITE, "capital": "1000"}),
+        trader.patch(f"/api/accounts/{second['id']}", {"name": "Growth"}),
+    ):
+        assert (answer.status_code, list(answer.json["errors"])) == (422, ["name"])
+    assert [row["name"] for row in trader.get("/api/accounts?name=Growth").json["items"]] == ["Growth"]
+    assert trader.patch(f"/api/accounts/{second['id']}", {"name": "Growth two", "capital": "5"}).status_code == 200
+    assert trader.rig.other.account(name="Growth")["name"] == "Growth"
 
 
 def test_login_and_verify_of_paper_answer_its_state(trader: Person) -> None:

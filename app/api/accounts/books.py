@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from app.api.accounts.schemas import BookQuery, BrokerOrderOut, BrokerPositionOut
+from collections.abc import Sequence
+from decimal import Decimal
+
+from app.api.accounts.schemas import BookQuery, BrokerOrderOut, BrokerPositionOut, BrokerTradeOut
 from app.api.orders.schemas import OrderOut, OrderQuery, TradeOut, TradeQuery
 from app.api.orders.service import list_orders, list_trades
 from app.api.pages import page_of
@@ -11,6 +14,7 @@ from app.api.positions.service import list_positions
 from app.api.wire import Page, moment, moment_or_none
 from app.data import User
 from app.workspace import workspace
+from engines.core.model import ZERO, Order, Position, Product
 from engines.ports import OrderReport
 
 _ALL = BookQuery()
@@ -20,8 +24,14 @@ def positions(user: User, account_id: str, query: BookQuery = _ALL) -> Page[Posi
     workspace().owners.account(user, account_id)
     if query.source == "ours":
         return list_positions(user, PositionQuery(account_id=account_id, symbol=query.symbol, limit=query.limit, cursor=query.cursor))
+    paid = _paid_on_paper(account_id)
     rows = [
-        BrokerPositionOut(symbol=row.symbol, product=row.product.value, quantity=row.quantity, average_price=row.average_price)
+        BrokerPositionOut(
+            symbol=row.symbol,
+            product=row.product.value,
+            quantity=row.quantity,
+            average_price=paid.get((row.symbol, row.product)) if row.average_price is None else row.average_price,
+        )
         for row in workspace().system.broker_book(account_id).positions
         if query.symbol in (None, row.symbol)
     ]
@@ -36,17 +46,18 @@ def orders(user: User, account_id: str, query: BookQuery = _ALL) -> Page[OrderOu
     return page_of(rows, query, lambda o: (o.at or "", o.broker_order_id))
 
 
-def trades(user: User, account_id: str, query: BookQuery = _ALL) -> Page[TradeOut]:
+def trades(user: User, account_id: str, query: BookQuery = _ALL) -> Page[TradeOut] | Page[BrokerTradeOut]:
     workspace().owners.account(user, account_id)
     if query.source == "ours":
         return list_trades(user, TradeQuery(account_id=account_id, symbol=query.symbol, limit=query.limit, cursor=query.cursor))
+    ours = _orders_by_client_id(account_id)
     rows = [
         row
         for report in workspace().system.broker_book(account_id).orders
         if query.symbol in (None, report.symbol)
-        for row in _trades(account_id, report)
+        for row in _trades(account_id, report, ours.get(report.client_id or ""))
     ]
-    return page_of(rows, query, lambda t: (t.traded_at, t.broker_order_id or "", t.trade_id))
+    return page_of(rows, query, lambda t: (t.traded_at, t.broker_order_id, t.trade_id))
 
 
 def _order(report: OrderReport) -> BrokerOrderOut:
@@ -64,17 +75,18 @@ def _order(report: OrderReport) -> BrokerOrderOut:
     )
 
 
-def _trades(account_id: str, report: OrderReport) -> list[TradeOut]:
+def _trades(account_id: str, report: OrderReport, ours: Order | None) -> list[BrokerTradeOut]:
+    side = report.side or (ours.side if ours else None)
     return [
-        TradeOut(
+        BrokerTradeOut(
             trade_id=fill.trade_id,
-            order_id=report.client_id or "",
+            order_id=ours.order_id if ours else None,
             broker_order_id=report.broker_order_id,
             account_id=account_id,
-            strategy_id=None,
-            symbol=report.symbol or "",
-            side=report.side.value if report.side else "",
-            product="",
+            strategy_id=ours.strategy_id if ours else None,
+            symbol=report.symbol or (ours.symbol if ours else None),
+            side=side.value if side else None,
+            product=ours.product.value if ours else None,
             quantity=fill.quantity,
             price=fill.price,
             charges=fill.charges,
@@ -83,3 +95,27 @@ def _trades(account_id: str, report: OrderReport) -> list[TradeOut]:
         )
         for fill in report.fills
     ]
+
+
+def _orders_by_client_id(account_id: str) -> dict[str, Order]:
+    desk = workspace().system.roster.desk(account_id)
+    if desk is None:
+        return {}
+    with desk.lock:
+        return {order.client_id: order for order in desk.orders.values()}
+
+
+def _paid_on_paper(account_id: str) -> dict[tuple[str, Product], Decimal]:
+    """The paper exchange keeps no ledger: what its net positions cost on average is in our books. Unknown where strategies hold against each other."""
+    desk = workspace().system.roster.desk(account_id)
+    if desk is None or desk.account.broker != "paper":
+        return {}
+    held: dict[tuple[str, Product], list[Position]] = {}
+    for view in workspace().system.positions([account_id]):
+        held.setdefault((view.position.key.symbol, view.position.key.product), []).append(view.position)
+    return {key: _average(positions) for key, positions in held.items() if len({p.quantity > 0 for p in positions}) == 1}
+
+
+def _average(positions: Sequence[Position]) -> Decimal:
+    paid = sum((p.quantity * (p.average_price or ZERO) for p in positions), ZERO)
+    return paid / sum((p.quantity for p in positions), ZERO)

@@ -13,6 +13,7 @@ from app.api.accounts.schemas import (
     BookQuery,
     BrokerOrderOut,
     BrokerPositionOut,
+    BrokerTradeOut,
     CreatedZerodha,
     KillSwitchIn,
     LoginOut,
@@ -94,7 +95,7 @@ def orders(call: Call, id: str) -> Page:  # noqa: A002
     return books.orders(call.user, id, call.query)
 
 
-@routes.get("/api/accounts/{id}/trades", query=BookQuery, out=Page[TradeOut], errors=(409,))
+@routes.get("/api/accounts/{id}/trades", query=BookQuery, out=Page[TradeOut] | Page[BrokerTradeOut], errors=(409,))
 def trades(call: Call, id: str) -> Page:  # noqa: A002
     """Our books, or the broker's with source=broker."""
     return books.trades(call.user, id, call.query)

@@ -273,6 +273,24 @@ class BrokerPositionOut(Out):
     average_price: Amount | None
 
 
+class BrokerTradeOut(Out):
+    """A trade as the broker tells it. `order_id`, `strategy_id` and `product` are those of our own order where it is one of ours; unknown is null."""
+
+    trade_id: str
+    order_id: str | None
+    broker_order_id: str
+    account_id: str
+    strategy_id: str | None
+    symbol: str | None
+    side: str | None
+    product: str | None
+    quantity: Amount
+    price: Amount
+    charges: Amount | None
+    realised: Amount | None
+    traded_at: Moment
+
+
 class BrokerOrderOut(Out):
     broker_order_id: str
     client_id: str | None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
@@ -28,6 +29,7 @@ from app.api.wire import Page, moment, moment_or_none
 from app.data import AccountRow, Actor, Conflict, NotFound, User
 from app.problems import Problem, field_problem
 from app.workspace import workspace
+from engines.brokers.absent import AbsentBroker
 from engines.core.model import Account, Limits, PaperSettings
 from engines.execution.views import AccountView
 from engines.ports import TandemError
@@ -70,7 +72,8 @@ def create_account(user: User, body: AccountIn, by: Actor) -> AccountOut:
     if body.leverage is not None:
         account = replace(account, leverage=body.leverage)
     row = workspace().data.accounts.add(account, _plain(body.credentials), by=by)
-    return _taken_over(user, row.account.account_id, body.broker)
+    with _undone_if_refused(row, by):
+        return _taken_over(user, row.account.account_id, body.broker)
 
 
 def create_zerodha(user: User, body: ZerodhaIn, by: Actor) -> CreatedZerodha:
@@ -80,7 +83,8 @@ def create_zerodha(user: User, body: ZerodhaIn, by: Actor) -> CreatedZerodha:
     if body.leverage is not None:
         account = replace(account, leverage=body.leverage)
     row = workspace().data.accounts.add(account, credentials, by=by)
-    workspace().taken_over()
+    with _undone_if_refused(row, by):
+        workspace().taken_over()
     return CreatedZerodha(account_id=row.account.account_id, login_url=_kite_login(body.api_key))
 
 
@@ -136,7 +140,7 @@ def verify(user: User, account_id: str) -> AccountOut:
 def login(user: User, account_id: str) -> LoginOut:
     shop = workspace()
     account = shop.owners.account(user, account_id)
-    if account.broker == "zerodha":
+    if account.broker == "zerodha" and not _absent(account_id):
         credentials = shop.data.directory.credentials(account_id)
         if not credentials.get("access_token"):
             return LoginOut(login_url=_kite_login(credentials.get("api_key", "")))
@@ -171,6 +175,18 @@ def auto_trade(user: User, account_id: str, body: AutoTradeIn, by: Actor) -> Acc
         raise field_problem("confirm", "type the name of the account to let strategies trade real money on it")
     shop.data.accounts.change(user.user_id, account_id, lambda now: replace(now, auto_trade=body.on), by=by)
     return _taken_over(user, account_id, account.broker)
+
+
+@contextmanager
+def _undone_if_refused(row: AccountRow, by: Actor) -> Iterator[None]:
+    """A create that is answered with an error leaves no account behind, neither in the database nor in the engines."""
+    try:
+        yield
+    except Exception:
+        shop = workspace()
+        shop.data.accounts.delete(row.account.user_id, row.account.account_id, by=by)
+        shop.taken_over()
+        raise
 
 
 def _taken_over(user: User, account_id: str, broker: str) -> AccountOut:
@@ -224,7 +240,16 @@ def _live(account: Account, view: AccountView | None) -> dict[str, Any]:
         "state", "state_detail", "equity", "available", "used_margin", "realised", "unrealised", "charges", "day_pnl", "day_trades",
         "day_loss_used_pct", "open_positions", "kill_switch", "kill_reason", "locked", "connected", "currency", "queue_depth",
     )  # fmt: skip
-    return {name: getattr(view, name) for name in same} | {"session_expires_at": moment_or_none(view.session_expires_at)}
+    shown = {name: getattr(view, name) for name in same} | {"session_expires_at": moment_or_none(view.session_expires_at)}
+    if view.state == "needs_login" and _absent(account.account_id):
+        shown |= {"state": "error", "state_detail": f"this version has no connection to {account.broker} yet"}
+    return shown
+
+
+def _absent(account_id: str) -> bool:
+    """Whether the account is at a broker that this version cannot talk to: there is nowhere to sign in."""
+    lane = workspace().system.roster.lane(account_id)
+    return lane is not None and isinstance(lane.broker, AbsentBroker)
 
 
 def _check_credentials(broker: str, credentials: Mapping[str, Any], *, complete: bool) -> None:
