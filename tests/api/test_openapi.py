@@ -126,3 +126,8 @@ def test_the_page_shows_every_route(rig: Rig, document: dict[str, Any]) -> None:
         assert path in page.text
     assert "http://" not in page.text.replace("http://www.w3.org", "")
     assert "https://" not in page.text
+
+
+def test_the_document_says_that_candles_ascend(rig: Rig) -> None:
+    candles = rig.nobody.get("/api/openapi.json").json["paths"]["/api/candles"]["get"]
+    assert "ascending" in candles["description"]

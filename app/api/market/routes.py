@@ -24,5 +24,7 @@ def quotes(call: Call) -> Page[QuoteOut]:
 
 @routes.get("/api/candles", query=CandleQuery, out=Page[CandleOut])
 def candles(call: Call) -> Page[CandleOut]:
-    """The newest closed candles of a range, oldest first."""
+    """Candles of a range, oldest first.
+    Unlike other lists, which begin with the newest, a page is in the order in which charts draw it: ascending by `start`. The first page
+    holds the newest `limit` candles of the range, the last of them still forming; `next` leads to the page before it."""
     return service.candles(call.user, call.query)
