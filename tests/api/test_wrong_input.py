@@ -13,7 +13,16 @@ ACCOUNT = {"name": "x", "broker": "paper", "capital": "1000"}
 SIGNAL = {"account_ids": ["ACCOUNT"], "symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "quantity": "1"}
 STRATEGY = {"name": "x", "kind": "ema_cross", "timeframe": "1m", "instruments": ["NSE:INFY"]}
 MAPPING = {"account_id": "ACCOUNT", "strategy_id": "STRATEGY", "sizing": {"mode": "percent", "value": "10"}}
-GONE = object()
+
+
+class _Gone:
+    """A field that is left out. Shown by name, because test ids must be the same in every worker."""
+
+    def __repr__(self) -> str:
+        return "GONE"
+
+
+GONE = _Gone()
 
 A, S, M, G = "/api/accounts", "/api/strategies", "/api/mappings", "/api/signals/manual"
 BASES: dict[str, dict[str, Any]] = {A: ACCOUNT, S: STRATEGY, M: MAPPING, G: SIGNAL}
