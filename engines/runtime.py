@@ -216,6 +216,8 @@ class Runtime:
         if not system.settings.lockstep:
             system.candle_store.flush(system.clock.now())
             system.monitor.step()
+        for lane in system.roster.lanes():
+            lane.note_in_flight()
         system.exchange.on_clock(system.clock.now())
         self._watch_journal()
         self._watch_feed()

@@ -105,7 +105,8 @@ class Lane:
         self.gate = Gate()
         traits = broker.traits
         self.limiter = Limiter(traits.orders_per_second, traits.burst, min(exit_reserve, max(0, traits.burst - 1)))
-        self.current: str | None = None  # the order whose bytes may be on the wire now
+        self.current: str | None = None  # the order that is being placed
+        self.in_flight: str | None = None  # the order whose bytes have been written and whose answer is awaited
         self._urgent: deque[Job] = deque()
         self._normal: deque[Job] = deque()
         self._later: list[tuple[float, Job]] = []
@@ -262,35 +263,43 @@ class Lane:
             sent_at.append(clock.monotonic())
 
         def left() -> None:
-            # Only now: what is done before the write delays the bytes of every lane that waits for its turn.
+            # Nothing but the write: what is done here delays the bytes of every lane that waits for its turn.
             slot.give_back()
-            self.desk.sent(order.order_id)
+            self.in_flight = order.order_id
 
         try:
             report = self.broker.place(request, self.gate.permit(lambda: self._why_not(order), leaving, left))
         except Halted as error:
             self._denied(order, str(error))
-        except Refused as error:
-            self.desk.mark(order.order_id, EventKind.REJECTED, {"message": str(error)}, reason=str(error))
-        except Retry as error:
-            return self._again(order, error, bool(sent_at))
-        except NeedsLogin as error:
-            self.tools.on_needs_login(self.desk, str(error))
-            self.desk.mark(
-                order.order_id, EventKind.REJECTED if sent_at else EventKind.DENIED, {"message": str(error)}, reason="not_connected"
-            )
-        except Exception as error:  # whatever else happened proves nothing: the order may exist (law 1)
-            log.warning("order outcome unknown", order=order.order_id, error=type(error).__name__)
-            self.lost(order.order_id, f"{type(error).__name__}: {error}")
+        except Exception as error:  # sorted by what it proves; whatever proves nothing is unknown (law 1)
+            if sent_at:
+                self.desk.sent(order.order_id)
+            pause = self._failed(order, error, sent=bool(sent_at))
+            if pause is not None:
+                return pause
         else:
             answered_at = clock.monotonic()
             crash("after-answer-before-booking")
+            self._book(report)
+        finally:
+            slot.give_back()
+            self.current = self.in_flight = None
+        self._stamp(order, sent_at, answered_at or clock.monotonic())
+        return None
+
+    def _book(self, report: OrderReport) -> None:
+        """Booking takes its turn as writing does: answers that arrive together are read at once, and the books follow."""
+        slot = self.tools.slots.take()
+        try:
             self.desk.on_report(report)
         finally:
             slot.give_back()
-            self.current = None
-        self._stamp(order, sent_at, answered_at or clock.monotonic())
-        return None
+
+    def note_in_flight(self) -> None:
+        """An order whose answer takes its time is shown as on the wire; asked by the monitor, because the lane itself is waiting."""
+        order_id = self.in_flight
+        if order_id is not None:
+            self.desk.sent(order_id)
 
     def _why_not(self, order: Order) -> str | None:
         """Asked under the gate: only exposure-raising orders can be stopped here (law 7)."""
@@ -301,6 +310,22 @@ class Lane:
 
     def _denied(self, order: Order, reason: str) -> None:
         self.desk.mark(order.order_id, EventKind.DENIED, {"reason": reason}, reason=reason)
+
+    def _failed(self, order: Order, error: Exception, *, sent: bool) -> float | None:
+        """What an order that got no report has come to; the pause before another try when nothing has left."""
+        match error:
+            case Refused():
+                self.desk.mark(order.order_id, EventKind.REJECTED if sent else EventKind.DENIED, {"message": str(error)}, reason=str(error))
+            case Retry():
+                return self._again(order, error, sent)
+            case NeedsLogin():
+                self.tools.on_needs_login(self.desk, str(error))
+                kind = EventKind.REJECTED if sent else EventKind.DENIED
+                self.desk.mark(order.order_id, kind, {"message": str(error)}, reason=Denial.NOT_CONNECTED.value)
+            case _:
+                log.warning("order outcome unknown", order=order.order_id, error=type(error).__name__)
+                self.lost(order.order_id, f"{type(error).__name__}: {error}")
+        return None
 
     def _again(self, order: Order, error: Retry, sent: bool) -> float | None:
         """Nothing was booked. Try again a few times while it is still planned; then say so and end it."""
