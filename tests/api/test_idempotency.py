@@ -7,7 +7,9 @@ from pathlib import Path
 
 from tests.api.rig import Person, Rig
 
-NEW = {"name": "Once", "broker": "paper", "capital": "1000"}
+
+def new(name: str) -> dict[str, str]:
+    return {"name": name, "broker": "paper", "capital": "1000"}
 
 
 def keyed(person: Person, path: str, body: object, key: str):
@@ -15,31 +17,31 @@ def keyed(person: Person, path: str, body: object, key: str):
 
 
 def test_a_repeat_returns_the_first_answer(trader: Person) -> None:
-    first = keyed(trader, "/api/accounts", NEW, "k-1")
-    again = keyed(trader, "/api/accounts", dict(reversed(NEW.items())), "k-1")
+    first = keyed(trader, "/api/accounts", new("Once 1"), "k-1")
+    again = keyed(trader, "/api/accounts", dict(reversed(new("Once 1").items())), "k-1")
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.data == first.data
     assert again.headers["Idempotency-Replayed"] == "true"
     assert again.content_type == first.content_type
-    other = keyed(trader, "/api/accounts", NEW, "k-2")
+    other = keyed(trader, "/api/accounts", new("Once 2"), "k-2")
     assert other.json["id"] != first.json["id"]
 
 
 def test_another_body_under_the_same_key_is_refused(trader: Person) -> None:
-    keyed(trader, "/api/accounts", NEW, "k-3")
-    answer = keyed(trader, "/api/accounts", NEW | {"capital": "2000"}, "k-3")
+    keyed(trader, "/api/accounts", new("Once 3"), "k-3")
+    answer = keyed(trader, "/api/accounts", new("Once 3") | {"capital": "2000"}, "k-3")
     assert (answer.status_code, list(answer.json["errors"])) == (422, ["Idempotency-Key"])
 
 
 def test_keys_are_each_users_and_each_routes_own(rig: Rig) -> None:
-    first = keyed(rig.trader, "/api/accounts", NEW, "k-4")
-    assert keyed(rig.other, "/api/accounts", NEW, "k-4").json["id"] != first.json["id"]
+    first = keyed(rig.trader, "/api/accounts", new("Once 4"), "k-4")
+    assert keyed(rig.other, "/api/accounts", new("Once 4"), "k-4").json["id"] != first.json["id"]
     assert keyed(rig.trader, "/api/tokens", {"name": "Once"}, "k-4").status_code == 201
 
 
 def test_a_refused_request_may_be_corrected_under_its_key(trader: Person) -> None:
-    assert keyed(trader, "/api/accounts", NEW | {"capital": "-1"}, "k-5").status_code == 422
-    assert keyed(trader, "/api/accounts", NEW, "k-5").status_code == 201
+    assert keyed(trader, "/api/accounts", new("Once 5") | {"capital": "-1"}, "k-5").status_code == 422
+    assert keyed(trader, "/api/accounts", new("Once 5"), "k-5").status_code == 201
 
 
 def test_a_key_protects_orders_too(trader: Person) -> None:
@@ -71,9 +73,9 @@ def test_ten_at_once_under_one_key_are_one_order(trader: Person) -> None:
 
 def test_the_first_answer_survives_a_restart(tmp_path: Path) -> None:
     with Rig(tmp_path / "data") as rig:
-        first = keyed(rig.trader, "/api/accounts", NEW, "k-6")
+        first = keyed(rig.trader, "/api/accounts", new("Once 6"), "k-6")
     with Rig(tmp_path / "data") as rig:
-        assert keyed(rig.trader, "/api/accounts", NEW, "k-6").data == first.data
+        assert keyed(rig.trader, "/api/accounts", new("Once 6"), "k-6").data == first.data
         assert len(rig.trader.get("/api/accounts").json["items"]) == 1
 
 
@@ -93,5 +95,5 @@ def test_work_that_a_crash_cut_short_sends_nothing_twice(tmp_path: Path) -> None
 
 def test_keys_have_a_shape(trader: Person) -> None:
     for key in ("x" * 256, ""):
-        answer = keyed(trader, "/api/accounts", NEW, key)
+        answer = keyed(trader, "/api/accounts", new("Never"), key)
         assert (answer.status_code, list(answer.json["errors"])) == (422, ["Idempotency-Key"])
