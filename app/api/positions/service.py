@@ -11,6 +11,7 @@ from app.api.wire import Page, moment_or_none
 from app.data import Actor, Conflict, NotFound, User
 from app.problems import Problem
 from app.workspace import workspace
+from engines import system as engine
 from engines.execution.views import PositionView
 
 _ALL = PositionQuery()
@@ -72,6 +73,8 @@ def set_exit_plan(user: User, position_id: str, body: ExitsIn, by: Actor) -> Pos
     shop = workspace()
     try:
         shop.system.set_exit_plan(position_id, body.spec())
+    except engine.Conflict:  # it became flat meanwhile; a ValueError, too, but no fault of the body
+        raise
     except ValueError as error:
         raise Problem(422, str(error), errors={"body": [str(error)]}) from error
     shop.data.audit.add(by, "position.exit_plan", "position", position_id, after=body.model_dump(mode="json"))
