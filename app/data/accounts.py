@@ -165,9 +165,9 @@ def _row(row: sqlite3.Row) -> AccountRow:
 
 
 def _check_name(db: sqlite3.Connection, account: Account) -> None:
-    """One user's accounts have different names, also apart from case: real money is switched on by typing the name."""
-    sql = "SELECT name FROM accounts WHERE user_id = ? AND account_id <> ? AND archived_at IS NULL"
-    taken = {row["name"].strip().casefold() for row in db.execute(sql, (account.user_id, account.account_id))}
+    """Of one user's accounts a live one shares its name with no other, also apart from case: real money is switched on by typing it."""
+    sql = "SELECT name FROM accounts WHERE user_id = ? AND account_id <> ? AND archived_at IS NULL AND (broker <> 'paper' OR ? <> 'paper')"
+    taken = {row["name"].strip().casefold() for row in db.execute(sql, (account.user_id, account.account_id, account.broker))}
     if account.name.strip().casefold() in taken:
         raise Invalid.field("name", "is the name of another of your accounts")
 

@@ -105,8 +105,8 @@ def test_credentials_leave_only_for_the_engines_and_are_shown_masked(data: Data,
     assert "tok-1234567890" not in told
 
 
-def test_accounts_of_one_user_have_different_names(data: Data, owner: str, other: str) -> None:
-    first = data.accounts.add(account(owner, name="Main"), {}, by=CLI).account
+def test_a_live_account_shares_its_name_with_no_other_of_its_user(data: Data, owner: str, other: str) -> None:
+    first = data.accounts.add(account(owner, name="Main", broker="zerodha"), {}, by=CLI).account
     second = data.accounts.add(account(owner, name="Second"), {}, by=CLI).account
     for name in ("Main", "main ", "MAIN"):
         with pytest.raises(Invalid) as refused:
