@@ -133,7 +133,8 @@ def python_to_run(kind: str) -> Path | None:
             if not _is_ready(kind, wanted):  # another start may have made it while we waited
                 _make_venv()
                 _install(kind)
-                _stamp(kind).write_text(wanted)
+                for covered in {kind, "runtime"}:  # the developers' packages contain those of the program
+                    _stamp(covered).write_text(_digest(covered))
                 return VENV_PYTHON  # even from inside: packages may have changed under this process
     return None if _inside_venv() else VENV_PYTHON
 
