@@ -171,7 +171,9 @@ class Settings:
     threads: int = _setting("TANDEM_THREADS", 80, "Web threads; each open browser holds one.", _count(32, 500))
     log_level: str = _setting("TANDEM_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR.", _level)
     feed: str = _setting("TANDEM_FEED", "simulated", "Market data: simulated, or a CSV file of candles or ticks to replay.")
-    feed_symbol: str = _setting("TANDEM_FEED_SYMBOL", "NSE:NIFTY", "The instrument that a replayed file is about.")
+    feed_symbol: str | None = _setting(
+        "TANDEM_FEED_SYMBOL", None, "What a replayed file is about (EXCHANGE:NAME), where it does not say so."
+    )
     feed_speed: float = _setting(
         "TANDEM_FEED_SPEED", 1.0, "Replay speed: 1 is real time, 60 a minute a second, max as fast as it goes.", _speed
     )

@@ -92,6 +92,31 @@ def test_without_engines_it_shows_and_answers_but_takes_no_entry(data_dir: Path)
         assert [(o["state"], o["reason"]) for o in answer["orders"]] == [("denied", "halted")]
 
 
+def test_it_replays_a_file_on_the_files_own_clock(data_dir: Path, tmp_path: Path) -> None:
+    rows = [
+        f"2024-01-02 {9 + (15 + minute) // 60:02d}:{(15 + minute) % 60:02d}:00,{100 + minute},{101 + minute},{99 + minute},{100 + minute}"
+        for minute in range(60)
+    ]
+    file = tmp_path / "prices.csv"
+    file.write_text("datetime,open,high,low,close\n" + "\n".join(rows) + "\n")
+    server = Server(data_dir, env={"TANDEM_FEED": str(file), "TANDEM_FEED_SYMBOL": "NSE:INFY", "TANDEM_FEED_SPEED": "max"})
+    server.make_owner()
+    with server:
+        until = time.monotonic() + 20
+        while (quote := server.api.get("/api/quotes?symbols=NSE:INFY").json["items"][0])["last_price"] != "159":
+            assert time.monotonic() < until, quote
+        assert quote["as_of"].startswith("2024-01-02")
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize(("feed", "words"), [("no-such-file.csv", "TANDEM_FEED"), ("words.csv", "words.csv")])
+def test_a_file_that_cannot_be_replayed_is_one_line_and_exit_2(data_dir: Path, tmp_path: Path, feed: str, words: str) -> None:
+    (tmp_path / "words.csv").write_text("hello\nworld\n")
+    done = run_command("serve", "--no-browser", "--port", "0", data_dir=data_dir, env={"TANDEM_FEED": str(tmp_path / feed)})
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert words in done.stderr
+
+
 def test_the_log_is_json_without_secrets(server: Server) -> None:
     server.api.post(
         "/api/accounts",
