@@ -42,9 +42,9 @@ KEEP_ALIVE_AFTER = 25.0
 BEAT = 1.0
 
 
-AT_ONCE = 4
+AT_ONCE = 6
 """Lanes that prepare and write an order at the same moment. Two hundred that are awake at once spend their time handing the interpreter round:
-with a few at a time the last one has written sooner (measured: 4; with 8 and more the gain is gone, with 1 or 2 it is no better)."""
+with a few at a time the last one has written sooner (measured: 4 to 6; with 8 and more the gain is gone, with 1 or 2 it is no better)."""
 SLOT_PATIENCE = 0.05
 
 

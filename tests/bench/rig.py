@@ -5,8 +5,6 @@ Nothing in it is made faster than in earnest: every order is planned, checked, j
 
 from __future__ import annotations
 
-import gc
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from app.data import Actor, Data, open_data
-from app.launch.serve import SWITCH_SECONDS
+from app.launch.interpreter import hand_over_soon, keep_what_is_there
 from app.live import Hub
 from engines.core.model import Account, ExitSpec, Instrument, Side, Signal, Source, Tick
 from engines.execution.views import SignalOutcome
@@ -105,7 +103,7 @@ class Rig:
 def rig(port: int, *, accounts: int, symbols: int, push_after: float = 0.0, on_written: OnWritten | None = None) -> Iterator[Rig]:
     """Started, every account connected, prices there; fills are pushed `push_after` seconds behind the answer. The garbage
     collector and the interpreter are set as `serve` sets them."""
-    sys.setswitchinterval(SWITCH_SECONDS)
+    hand_over_soon()
     clock = SystemClock()
     ids = RandomIds(clock)
     with tempfile.TemporaryDirectory() as folder, open_data(Path(folder) / "data", exclusive=True) as data:
@@ -127,8 +125,7 @@ def rig(port: int, *, accounts: int, symbols: int, push_after: float = 0.0, on_w
             brokers={BROKER: lambda _account, _credentials: StubAdapter(port, pushes, on_written=on_written)},
         )
         system.start()
-        gc.collect()
-        gc.freeze()
+        keep_what_is_there()
         try:
             yield Rig(system, feed, data, user.user_id, made, ids, clock)
         finally:
