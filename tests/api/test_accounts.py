@@ -42,7 +42,7 @@ def test_a_live_account_starts_dry_and_without_auto_trade(trader: Person, broker
     assert set(answer.json["credentials"]) == set(given)
 
 
-def test_credentials_never_come_out(trader: Person) -> None:
+def test_law_12_credentials_never_come_out(trader: Person) -> None:
     account = trader.account(broker="zerodha", credentials=KITE, auto_trade=False)
     shown = trader.get(f"/api/accounts/{account['id']}").text + trader.get("/api/accounts").text + trader.get("/api/audit").text
     for secret in KITE.values():

@@ -110,7 +110,7 @@ def test_viewers_look(rig: Rig, path: str) -> None:
 
 @pytest.mark.parametrize("who", ["other", "owner"])
 @pytest.mark.parametrize(("method", "path"), WITH_ID)
-def test_what_is_anothers_is_not_there(rig: Rig, belongings: Belongings, method: str, path: str, who: str) -> None:
+def test_law_12_what_is_anothers_is_not_there(rig: Rig, belongings: Belongings, method: str, path: str, who: str) -> None:
     answer = ask(getattr(rig, who), method, path, belongings.of(path))
     assert answer.status_code == (403 if who == "other" and path.startswith("/api/users") else 404), answer.text
 
@@ -162,7 +162,7 @@ LISTS = [
 
 @pytest.mark.parametrize("path", [*LISTS, "/metrics"])
 @pytest.mark.parametrize("who", ["other", "owner", "viewer"])
-def test_no_answer_ever_names_what_is_anothers(rig: Rig, belongings: Belongings, path: str, who: str) -> None:
+def test_law_12_no_answer_ever_names_what_is_anothers(rig: Rig, belongings: Belongings, path: str, who: str) -> None:
     text = ask(getattr(rig, who), "GET", path, "").text
     for thing in (*belongings.ids.values(), rig.trader.user.user_id, "trader@example.com"):
         assert thing not in text

@@ -104,7 +104,7 @@ def fills_of_a_day(draw: st.DrawFn, most: int = 12) -> list[Fill]:
 
 
 @given(fills_of_a_day(), st.randoms(use_true_random=False), st.data())
-def test_fills_are_idempotent_and_commutative(fills: list[Fill], random: Random, data: st.DataObject) -> None:
+def test_law_3_fills_are_idempotent_and_commutative(fills: list[Fill], random: Random, data: st.DataObject) -> None:
     repeated = fills + data.draw(st.lists(st.sampled_from(fills), max_size=6) if fills else st.just([]))
     random.shuffle(repeated)
     assert fold(empty(KEY), repeated) == fold(empty(KEY), fills)
@@ -148,7 +148,7 @@ def test_a_fill_that_arrives_late_gives_the_same_profit(fills: list[Fill], mark:
 
 
 @given(fills_of_a_day(), st.lists(st.sampled_from(["S1", "S2", None]), min_size=12, max_size=12), prices)
-def test_the_sum_over_strategies_is_the_account(fills: list[Fill], owners: Sequence[str | None], mark: Decimal) -> None:
+def test_law_3_the_sum_over_strategies_is_the_account(fills: list[Fill], owners: Sequence[str | None], mark: Decimal) -> None:
     owned = [replace(one, strategy_id=owner) for one, owner in zip(fills, owners, strict=False)]
     parts = [
         fold(empty(key), [f for f in owned if f.position_key == key])

@@ -117,7 +117,7 @@ def test_a_file_that_cannot_be_replayed_is_one_line_and_exit_2(data_dir: Path, t
     assert words in done.stderr
 
 
-def test_the_log_is_json_without_secrets(server: Server) -> None:
+def test_law_12_the_log_is_json_without_secrets(server: Server) -> None:
     server.api.post(
         "/api/accounts",
         {"name": "A", "broker": "zerodha", "capital": "1", "credentials": {"api_key": "kkkkkkkk", "api_secret": "ssssssss"}},
