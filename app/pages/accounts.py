@@ -12,7 +12,7 @@ from app.api.accounts.schemas import CREDENTIALS
 from app.pages import curves, words
 from app.pages import format as fmt
 from app.pages.room import accounts as own_accounts
-from app.pages.room import page, reads, room, strategy_names
+from app.pages.room import by_place, form, page, reads, room, strategy_names
 
 routes: Blueprint = room("accounts")
 
@@ -55,11 +55,13 @@ def index() -> Response:
 
 
 @routes.get("/accounts/new")
+@form
 def new() -> Response:
     return page("accounts/form.html", account=None, **_form())
 
 
 @routes.get("/accounts/<account_id>/edit")
+@form
 def edit(account_id: str) -> Response:
     return page("accounts/form.html", account=reads().account(account_id), **_form())
 
@@ -68,7 +70,7 @@ def edit(account_id: str) -> Response:
 def show(account_id: str) -> Response:
     read = reads()
     account = read.account(account_id)
-    positions = read.positions(account_id=account_id, flat=True)
+    positions = by_place(read.positions(account_id=account_id, flat=True))
     mappings = [mapping for mapping in read.mappings() if mapping.account_id == account_id]
     curve = curves.total(read.equity({"account_id": account_id, "limit": "80"}), "equity")
     return page(

@@ -5,7 +5,7 @@ Pure: it reads what the services said and gives lines with a link to where the m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -14,6 +14,7 @@ from app.pages import words
 from app.pages.chrome import FEED_SILENT_MS
 
 WARN_PCT = Decimal(80)
+LANE = "lane "  # what the name of a lane's engine begins with; the account's id follows
 _ORDER = {"bad": 0, "warn": 1, "info": 2}
 
 
@@ -29,7 +30,7 @@ class Need:
 
 def needs(accounts: Sequence[Any], strategies: Sequence[Any], mappings: Sequence[Any], status: Any, incidents: Sequence[Any]) -> list[Need]:
     found = [
-        *_machine(status),
+        *_machine(status, {account.id: account.name for account in accounts}),
         *_accounts(accounts, strategies, mappings),
         *_strategies(strategies, mappings),
         *_incidents(incidents, accounts),
@@ -37,7 +38,7 @@ def needs(accounts: Sequence[Any], strategies: Sequence[Any], mappings: Sequence
     return sorted(found, key=lambda need: _ORDER[need.tone])
 
 
-def _machine(status: Any) -> list[Need]:
+def _machine(status: Any, names: Mapping[str, str]) -> list[Need]:
     found = [
         Need("bad", "octagon-fill", f"Halted{f': {halt.reason}' if halt.reason else ''}", f"/halts/{halt.halt_id}", "Report", halt.since)
         for halt in status.halts
@@ -49,7 +50,9 @@ def _machine(status: Any) -> list[Need]:
         found.append(Need("bad", "wifi-off", "The market feed is silent: entries are denied until prices are fresh", "/health", "Health"))
     for name, engine in status.engines.items():
         if engine.state in ("dead", "restarting"):
-            found.append(Need("bad", "heartbreak", f"The {name} engine is {engine.state}", "/health", "Health"))
+            lane = names.get(name.removeprefix(LANE), "") if name.startswith(LANE) else ""
+            what = f"The lane of {lane}" if lane else f"“{words.engine(name)}”"
+            found.append(Need("bad", "heartbreak", f"{what} is {engine.state}", "/health", "Health"))
     return found
 
 

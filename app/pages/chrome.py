@@ -73,12 +73,14 @@ class Chrome:
     paper_count: int
     live_count: int
     engines_on: bool
+    held: str  # "halted" while a stop of everything holds, "off" while the engines are, else ""
     feed_source: str
     feed_age_ms: int | None
     feed_tone: str
     day_net: Decimal
     open_positions: int
     halts: tuple[HaltLine, ...]
+    halted_strategies: frozenset[str]
     version: str
 
 
@@ -104,6 +106,13 @@ def halt_line(halt: HaltOut, accounts: Sequence[AccountOut]) -> HaltLine:
     return HaltLine(halt.halt_id, scope, halt.since, halt.reason)
 
 
+def held(status: StatusOut) -> str:
+    """Why no entry of this person leaves now, if none does; a halt of one account or strategy is said where it holds."""
+    if any(halt.lifted_at is None and halt.scope in ("system", "user") for halt in status.halts):
+        return "halted"
+    return "" if status.on else "off"
+
+
 def build(user: Any, accounts: Sequence[AccountOut], status: StatusOut, pnl: RealtimeOut) -> Chrome:
     """`user` has user_id, email, name and role."""
     paper = sum(account.broker == "paper" for account in accounts)
@@ -119,12 +128,14 @@ def build(user: Any, accounts: Sequence[AccountOut], status: StatusOut, pnl: Rea
         paper_count=paper,
         live_count=live,
         engines_on=status.on,
+        held=held(status),
         feed_source=status.feed.source,
         feed_age_ms=status.feed.last_tick_age_ms,
         feed_tone=feed_tone(status.feed.last_tick_age_ms),
         day_net=pnl.total.net,
         open_positions=sum(row.open_positions or 0 for row in pnl.by_account),
         halts=tuple(halt_line(halt, accounts) for halt in status.halts if halt.lifted_at is None),
+        halted_strategies=frozenset(h.scope_id or "" for h in status.halts if h.lifted_at is None and h.scope == "strategy"),
         version=status.version,
     )
 

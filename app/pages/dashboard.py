@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask import Response
+from flask import Response, current_app
+from flask_login import current_user
 
 from app.pages import curves
 from app.pages.attention import needs
-from app.pages.room import accounts, page, reads, room
+from app.pages.room import EXTENSION, accounts, by_account, by_place, page, reads, room
 
 SPARK_POINTS = "60"  # a small picture needs no more, and each costs a look-up for each account
+CURVE_SECONDS = 30.0
 routes = room("pages")
 
 
 @routes.get("/")
 def dashboard() -> Response:
     read = reads()
-    own, strategies, mappings, status, pnl = accounts(), read.strategies(), read.mappings(), read.status(), read.pnl()
+    own, strategies, mappings, status, pnl = accounts(), read.strategies(), by_account(read.mappings()), read.status(), read.pnl()
     incidents = read.incidents(open=True, limit=50).items
-    curve = curves.total(read.equity({"from": _today(), "limit": SPARK_POINTS}))
+    curve = _curve(read)
     return page(
         "dashboard.html",
         accounts=own,
@@ -33,12 +36,25 @@ def dashboard() -> Response:
         status=status,
         pnl=pnl,
         pnl_by_strategy={row.strategy_id: row for row in pnl.by_strategy},
-        positions=read.positions(),
+        positions=by_place(read.positions()),
         signals=read.signals({"limit": "8"}).items,
         spark=curves.path(curve),
         spark_zero=curves.zero_line(curve) if curve else None,
         steps=_first_steps(own, strategies, mappings),
     )
+
+
+def _curve(read: Any) -> list[curves.Point]:
+    """The day's curve of this person. It is marked once a minute, so pages that come in between share one reading."""
+    kept = current_app.extensions[EXTENSION].setdefault("curves", {})
+    now, key = time.monotonic(), current_user.get_id()
+    at, curve = kept.get(key, (-CURVE_SECONDS, []))
+    if now - at >= CURVE_SECONDS:
+        curve = curves.total(read.equity({"from": _today(), "limit": SPARK_POINTS}))
+        for old in [old for old, (then, _) in list(kept.items()) if now - then >= CURVE_SECONDS]:
+            kept.pop(old, None)
+        kept[key] = (now, curve)
+    return curve
 
 
 def _today() -> str:

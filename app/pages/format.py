@@ -53,15 +53,44 @@ def money(value: Any, currency: str = "INR", places: int = 2, signed: bool = Fal
     return f"{sign}{symbol}{grouped(shown, places)}" if symbol else f"{sign}{grouped(shown, places)} {currency}"
 
 
-def price(value: Any, places: int = 2) -> str:
-    """Two places; a small price (crypto, currencies) keeps further ones that it has, up to eight digits in all."""
+def price(value: Any) -> str:
+    """Two places; below ten up to four that it has."""
+    number = decimal(value)
+    return _price(value, 2 if number is None or abs(number) >= 10 else 4)
+
+
+def coin(value: Any) -> str:
+    """The price of a coin: up to eight places that it has where it is small, as its exchange quotes it."""
+    number = decimal(value)
+    return _price(value, 2 if number is None or abs(number) >= 1000 else 4 if abs(number) >= 10 else 8)
+
+
+def _price(value: Any, most: int) -> str:
     number = decimal(value)
     if number is None:
         return DASH
     exponent = number.normalize().as_tuple().exponent
     own = -exponent if isinstance(exponent, int) and exponent < 0 else 0
-    most = 2 if abs(number) >= 100 else 4 if abs(number) >= 1 else 8
-    return (MINUS if number < 0 else "") + grouped(number, max(places, min(own, most)))
+    return (MINUS if number < 0 else "") + grouped(number, max(2, min(own, most)))
+
+
+def price_shape(symbol: str | None) -> str:
+    """Which of the two an instrument's prices take."""
+    return "coin" if (symbol or "").upper().startswith("BINANCE") else "price"
+
+
+def unrounded(value: Any, shown: str) -> str:
+    """The whole number where what is shown leaves digits out, else nothing."""
+    number = decimal(value)
+    if number is None or number == decimal(shown.replace(",", "").replace(MINUS, "-")):
+        return ""
+    return plain(value)
+
+
+def short_id(value: str | None, most: int = 20) -> str:
+    """A long id by its two ends: idem-9f31c2…77ab."""
+    text = value or ""
+    return text if len(text) <= most else f"{text[:11]}…{text[-4:]}"
 
 
 def quantity(value: Any, signed: bool = False) -> str:
@@ -175,6 +204,10 @@ def words(code: Any) -> str:
 FILTERS = {
     "money": money,
     "price": price,
+    "coin": coin,
+    "price_shape": price_shape,
+    "unrounded": unrounded,
+    "short_id": short_id,
     "quantity": quantity,
     "percent": percent,
     "plain": plain,

@@ -13,7 +13,8 @@ from flask_wtf.csrf import validate_csrf
 from werkzeug.exceptions import BadRequest
 from wtforms import ValidationError
 
-from app.pages.room import EXTENSION, accounts, names, page, reads, room
+from app.pages.attention import LANE
+from app.pages.room import EXTENSION, accounts, by_account, for_viewers, form, names, page, reads, room
 
 routes = room("machine")
 
@@ -25,7 +26,6 @@ STAGES = (
     ("last_acknowledged", "Last answer in"),
     ("broker", "One order at its broker"),
 )
-LANE = "lane "
 
 
 @routes.get("/health")
@@ -59,10 +59,12 @@ def halts() -> Response:
 
 @routes.get("/halts/<halt_id>")
 def halt(halt_id: str) -> Response:
-    return page("halt.html", report=reads().halt(halt_id), accounts={account.id: account for account in accounts()})
+    report = reads().halt(halt_id)
+    return page("halt.html", report=report, rows=by_account(report.accounts), accounts={account.id: account for account in accounts()})
 
 
 @routes.get("/emergency-stop")
+@form
 def stop_form() -> Response:
     return page("stop.html")
 
@@ -70,13 +72,7 @@ def stop_form() -> Response:
 @routes.post("/emergency-stop")
 def stop() -> Any:
     if str(current_user.role) == "viewer":
-        return page(
-            "errors/error.html",
-            http_status=403,
-            code=403,
-            title="Not for viewers",
-            text="A viewer sees everything of theirs and changes nothing.",
-        )
+        return for_viewers()
     try:
         validate_csrf(request.form.get("csrf_token"))
     except ValidationError as error:

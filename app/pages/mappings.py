@@ -7,7 +7,7 @@ from decimal import Decimal
 from flask import Response, abort, request
 
 from app.pages import words
-from app.pages.room import accounts, page, reads, room
+from app.pages.room import accounts, form, page, reads, room
 
 routes = room("mappings")
 
@@ -26,6 +26,7 @@ def index() -> Response:
 
 
 @routes.get("/mappings/new")
+@form
 def new() -> Response:
     read = reads()
     account_id, strategy_id = request.args.get("account", ""), request.args.get("strategy", "")
@@ -43,6 +44,7 @@ def new() -> Response:
 
 
 @routes.get("/mappings/<mapping_id>/edit")
+@form
 def edit(mapping_id: str) -> Response:
     read = reads()
     mappings = read.mappings()

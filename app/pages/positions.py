@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Response, request
 
-from app.pages.room import accounts, filters, names, page, reads, room, strategy_names
+from app.pages.room import accounts, by_place, filters, form, names, page, reads, room, strategy_names
 
 routes = room("positions")
 
@@ -17,7 +17,7 @@ routes = room("positions")
 def index() -> Response:
     args = filters("account_id", "symbol", "strategy_id", "product")
     flat = request.args.get("flat") == "true"
-    found = reads().positions(flat=flat, **{name: value for name, value in args.items() if name not in ("cursor", "limit")})
+    found = by_place(reads().positions(flat=flat, **{name: value for name, value in args.items() if name not in ("cursor", "limit")}))
     held = [position for position in found if position.quantity]
     return page(
         "positions/list.html",
@@ -35,12 +35,14 @@ def index() -> Response:
 
 
 @routes.get("/positions/<position_id>/plan")
+@form
 def plan(position_id: str) -> Response:
     position = reads().position(position_id)
     return page("positions/plan.html", position=position, plan=position.exit_plan, account=_account(position))
 
 
 @routes.get("/positions/<position_id>/close")
+@form
 def close(position_id: str) -> Response:
     position = reads().position(position_id)
     return page("positions/close.html", position=position, account=_account(position))

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, request
 
 from app.pages import export
-from app.pages.room import accounts, filters, names, older, page, reads, room, strategy_names
+from app.pages.room import accounts, by_account, filters, names, older, page, reads, room, strategy_names
 
 routes = room("profit")
 
@@ -21,6 +21,7 @@ def index() -> Response:
     by = by if by in dict(VIEWS) else "day"
     args = filters("account_id", "strategy_id", "from", "to")
     found = reads().daily({**args, "by": by})
+    pnl = reads().pnl()
     return page(
         "pnl.html",
         by=by,
@@ -28,7 +29,8 @@ def index() -> Response:
         args=args,
         days=found,
         sums=sums(found.items),
-        pnl=reads().pnl(),
+        pnl=pnl,
+        today=by_account(pnl.by_account),
         accounts=accounts(),
         by_id={account.id: account for account in accounts()},
         names=names(),
@@ -62,6 +64,6 @@ def sums(days: list[Any]) -> dict[str, Any]:
         "turnover": sum((day.turnover for day in days), zero),
         "days": len(nets),
         "won": sum(net > 0 for net in nets.values()),
-        "best": max(nets.values(), default=None),
-        "worst": min(nets.values(), default=None),
+        "best": max(nets.items(), key=lambda item: item[1], default=None),
+        "worst": min(nets.items(), key=lambda item: item[1], default=None),
     }

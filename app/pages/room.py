@@ -6,8 +6,9 @@ Rooms are blueprints made by `room`; they answer GET only (writes go to the JSON
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, current_app, g, render_template, request
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from app.pages.reads import Reads
 
 EXTENSION = "tandem_pages"
+P = ParamSpec("P")
 
 
 def room(name: str) -> Blueprint:
@@ -42,10 +44,16 @@ def reads() -> Reads:
 
 
 def accounts() -> list[Any]:
-    """The accounts of this request, read once: the chrome and most pages need them."""
+    """The accounts of this request by name, read once: the chrome and most pages need them."""
     if "accounts" not in g:
-        g.accounts = sorted(reads().accounts(), key=lambda account: (account.broker != "paper", str(account.created_at or "")))
+        g.accounts = sorted(reads().accounts(), key=lambda account: (account.name.casefold(), account.id))
     return g.accounts
+
+
+def by_account(things: Iterable[Any]) -> list[Any]:
+    """What belongs to accounts (rows, orders of one signal), in the one order that accounts have everywhere."""
+    place = {account.id: n for n, account in enumerate(accounts())}
+    return sorted(things, key=lambda thing: place.get(thing.account_id, len(place)))
 
 
 def names() -> dict[str, str]:
@@ -64,7 +72,28 @@ def shell() -> dict[str, Any]:
         "nav": chrome.navigation(request.path, built.role, built.open_positions),
         "shortcuts": keys.GROUPS,
         "now": time.time(),
+        "by_account": by_account,
     }
+
+
+def by_place(positions: Iterable[Any]) -> list[Any]:
+    """By instrument, and within it by account."""
+    return sorted(by_account(positions), key=lambda position: position.symbol)
+
+
+def form(view: Callable[P, Response]) -> Callable[P, Response]:
+    """For a page that is a form: a viewer is told so, instead of filling in what would be refused."""
+
+    @wraps(view)
+    def shown(*args: P.args, **kwargs: P.kwargs) -> Response:
+        return for_viewers() if str(current_user.role) == "viewer" else view(*args, **kwargs)
+
+    return shown
+
+
+def for_viewers() -> Response:
+    text = "As a viewer you see everything of this workspace and change only your own name and password. A trader or the owner can do this for you."
+    return page("errors/error.html", http_status=403, code="", title="This form is for traders", text=text)
 
 
 def page(template: str, http_status: int = 200, **context: Any) -> Response:

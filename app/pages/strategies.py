@@ -8,7 +8,7 @@ from flask import Response, abort, request
 
 from app.pages import words
 from app.pages.forms import schema_fields
-from app.pages.room import accounts, names, page, reads, room
+from app.pages.room import accounts, by_account, by_place, form, names, page, reads, room
 
 routes = room("strategies")
 
@@ -16,7 +16,7 @@ routes = room("strategies")
 @routes.get("/strategies")
 def index() -> Response:
     read = reads()
-    mappings = read.mappings()
+    mappings = by_account(read.mappings())
     by_id = {account.id: account for account in accounts()}
     strategies = read.strategies()
     return page(
@@ -32,6 +32,7 @@ def index() -> Response:
 
 
 @routes.get("/strategies/new")
+@form
 def new() -> Response:
     kinds = reads().kinds()
     chosen = next((kind for kind in kinds if kind.kind == request.args.get("kind")), kinds[0] if kinds else None)
@@ -39,6 +40,7 @@ def new() -> Response:
 
 
 @routes.get("/strategies/<strategy_id>/edit")
+@form
 def edit(strategy_id: str) -> Response:
     strategy = reads().strategy(strategy_id)
     kinds = reads().kinds()
@@ -62,11 +64,11 @@ def show(strategy_id: str) -> Response:
         fields=schema_fields(kind.params_schema, strategy.params) if kind else [],
         symbol=symbol,
         quotes={quote.symbol: quote for quote in read.quotes(strategy.instruments)},
-        mappings=[mapping for mapping in read.mappings() if mapping.strategy_id == strategy_id],
+        mappings=[mapping for mapping in by_account(read.mappings()) if mapping.strategy_id == strategy_id],
         names=names(),
         accounts={account.id: account for account in accounts()},
         pnl=pnl,
-        positions=read.positions(strategy_id=strategy_id),
+        positions=by_place(read.positions(strategy_id=strategy_id)),
         signals=read.signals({"strategy_id": strategy_id, "limit": "20"}).items,
     )
 

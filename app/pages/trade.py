@@ -7,9 +7,9 @@ from typing import Any
 
 from flask import Response, abort, request
 
-from app.pages import export
+from app.pages import export, words
 from app.pages import format as fmt
-from app.pages.room import accounts, filters, names, older, page, reads, room, strategy_names
+from app.pages.room import accounts, by_account, filters, form, names, older, page, reads, room, strategy_names
 
 routes = room("trade")
 
@@ -31,6 +31,7 @@ def spoken(codes: Iterable[str]) -> list[tuple[str, str]]:
 
 
 @routes.get("/order")
+@form
 def ticket() -> Response:
     """One ticket for every account; the address may fill it in (?symbol=&side=&account=&strategy=)."""
     symbol = request.args.get("symbol", "")
@@ -42,8 +43,8 @@ def ticket() -> Response:
         symbol=symbol,
         quote=quote,
         side=request.args.get("side", "BUY"),
-        chosen=set(request.args.getlist("account"))
-        or {account.id for account in accounts() if account.enabled and account.broker == "paper"},
+        chosen=set(request.args.getlist("account")) or ({accounts()[0].id} if len(accounts()) == 1 else set()),
+        reasons=words.REASONS,
         strategy_id=request.args.get("strategy", ""),
         quantity=request.args.get("quantity", ""),
     )
@@ -122,7 +123,7 @@ def signal(signal_id: str) -> Response:
     return page(
         "signals/show.html",
         signal=found,
-        orders=orders,
+        orders=by_account(orders),
         accounts={a.id: a for a in accounts()},
         names=names(),
         strategy_names=strategy_names(),
@@ -222,6 +223,7 @@ def order(order_id: str) -> Response:
 
 
 @routes.get("/orders/<order_id>/change")
+@form
 def change(order_id: str) -> Response:
     found = reads().order(order_id)
     if found.state not in ("open", "partly_filled"):

@@ -75,25 +75,33 @@ REASONS = {
 
 CHECKS = {
     "halted": "No halt, engines on",
-    "kill_switch": "Kill switch",
-    "not_connected": "Connection",
-    "auto_trade_off": "Auto-trade",
-    "dry_run": "Dry-run",
-    "daily_loss": "Loss of the day",
-    "daily_profit": "Profit of the day",
+    "kill_switch": "Kill switch is off",
+    "not_connected": "Signed in at the broker",
+    "auto_trade_off": "Auto-trade is on, or by hand",
+    "dry_run": "Dry-run is off",
+    "daily_loss": "Day's loss",
+    "daily_profit": "Day's profit",
     "max_trades": "Entries of the day",
     "max_positions": "Open positions",
-    "order_value": "Value of the order",
-    "position_value": "Value of the position",
+    "order_value": "Order value",
+    "position_value": "Position value",
     "insufficient_funds": "Funds",
-    "zero_quantity": "Sizing",
-    "stale_price": "Fresh price",
-    "market_closed": "Market hours",
-    "unknown_order_pending": "Unknown orders",
-    "lot_size": "Lot size",
-    "freeze_quantity": "Slices",
-    "price_band": "Price",
+    "zero_quantity": "Size is one lot or more",
+    "stale_price": "Price is fresh",
+    "market_closed": "Market is open",
+    "unknown_order_pending": "No order is unknown",
+    "lot_size": "Whole lots",
+    "freeze_quantity": "Number of slices",
+    "price_band": "Price is in its band",
     "duplicate": "Not a repeat",
+}
+
+ENGINES = {
+    "market": "Market prices",
+    "strategy": "Strategies",
+    "execution": "Orders and exits",
+    "risk": "Limits of the day",
+    "supervisor": "Watch over the others",
 }
 
 BROKERS = {
@@ -133,6 +141,17 @@ def reason(code: str | None) -> str:
 def check(name: str) -> str:
     """What was asked, not how it is called when it fails."""
     return CHECKS.get(name, fmt.words(name).capitalize())
+
+
+def engine(name: str) -> str:
+    return ENGINES.get(name, fmt.words(name).capitalize())
+
+
+def strategy_state(state: str, held: str) -> tuple[str, str]:
+    """(words, tone) of a strategy: one that runs while entries are held (`held`: "", "off" or "halted") only waits."""
+    if state != "running" or not held:
+        return fmt.words(state), state_tone(state)
+    return ("halted", "bad") if held == "halted" else ("waiting: engines off", "warn")
 
 
 def broker(code: str) -> str:
@@ -178,6 +197,8 @@ def shaped(value: Any, shape: str, currency: str = "INR") -> str:
             return fmt.money(value, currency, 0, signed=True)
         case "price":
             return fmt.price(value)
+        case "coin":
+            return fmt.coin(value)
         case "quantity":
             return fmt.quantity(value)
         case "signed_quantity":
@@ -197,6 +218,8 @@ FILTERS = {
     "state_tone": state_tone,
     "reason": reason,
     "broker": broker,
+    "engine": engine,
+    "strategy_state": strategy_state,
     "check": check,
     "sizing": sizing,
     "meter_tone": meter_tone,

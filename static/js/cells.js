@@ -1,7 +1,7 @@
 // Patches cells in place: every `[data-key]` of the page that shows a value gets the new one, and nothing else is touched, so that
 // nothing flickers and no field loses its focus.
 
-import { shaped, tone, words } from "./format.js";
+import { shaped, tone, unrounded, words } from "./format.js";
 
 const TONES = {
   planned: "info", sending: "info", open: "info", working: "info", info: "info",
@@ -16,6 +16,19 @@ export function stateTone(state) {
 
 export function patch(key, value) {
   for (const cell of document.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)) write(cell, value);
+}
+
+// What is shown only while something is held leaves with it; "3 of 5 filled" follows the rows that it counts.
+export function leave(key) {
+  document.querySelectorAll(`[data-while="${CSS.escape(key)}"]`).forEach((row) => row.remove());
+}
+
+export function tally() {
+  for (const note of document.querySelectorAll("[data-tally]")) {
+    const states = [...document.querySelectorAll(`#${note.dataset.tally} .badge[data-shape=state]`)];
+    const text = `${states.filter((cell) => cell.dataset.value === "filled").length} of ${states.length} filled`;
+    if (note.textContent !== text) note.textContent = text;
+  }
 }
 
 export function write(cell, value) {
@@ -33,6 +46,7 @@ export function write(cell, value) {
 function number(cell, value, shape) {
   const text = shaped(value, shape, cell.dataset.currency || "INR");
   if (cell.textContent !== text) cell.textContent = text;
+  if (shape === "price" || shape === "coin") cell.title = unrounded(value, text);
   if (shape.startsWith("signed")) {
     cell.classList.remove("up", "down", "flat");
     cell.classList.add(tone(value));

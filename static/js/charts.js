@@ -18,7 +18,7 @@ function look() {
     rightPriceScale: { borderColor: colour("--line") },
     timeScale: { borderColor: colour("--line"), timeVisible: true, secondsVisible: false, rightOffset: 4 },
     crosshair: { mode: 0 },
-    localization: { locale: "en-IN", priceFormatter: (price) => price.toLocaleString("en-IN", { minimumFractionDigits: 2, maximumFractionDigits: 2 }) },
+    localization: { locale: "en-IN", dateFormat: "dd MMM yyyy", priceFormatter: (price) => price.toLocaleString("en-IN", { minimumFractionDigits: 2, maximumFractionDigits: 2 }) },
     autoSize: true,
   };
 }
@@ -144,19 +144,34 @@ function candleColours() {
 
 // --- equity -----------------------------------------------------------------------------------------------------------
 
+// The axis of money in steps that one reads: whole rupees, and never less of the scale than a thousandth of what is shown.
+function roomy(original) {
+  const found = original();
+  if (!found?.priceRange) return found;
+  const { minValue: low, maxValue: high } = found.priceRange;
+  const lacking = Math.max(Math.abs(high) / 1000, 100) - (high - low);
+  if (lacking > 0) found.priceRange = { minValue: low - lacking / 2, maxValue: high + lacking / 2 };
+  return found;
+}
+
+const rupees = (value) => value.toLocaleString("en-IN", { maximumFractionDigits: 0 });
+
 async function equityChart(box) {
-  const chart = charts.createChart(box, { ...look(), rightPriceScale: { borderColor: colour("--line"), scaleMargins: { top: 0.12, bottom: 0.08 } } });
-  const series = chart.addSeries(charts.BaselineSeries, equityColours());
+  const looks = () => ({ ...look(), localization: { ...look().localization, priceFormatter: rupees }, rightPriceScale: { borderColor: colour("--line"), scaleMargins: { top: 0.12, bottom: 0.12 }, ensureEdgeTickMarksVisible: false } });
+  const chart = charts.createChart(box, looks());
+  const series = chart.addSeries(charts.BaselineSeries, { ...equityColours(), priceFormat: { type: "price", precision: 0, minMove: 1 }, autoscaleInfoProvider: roomy });
   let chosen = "";
 
   async function load() {
     const points = [];
     const { items } = await get(`/api/equity?limit=500${chosen ? `&account_id=${chosen}` : ""}`);
     const newest = new Map();
+    const day = new Map(); // account → what its session has made so far
     const marks = items.map((item) => [seconds(item.at), item]).sort(([a], [b]) => a - b);
     const accounts = new Set(marks.map(([, item]) => item.account_id));
     for (const [at, item] of marks) {
       newest.set(item.account_id, +item.equity);
+      day.set(item.account_id, +item.realised + +item.unrealised - +item.charges);
       if (newest.size < accounts.size) continue; // the sum means something once every account has a mark
       const time = shifted(at);
       const value = [...newest.values()].reduce((sum, one) => sum + one, 0);
@@ -164,7 +179,8 @@ async function equityChart(box) {
       else points.push({ time, value });
     }
     series.setData(points);
-    if (points.length) series.applyOptions({ baseValue: { type: "price", price: points[0].value } });
+    const made = [...day.values()].reduce((sum, one) => sum + one, 0);
+    if (points.length) series.applyOptions({ baseValue: { type: "price", price: points.at(-1).value - made } }); // where the day began: above is a gain of today
     chart.timeScale().fitContent();
     note(box, points.length ? "" : "The curve begins about a minute after the first trade");
   }
@@ -179,7 +195,7 @@ async function equityChart(box) {
   await load().catch(() => note(box, "The curve could not be read"));
   setInterval(() => document.hidden || load().catch(() => {}), 60000);
   document.addEventListener("tandem-theme", () => {
-    chart.applyOptions(look());
+    chart.applyOptions(looks());
     series.applyOptions(equityColours());
   });
 }

@@ -43,9 +43,27 @@ export function money(value, currency = "INR", signed = false, places = 2) {
 
 export function price(value) {
   const number = parts(value);
-  if (!number) return DASH;
-  const most = number[1].length >= 3 ? 2 : number[1] !== "0" ? 4 : 8;
+  return number ? asPrice(number, number[1].length >= 2 ? 2 : 4) : DASH;
+}
+
+export function coin(value) {
+  const number = parts(value);
+  return number ? asPrice(number, number[1].length >= 4 ? 2 : number[1].length >= 2 ? 4 : 8) : DASH;
+}
+
+function asPrice(number, most) {
   return written(number, Math.max(2, Math.min(number[2].length, most)), false);
+}
+
+export function priceShape(symbol) {
+  return symbol?.toUpperCase().startsWith("BINANCE") ? "coin" : "price";
+}
+
+// The whole number where what is shown leaves digits out, else nothing.
+export function unrounded(value, shown) {
+  const number = parts(value);
+  if (!number || number[2].length <= (shown.split(".")[1] ?? "").length) return "";
+  return `${number[0] ? "-" : ""}${number[1]}.${number[2]}`;
 }
 
 export function quantity(value, signed = false) {
@@ -97,6 +115,8 @@ export function shaped(value, shape, currency = "INR") {
       return money(value, currency, true, 0);
     case "price":
       return price(value);
+    case "coin":
+      return coin(value);
     case "quantity":
     case "count":
       return quantity(value);

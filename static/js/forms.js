@@ -115,7 +115,8 @@ function busy(form, button, on) {
 
 // "{state} {detail}" in words, for a message.
 function told(template, data) {
-  return template.replace(/\{(\w+)\}/g, (_, name) => words(data[name])).trim();
+  const text = template.replace(/\{(\w+)\}/g, (_, name) => words(data[name])).trim();
+  return text.replace(/^(.+?) \1$/, "$1"); // state and its detail may be one word
 }
 
 // What happens after a write went through: a message, a place to go, lists to fetch again.

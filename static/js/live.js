@@ -1,7 +1,7 @@
 // Live numbers: one stream for each browser, however many tabs are open. The tab that holds the lock reads the stream and passes every
 // event on; when it closes another takes over. Where there are no locks (plain http on a network address) or no stream, it asks every few seconds.
 
-import { patch } from "./cells.js";
+import { leave, patch, tally } from "./cells.js";
 import { toast } from "./toast.js";
 
 const POLL_MS = 3000;
@@ -119,9 +119,14 @@ const HANDLERS = {
   },
   position(event) {
     for (const name of ["quantity", "average_price", "last_price", "unrealised", "realised", "charges"]) if (name in event) patch(`position:${event.id}.${name}`, event[name]);
+    if (Number(event.quantity) === 0) {
+      leave(`position:${event.id}.quantity`);
+      announce("order"); // counts and sums that leave it out
+    }
   },
   order(event) {
     for (const name of ["state", "filled_quantity", "average_price"]) if (name in event) patch(`order:${event.order_id}.${name}`, event[name]);
+    tally();
   },
   price(event) {
     for (const name of ["last_price", "bid", "ask"]) patch(`price:${event.symbol}.${name}`, event[name]);
@@ -130,6 +135,7 @@ const HANDLERS = {
     if ("on" in event) {
       patch("engines.on", event.on);
       patch("engines.lamp", event.on ? "ok" : "bad");
+      document.body.toggleAttribute("data-held", !event.on);
     }
     if (event.feed) {
       const age = event.feed.last_tick_age_ms;
@@ -152,12 +158,22 @@ const announced = new Map();
 function handle(kind, payload) {
   HANDLERS[kind]?.(payload);
   document.dispatchEvent(new CustomEvent(`tandem-${kind}`, { detail: payload }));
-  if (kind === "pnl" || kind === "price") return;
+  if (kind === "pnl" || kind === "price" || (kind === "position" && !changed(payload))) return;
   announce(kind === "reset" ? "order" : kind);
   if (kind === "engine" && "on" in payload && announced.get("on") !== payload.on) {
     if (announced.has("on")) announce("halt");
     announced.set("on", payload.on);
   }
+}
+
+// A position is told four times a second for its mark; lists care only when what is held, or its plan, is another.
+const positions = new Map();
+
+function changed({ id, quantity, exit_plan: plan }) {
+  const now = `${quantity} ${plan?.updated_at ?? ""} ${plan?.stop ?? ""}`;
+  const same = positions.get(id) === now;
+  positions.set(id, now);
+  return !same;
 }
 
 // Lists that listen to `tandem:<kind>` fetch themselves afresh, at most once a second and never while nobody looks.

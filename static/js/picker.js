@@ -1,4 +1,4 @@
-// The instrument picker: a combobox that asks the API as one types. `data-picker="one"` fills its own field, `"many"` makes a pill of each choice.
+// The instrument picker: a combobox that asks the API as one types, or at the down key; it never opens by itself, over a message below it. `data-picker="one"` fills its own field, `"many"` makes a pill of each choice.
 
 let asked = 0;
 let timer = null;
@@ -8,11 +8,12 @@ export function startPickers() {
     const box = comboOf(event.target);
     if (!box) return;
     clearTimeout(timer);
+    asked += 1; // an answer on its way is about what was there before
+    if (!box.input.value.trim()) {
+      hide(box);
+      return;
+    }
     timer = setTimeout(find, 120, box);
-  });
-  document.addEventListener("focusin", (event) => {
-    const box = comboOf(event.target);
-    if (box && !box.input.value) find(box);
   });
   document.addEventListener("focusout", (event) => {
     const box = comboOf(event.target);

@@ -16,13 +16,14 @@ export function startSecrets() {
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
-    const input = button.parentElement.querySelector("input");
-    input.select();
+    const input = button.dataset.copy ? null : button.parentElement.querySelector("input");
+    input?.select();
     try {
-      await navigator.clipboard.writeText(input.value);
+      await navigator.clipboard.writeText(button.dataset.copy || input.value);
       toast("Copied");
     } catch {
-      document.execCommand("copy");
+      if (input) document.execCommand("copy");
+      else toast(button.dataset.copy); // no clipboard on plain http: there it is, to be marked
     }
   });
   document.addEventListener("change", (event) => {

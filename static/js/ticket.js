@@ -3,7 +3,7 @@
 import { send } from "./api.js";
 import { write } from "./cells.js";
 import { PREPARE, bodyOf } from "./forms.js";
-import { money, quantity, words } from "./format.js";
+import { money, priceShape, quantity, words } from "./format.js";
 import { want } from "./live.js";
 import { exits } from "./plan.js";
 
@@ -49,6 +49,7 @@ async function refresh(form) {
   dress(form, body);
   if (!/^[A-Z0-9_]+:.+/.test(body.symbol ?? "") || !(body.strategy_id || body.account_ids?.length)) {
     show(form, []);
+    if (/^[A-Z0-9_]+:.+/.test(body.symbol ?? "")) quote(form, body.symbol);
     return;
   }
   want([body.symbol]);
@@ -73,7 +74,10 @@ async function quote(form, symbol) {
   const box = form.querySelector("[data-ticket-quote]");
   if (box.dataset.symbol === symbol) return;
   box.dataset.symbol = symbol;
-  for (const cell of box.querySelectorAll("[data-part]")) cell.dataset.key = `price:${symbol}.${cell.dataset.part}`;
+  for (const cell of box.querySelectorAll("[data-part]")) {
+    cell.dataset.key = `price:${symbol}.${cell.dataset.part}`;
+    cell.dataset.shape = priceShape(symbol);
+  }
   try {
     const { items } = await send(`GET /api/quotes?symbols=${encodeURIComponent(symbol)}`);
     box.hidden = !items.length;
@@ -85,6 +89,7 @@ async function quote(form, symbol) {
 
 function show(form, orders, problem = "") {
   const known = new Map(orders.map((order) => [order.account_id, order]));
+  const reasons = JSON.parse(form.dataset.reasons);
   let total = 0;
   let going = 0;
   for (const row of form.querySelectorAll("[data-preview]")) {
@@ -93,9 +98,9 @@ function show(form, orders, problem = "") {
     row.querySelector("[data-preview-quantity]").textContent = order ? quantity(order.quantity) : "";
     row.querySelector("[data-preview-value]").textContent = order?.value ? money(order.value) : "";
     const note = row.querySelector("[data-preview-note]");
-    note.textContent = refused ? words(refused) : "";
-    note.title = order?.detail ?? "";
+    note.textContent = refused ? (reasons[refused] ?? words(refused)) : "";
     note.className = refused ? "warn" : "muted";
+    row.classList.toggle("refused", Boolean(refused));
     if (order && !refused) {
       going += 1;
       total += Number(order.value ?? 0);

@@ -55,4 +55,25 @@ THINGS = (
     "/positions/P4/close",
     "/halts/H0",
 )
+FORMS = (
+    "/emergency-stop",
+    "/order",
+    "/order?symbol=NSE:INFY&side=SELL&account=A1",
+    "/accounts/new",
+    "/accounts/A1/edit",
+    "/accounts/A3/edit",
+    "/strategies/new",
+    "/strategies/new?kind=threshold",
+    "/strategies/S1/edit",
+    "/strategies/S2/edit",
+    "/mappings/new",
+    "/mappings/new?strategy=S1&account=A5",
+    "/mappings/M1/edit",
+    "/mappings/M5/edit",
+    f"/orders/{OPEN_ORDER}/change",
+    "/positions/P1/plan",
+    "/positions/P2/plan",
+    "/positions/P4/close",
+)
+"""Pages that are a form, and so nothing for a viewer."""
 FILES = ("/orders.csv", "/trades.csv", "/signals.csv", "/pnl.csv")

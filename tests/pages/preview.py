@@ -1,6 +1,6 @@
 """The pages alone: an application that draws them from the sample book, for tests and for a person who works on their looks.
 
-`python -m tests.pages.preview [port]` serves it; `?as=viewer`, `?book=empty` and `?book=halted` switch for the browser's session.
+`python -m tests.pages.preview [port]` serves it; `?as=viewer`, `?book=empty`, `?book=halted` and `?book=off` switch for the browser's session.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from app.pages import errors, init_app
 from tests.pages.sample import Sample
 
 STREAM_SECONDS = 10
+BOOKS: dict[str, dict[str, bool]] = {"full": {}, "empty": {"empty": True}, "halted": {"halted": True}, "off": {"on": False}}
 
 
 def person(role: str) -> SimpleNamespace:
@@ -46,7 +47,7 @@ def create_preview(role: str | None = "owner", book: str = "full") -> Flask:
     login.request_loader(lambda _request: person(session.get("as", role)) if role else None)
     init_app(
         app,
-        reads=lambda _user: Sample(empty=session.get("book", book) == "empty", halted=session.get("book", book) == "halted"),
+        reads=lambda _user: Sample(**BOOKS[session.get("book", book)]),
         stop=lambda *_: "H1",
     )
     app.register_blueprint(_auth())
@@ -106,7 +107,7 @@ def _api() -> Blueprint:
                 "quantity": "150" if i != "A5" else "0",
                 "reason": "kill_switch" if i == "A5" else None,
                 "value": "121860.00",
-                "detail": "50 % of 2,00,000",
+                "detail": "no stop holds; the funds cover it; 50 % of 2,00,000",
             }
             for i in ids
         ]

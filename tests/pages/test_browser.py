@@ -99,8 +99,11 @@ def test_an_order_by_keyboard_alone(chrome: Browser, preview: str) -> None:
     one(chrome, "#sheet .picker li[aria-selected]")
     press(chrome, Keys.ENTER)
     until(chrome, "document.querySelector('#sheet [name=symbol]').value === 'NSE:INFY'")
+    one(chrome, "#sheet [data-preview=A1] label").click()
+    one(chrome, "#sheet [data-preview=A5] label").click()
     until(chrome, "document.querySelector('#sheet [data-preview=A1] [data-preview-quantity]').textContent === '150'")
-    assert one(chrome, "#sheet [data-preview=A5] [data-preview-note]").text == "kill switch"
+    assert chrome.find_element(By.CSS_SELECTOR, "#sheet [data-preview=A1] [data-preview-note]").text == ""
+    assert one(chrome, "#sheet [data-preview=A5] [data-preview-note]").text == "The kill switch of this account is on."
     assert one(chrome, "#sheet [data-part=ask]").text == "1,520.10"
     one(chrome, "#sheet [value=SELL] + span").click()
     until(chrome, "document.querySelector('[data-ticket-send]').textContent === 'Sell INFY'")
@@ -242,6 +245,94 @@ def test_an_event_changes_only_the_number_it_is_about(chrome: Browser, preview: 
     assert "down" in cell.get_attribute("class").split()
     assert chrome.switch_to.active_element.get_attribute("value") == "sbin"
     assert row.is_displayed()
+
+
+def test_what_is_flat_leaves_the_open_positions_at_once(chrome: Browser, preview: str) -> None:
+    event = {"kind": "position", "payload": {"id": "P1", "quantity": "0", "unrealised": "0"}}
+    for address, row in (("/", "pos-P1"), ("/positions", "p-P1")):
+        chrome.get(preview + address)
+        one(chrome, f"#{row}")
+        left = f"new BroadcastChannel('tandem-U1').postMessage({json.dumps(event)})"
+        chrome.execute_script(left)
+        until(chrome, f"!document.getElementById('{row}')")
+    chrome.get(f"{preview}/positions?flat=true")
+    chrome.execute_script(left)
+    until(chrome, "document.querySelector('#p-P1 [data-key$=quantity]').dataset.value === '0'")
+
+
+def test_the_count_of_a_signal_follows_its_rows(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/signals/sbin-20261120-1115")
+    before = one(chrome, "[data-tally]").text
+    row = chrome.find_element(By.CSS_SELECTOR, "#t-outcome .badge:not([data-value=filled])").get_attribute("data-key")
+    assert row
+    event = {"kind": "order", "payload": {"order_id": row.split(":")[1].split(".")[0], "state": "filled"}}
+    chrome.execute_script(f"new BroadcastChannel('tandem-U1').postMessage({json.dumps(event)})")
+    count, rest = before.split(" ", 1)
+    until(chrome, f"document.querySelector('[data-tally]').textContent === '{int(count) + 1} {rest}'")
+
+
+def test_lists_are_not_read_again_for_every_mark_of_a_position(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/help")
+    script = "window.heard = 0; document.body.addEventListener('tandem:position', () => (window.heard += 1)); window.told = 0;"
+    chrome.execute_script(script + "document.addEventListener('tandem-position', () => (window.told += 1))")
+    for last in ("815", "816", "817"):
+        event = {"kind": "position", "payload": {"id": "P1", "quantity": "150", "last_price": last, "exit_plan": None}}
+        chrome.execute_script(f"new BroadcastChannel('tandem-U1').postMessage({json.dumps(event)})")
+    until(chrome, "window.told === 3 && window.heard === 1")
+
+
+def test_the_list_of_instruments_opens_only_when_one_types(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/order")
+    field = one(chrome, "#f-symbol")
+    assert chrome.switch_to.active_element == field
+    assert field.get_attribute("aria-expanded") == "false"
+    assert not chrome.find_element(By.ID, "list-symbol").is_displayed()
+    press(chrome, "inf")
+    one(chrome, ".picker li[aria-selected]")
+    press(chrome, Keys.BACKSPACE * 3)
+    until(chrome, "document.querySelector('#list-symbol').hidden")
+    press(chrome, Keys.ARROW_DOWN)
+    one(chrome, ".picker li[aria-selected]")
+
+
+def test_nothing_of_the_ticket_is_cut(chrome: Browser, preview: str) -> None:
+    for width, height in ((1366, 768), (390, 844)):
+        resize(chrome, width, height, phone=width < 500)
+        chrome.get(f"{preview}/order?symbol=NSE:INFY")
+        one(chrome, "details.more summary").click()
+        one(chrome, "[data-target-add]").click()
+        prices = "[...document.querySelectorAll('[data-ticket-quote] b')]"
+        assert chrome.execute_script(
+            f"return {prices}.every((b) => b.getBoundingClientRect().right <= b.closest('.stack').getBoundingClientRect().right)"
+        )
+        cut = """
+          const pen = document.createElement('canvas').getContext('2d');
+          return [...document.querySelectorAll('[data-ticket] input[placeholder]')].filter((field) => field.offsetParent).filter((field) => {
+            const style = getComputedStyle(field);
+            pen.font = style.font;
+            return pen.measureText(field.placeholder).width > field.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) + 1;
+          }).map((field) => field.placeholder);
+        """
+        assert chrome.execute_script(cut) == [], width
+    resize(chrome, 1366, 768)
+
+
+def test_on_a_phone_positions_are_acted_on_and_reasons_read_without_pushing_sideways(chrome: Browser, preview: str) -> None:
+    resize(chrome, 390, 844, phone=True)
+    chrome.get(f"{preview}/positions")
+    first = one(chrome, "#t-positions tbody tr")
+    assert chrome.execute_script("return arguments[0].getBoundingClientRect().top", first) < 320
+    for word in ("Plan", "Close"):
+        [button] = [a for a in first.find_elements(By.CSS_SELECTOR, ".acts a") if a.text == word]
+        assert chrome.execute_script("return arguments[0].getBoundingClientRect().right", button) <= 390
+    for address, table in (("/positions", "t-positions"), ("/orders", "t-orders")):
+        chrome.get(preview + address)
+        one(chrome, f"#{table} tbody tr")
+        push = f"const box = document.getElementById('{table}').parentElement; return box.scrollWidth - box.clientWidth"
+        assert chrome.execute_script(push) <= 0, address
+    shown = "return [...document.querySelectorAll('#t-orders .reason')].every((r) => r.scrollWidth <= r.clientWidth && r.getBoundingClientRect().right <= 390)"
+    assert chrome.execute_script(shown)
+    assert any("RMS: margin exceeds by 12,400" in reason.text for reason in chrome.find_elements(By.CSS_SELECTOR, "#t-orders .reason"))
 
 
 def test_one_stream_for_all_tabs(chrome: Browser, preview: str) -> None:

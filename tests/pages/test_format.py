@@ -26,7 +26,13 @@ NUMBERS = [
     ("price", "1520.05", "1,520.05"),
     ("price", "789.45073529", "789.45"),
     ("price", "1.23456", "1.2346"),
-    ("price", "0.00001234", "0.00001234"),
+    ("price", "9.87654321", "9.8765"),
+    ("price", "45.678", "45.68"),
+    ("price", "0.123456", "0.1235"),
+    ("coin", "0.00001234", "0.00001234"),
+    ("coin", "45.123456", "45.1235"),
+    ("coin", "64123.12345678", "64,123.12"),
+    ("coin", None, "–"),
     ("price", "45", "45.00"),
     ("quantity", "1500", "1,500"),
     ("quantity", "0.0025", "0.0025"),
@@ -77,6 +83,32 @@ def test_tones_follow_the_sign() -> None:
 def test_every_reason_has_a_sentence_and_a_check_a_name(reason: str) -> None:
     assert words.reason(reason).endswith(".")
     assert words.check(reason)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown", "whole"), [("806.14666667", "806.15", "806.14666667"), ("806.15", "806.15", ""), (None, "–", "")]
+)
+def test_what_is_left_out_is_known(value: str | None, shown: str, whole: str) -> None:
+    assert fmt.price(value) == shown
+    assert fmt.unrounded(value, shown) == whole
+
+
+def test_long_ids_are_known_by_their_ends() -> None:
+    assert fmt.short_id("sbin-20261120-1115") == "sbin-20261120-1115"
+    assert fmt.short_id("idem-9f31c2aa00bb11cc22dd77ab") == "idem-9f31c2…77ab"
+
+
+@pytest.mark.parametrize(
+    ("state", "held", "said"),
+    [
+        ("running", "", ("running", "ok")),
+        ("running", "off", ("waiting: engines off", "warn")),
+        ("running", "halted", ("halted", "bad")),
+        ("off", "halted", ("off", "")),
+    ],
+)
+def test_a_strategy_runs_only_while_something_may_enter(state: str, held: str, said: tuple[str, str]) -> None:
+    assert words.strategy_state(state, held) == said
 
 
 def test_every_denial_and_state_of_the_contract_is_known() -> None:

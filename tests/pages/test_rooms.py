@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from decimal import Decimal
 from html.parser import HTMLParser
 
 import pytest
 from flask.testing import FlaskClient
 
 from app.pages import STATIC
-from tests.pages.addresses import FILES, ORDER, ROOMS, THINGS
+from tests.pages.addresses import DENIED_ORDER, FILES, FORMS, ORDER, ROOMS, THINGS
 from tests.pages.preview import create_preview
+from tests.pages.sample import Sample
+from tests.pages.things import ACCOUNTS, POSITIONS, SIGNALS
 
 ROLES = ("owner", "trader", "viewer")
 
@@ -64,7 +67,22 @@ def test_every_room_is_drawn(clients: dict[tuple[str, str], FlaskClient], role: 
     client = clients[role, book]
     for address in (*ROOMS, *(THINGS if book == "full" else ()), *(["/people"] if role == "owner" else []), *FILES):
         answer = client.get(address)
-        assert answer.status_code == 200, address
+        assert answer.status_code == (403 if role == "viewer" and address in FORMS else 200), address
+
+
+@pytest.mark.parametrize("address", FORMS)
+def test_a_viewer_is_told_kindly_that_a_form_is_not_theirs(clients: dict[tuple[str, str], FlaskClient], address: str) -> None:
+    text = clients["viewer", "full"].get(address).get_data(as_text=True)
+    assert "This form is for traders" in text
+    assert "A trader or the owner can do this for you" in text
+    assert "data-ticket" not in text
+
+
+def test_a_viewer_s_settings_have_the_name_and_the_password_and_nothing_that_is_refused(
+    clients: dict[tuple[str, str], FlaskClient],
+) -> None:
+    text = clients["viewer", "full"].get("/settings").get_data(as_text=True)
+    assert re.findall(r'data-api="([^"]+)"', text) == ["PATCH /api/me", "POST /api/me/password"]
 
 
 @pytest.mark.parametrize("address", [*ROOMS, *THINGS, "/people"])
@@ -148,6 +166,96 @@ def test_the_emergency_stop_is_on_every_page(clients: dict[tuple[str, str], Flas
 def test_halts_are_shown_on_every_page(clients: dict[tuple[str, str], FlaskClient]) -> None:
     for address in ROOMS:
         assert "Nothing that raises exposure leaves" in clients["trader", "halted"].get(address).get_data(as_text=True), address
+
+
+def test_strategies_do_not_run_while_nothing_may_enter() -> None:
+    halted = create_preview(book="halted").test_client()
+    for address in ("/", "/strategies", "/strategies/S1", "/mappings"):
+        text = halted.get(address).get_data(as_text=True)
+        assert ">running</span>" not in text, address
+        assert '<span class="badge bad" >halted</span>' in text, address
+    off = create_preview(book="off").test_client()
+    text = off.get("/strategies").get_data(as_text=True)
+    assert "waiting: engines off" in text
+    assert ">running</span>" not in text
+    assert '0<span class="muted">/4</span></a><small>waiting: engines off' in off.get("/").get_data(as_text=True)
+
+
+def test_the_ticket_says_at_the_top_that_entries_will_be_denied() -> None:
+    ticket = {book: create_preview(book=book).test_client().get("/order").get_data(as_text=True) for book in ("full", "halted", "off")}
+    assert "entries will be denied" not in ticket["full"]
+    assert "A halt holds: entries will be denied" in ticket["halted"]
+    assert "The engines are off: entries will be denied" in ticket["off"]
+    assert ["data-held" in ticket[book] for book in ("full", "halted", "off")] == [False, True, True]
+
+
+def test_an_account_that_its_day_s_limit_closed_says_so(clients: dict[tuple[str, str], FlaskClient]) -> None:
+    for address in ("/", "/accounts", "/accounts/A5"):
+        assert ">closed for the day</span>" in clients["owner", "full"].get(address).get_data(as_text=True), address
+    assert "daily loss limit" in clients["owner", "full"].get("/accounts").get_data(as_text=True)
+    assert "does not reopen the account today" in clients["owner", "full"].get("/accounts/A5/edit").get_data(as_text=True)
+    assert "raising a limit does not reopen it today" in clients["owner", "full"].get("/accounts/A1/edit").get_data(as_text=True)
+
+
+@pytest.mark.parametrize("address", ["/", "/accounts", "/mappings", "/order", "/health", "/pnl"])
+def test_accounts_stand_in_the_same_order_everywhere(clients: dict[tuple[str, str], FlaskClient], address: str) -> None:
+    text = clients["owner", "full"].get(address).get_data(as_text=True)
+    table = next(part for part in re.findall(r"<table.*?</table>", text, re.DOTALL) if "Zerodha main" in part)
+    known = ["Aggressive paper", "Careful paper", "Family paper", "Zerodha HUF", "Zerodha main"]
+    assert list(dict.fromkeys(re.findall("|".join(known), table))) == known
+
+
+def test_no_account_is_chosen_for_an_order_unless_there_is_but_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = r'name="account_ids\[\]" value="(\w+)"[^>]* checked'
+    client = create_preview().test_client()
+    assert re.findall(chosen, client.get("/order").get_data(as_text=True)) == []
+    assert re.findall(chosen, client.get("/order?account=A2").get_data(as_text=True)) == ["A2"]
+    monkeypatch.setattr(Sample, "accounts", lambda self: ACCOUNTS[:1])
+    assert re.findall(chosen, client.get("/order").get_data(as_text=True)) == ["A1"]
+
+
+def test_the_curve_of_the_day_is_read_once_however_often_the_overview_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    read = Sample.equity
+    monkeypatch.setattr(Sample, "equity", lambda self, args: asked.append(args) or read(self, args))
+    client = create_preview().test_client()
+    drawn = [client.get("/").get_data(as_text=True) for _ in range(3)]
+    assert [args["limit"] for args in asked] == ["60"]
+    assert all('class="spark"' in text for text in drawn)
+
+
+def test_an_average_is_rounded_for_the_eye_and_whole_in_its_title(monkeypatch: pytest.MonkeyPatch) -> None:
+    bought = POSITIONS[0].model_copy(update={"average_price": Decimal("806.14666667")})
+    monkeypatch.setattr(Sample, "positions", lambda self, **_: [bought])
+    text = create_preview().test_client().get("/positions").get_data(as_text=True)
+    assert re.search(r'title="806.14666667"\s*data-value="806.14666667">806.15<', text)
+
+
+def test_checks_are_named_by_what_was_asked(clients: dict[tuple[str, str], FlaskClient]) -> None:
+    text = clients["owner", "full"].get(f"/orders/{DENIED_ORDER}").get_data(as_text=True)
+    assert "<span>Day&#39;s loss</span>" in text
+    assert "<span>Order value</span>" in text
+
+
+def test_a_long_id_is_shown_by_its_ends(clients: dict[tuple[str, str], FlaskClient], monkeypatch: pytest.MonkeyPatch) -> None:
+    long = "idem-" + "0123456789abcdef" * 4
+    monkeypatch.setattr(Sample, "signal", lambda self, _: SIGNALS[0].model_copy(update={"signal_id": long}))
+    text = create_preview().test_client().get(f"/signals/{long}").get_data(as_text=True)
+    assert f'title="{long}">idem-012345…cdef<' in text
+    assert f'data-copy="{long}"' in text
+
+
+def test_lanes_are_called_by_their_account(clients: dict[tuple[str, str], FlaskClient]) -> None:
+    assert "The lane of Zerodha HUF is restarting" in clients["owner", "full"].get("/").get_data(as_text=True)
+    text = clients["owner", "full"].get("/health").get_data(as_text=True)
+    assert "lane A4" not in text
+    assert "Market prices" in text
+    assert len(re.findall(r"<h2>Lanes</h2>", text)) == 1
+
+
+def test_a_password_is_asked_for_beside_the_name_that_it_belongs_to(clients: dict[tuple[str, str], FlaskClient]) -> None:
+    text = clients["owner", "full"].get("/settings").get_data(as_text=True)
+    assert len(re.findall(r'<input type="text" name="username" value="asha@example.com" autocomplete="username"[^>]* hidden', text)) == 2
 
 
 def test_paper_and_live_are_told_apart_by_words(clients: dict[tuple[str, str], FlaskClient]) -> None:
@@ -245,3 +353,4 @@ def test_attributes_stand_apart(clients: dict[tuple[str, str], FlaskClient]) -> 
         text = clients["owner", "full"].get(address).get_data(as_text=True)
         for tag in re.findall(r"<[a-z][^<>]*>", re.sub(r"<!doctype html>", "", text)):
             assert not re.search(r'="[^"]*"[a-z]', tag), tag
+            assert not re.search(r"\sdata-\w+data-", tag), tag

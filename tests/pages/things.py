@@ -89,7 +89,16 @@ ACCOUNTS = [
         state_detail="The session ended at 06:00. Sign in to trade today.",
     ),
     account(
-        "A5", "Careful paper", "paper", "100000", "-1985.00", kill_switch=True, kill_reason="by hand", locked="daily_loss", state="halted"
+        "A5",
+        "Careful paper",
+        "paper",
+        "100000",
+        "-1985.00",
+        kill_switch=True,
+        kill_reason="by hand",
+        locked="daily_loss",
+        state="halted",
+        state_detail="closed for the day: daily loss limit",
     ),
 ]
 
