@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -34,7 +35,10 @@ def one(chrome: Browser, css: str) -> WebElement:
     found: list[WebElement] = []
 
     def visible(_: Browser) -> bool:
-        found[:] = [element for element in chrome.find_elements(By.CSS_SELECTOR, css) if element.is_displayed()]
+        try:
+            found[:] = [element for element in chrome.find_elements(By.CSS_SELECTOR, css) if element.is_displayed()]
+        except StaleElementReferenceException:  # the page drew it anew while we looked
+            return False
         return bool(found)
 
     WebDriverWait(chrome, PATIENCE, poll_frequency=0.05).until(visible, css)
