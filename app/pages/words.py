@@ -51,7 +51,7 @@ STATE_TONES = {
 }
 
 REASONS = {
-    "halted": "A halt holds, or the engines are off: nothing that raises exposure may leave.",
+    "halted": "A halt holds, or the engines are off.",
     "kill_switch": "The kill switch of this account is on.",
     "auto_trade_off": "Auto-trade is off on this account: only manual signals and exits go through.",
     "dry_run": "Dry-run: every check passed and the order is recorded, nothing was sent.",

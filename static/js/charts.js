@@ -157,7 +157,7 @@ function roomy(original) {
 const rupees = (value) => value.toLocaleString("en-IN", { maximumFractionDigits: 0 });
 
 async function equityChart(box) {
-  const looks = () => ({ ...look(), localization: { ...look().localization, priceFormatter: rupees }, rightPriceScale: { borderColor: colour("--line"), scaleMargins: { top: 0.12, bottom: 0.12 }, ensureEdgeTickMarksVisible: false } });
+  const looks = () => ({ ...look(), localization: { ...look().localization, priceFormatter: rupees }, rightPriceScale: { borderColor: colour("--line"), scaleMargins: { top: 0.12, bottom: 0.12 }, ensureEdgeTickMarksVisible: true } });
   const chart = charts.createChart(box, looks());
   const series = chart.addSeries(charts.BaselineSeries, { ...equityColours(), priceFormat: { type: "price", precision: 0, minMove: 1 }, autoscaleInfoProvider: roomy });
   let chosen = "";

@@ -23,6 +23,7 @@ from app.api.system.schemas import (
 from app.api.webhooks.schemas import WebhookOut
 from app.api.wire import Page
 from app.data import NotFound
+from tests.pages.happenings import ORDERS, SIGNALS, TRADES
 from tests.pages.things import (
     ACCOUNTS,
     HALT,
@@ -30,12 +31,9 @@ from tests.pages.things import (
     MAPPINGS,
     NOW,
     OLD_HALT,
-    ORDERS,
     POSITIONS,
     PRICES,
-    SIGNALS,
     STRATEGIES,
-    TRADES,
     D,
     ago,
 )

@@ -239,6 +239,8 @@ def _stops_everything(person: Person) -> None:
     person.go("/positions")
     person.see(".empty", "Nothing is held")
     person.see(".halt-banner")
+    person.go("/strategies")
+    assert person.see("#t-strategies .badge").text == "halted"
 
 
 def _lifts_the_halt(person: Person) -> None:
@@ -246,10 +248,12 @@ def _lifts_the_halt(person: Person) -> None:
     person.click("button", "Lift the halt")
     person.type("#ask-password", "not my password")
     person.click("[data-ask-yes]")
-    person.see("[data-ask-error]:not(:empty)")
+    person.see("[data-ask-error]:not(:empty)", "not your sign-in password")
+    assert person.chrome.find_element(By.CSS_SELECTOR, ".halt-banner").text.startswith("Halted")
     person.type("#ask-password", PASSWORD)
     person.click("[data-ask-yes]")
     person.see(".badge", "lifted")
+    person.until("!document.querySelector('#ask').open && !document.querySelector('.halt-banner')")
     person.click("main button", "Start engines")
     person.until("!document.querySelector('#halts').textContent.includes('engines are off')")
     person.photograph("lifted")

@@ -12,9 +12,10 @@ from flask.testing import FlaskClient
 
 from app.pages import STATIC
 from tests.pages.addresses import DENIED_ORDER, FILES, FORMS, ORDER, ROOMS, THINGS
+from tests.pages.happenings import SIGNALS
 from tests.pages.preview import create_preview
 from tests.pages.sample import Sample
-from tests.pages.things import ACCOUNTS, POSITIONS, SIGNALS
+from tests.pages.things import ACCOUNTS, POSITIONS
 
 ROLES = ("owner", "trader", "viewer")
 
