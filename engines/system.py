@@ -21,7 +21,6 @@ from engines.core.model import (
     Halt,
     HaltScope,
     Incident,
-    Instrument,
     Order,
     PlanState,
     Position,
@@ -153,10 +152,6 @@ class TradingSystem:
 
     def preview(self, signal: Signal) -> tuple[Order, ...]:
         return self.fanout.preview(signal)
-
-    def signal_outcome(self, key: str) -> SignalOutcome | None:
-        tracker = self.outcomes.get(key)
-        return tracker.outcome() if tracker else None
 
     def cancel_order(self, order_id: str) -> None:
         order = self._order(order_id)
@@ -481,6 +476,3 @@ class TradingSystem:
                     if book.position.position_id == position_id:
                         return desk, book.position
         raise NotFound(f"there is no position {position_id}")
-
-    def instrument(self, symbol: str) -> Instrument | None:
-        return self.instruments.get(symbol)

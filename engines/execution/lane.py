@@ -276,6 +276,7 @@ class Lane:
                 self.desk.sent(order.order_id)
             pause = self._failed(order, error, sent=bool(sent_at))
             if pause is not None:
+                self.current = None
                 return pause
         else:
             answered_at = clock.monotonic()
@@ -283,7 +284,8 @@ class Lane:
             self._book(report)
         finally:
             slot.give_back()
-            self.current = self.in_flight = None
+            self.in_flight = None
+        self.current = None  # not in `finally`: if booking itself fails, the lane that comes back must know whose outcome is open
         self._stamp(order, sent_at, answered_at or clock.monotonic())
         return None
 

@@ -103,6 +103,11 @@ def check_change(desk: Desk, order: Order, changed: Order, market: Market, tools
 
     What it would then be worth is reserved before this returns. An order that becomes worth less is always allowed."""
     with desk.lock:
+        if (
+            desk.orders.get(order.order_id) is not order
+        ):  # a fill or cancel came between: its news must not be undone by putting the old order back
+            return Check("open", False, "the order has changed meanwhile")
+        reserved = desk.references.get(order.order_id) or desk_reference(order, order.price)
         desk.forget([order])
         try:
             planner = _Planner(desk, _as_signal(changed), None, market, tools)
@@ -112,7 +117,7 @@ def check_change(desk: Desk, order: Order, changed: Order, market: Market, tools
             sized = sizing_rules.Sized(changed.quantity, "as asked")
             planner.first_denial(changed.quantity - order.filled_quantity, sized, ZERO, checks)
         finally:
-            desk.admit(order, desk_reference(order, order.price))
+            desk.admit(order, reserved)
         failed = next((check for check in checks if not check.passed and check.name not in NOT_ASKED_AGAIN), None)
         if failed is not None and (value > before or failed.name == Denial.PRICE_BAND.value):
             return failed

@@ -194,3 +194,25 @@ def test_a_partial_close_by_hand_shrinks_the_exit_plan():
 def test_what_was_asked_for_is_kept_on_a_denied_order():
     with House() as house:
         assert [(o.reason, o.quantity) for o in house.send("BUY", quantity=Decimal("1.5"))] == [("lot_size", Decimal("1.5"))]
+
+
+def test_a_change_that_races_a_fill_never_undoes_it():
+    import pytest
+
+    from engines.core.model import OrderType
+    from engines.execution.planning import check_change
+
+    with House() as house:
+        (order,) = house.send("BUY", 10, order_type=OrderType.LIMIT, price=Decimal(99))
+        desk = house.system.roster.desk("A1")
+        before = desk.orders[order.order_id]
+        house.feed.price(INFY.symbol, 98.0)  # it fills while a change of it is on its way
+        house.until(lambda: house.held() == 10)
+        changed = replace(before, quantity=Decimal(20))
+        failed = check_change(desk, before, changed, house.system.market(desk, INFY.symbol), house.system._plan_tools)
+        assert failed is not None
+        assert desk.orders[order.order_id].state is OrderState.FILLED
+        from engines.system import Conflict
+
+        with pytest.raises(Conflict):
+            house.system.modify_order(order.order_id, quantity=Decimal(20))

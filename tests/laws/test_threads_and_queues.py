@@ -38,6 +38,25 @@ def test_law_13_an_order_on_the_wire_of_a_dying_lane_becomes_unknown_and_is_look
         assert house.journal.orders()[order.order_id].state is OrderState.FILLED  # what is proved stays proved
 
 
+def test_law_13_a_booking_that_fails_leaves_no_order_behind():
+    """The answer has come, and booking it raises: the lane dies, comes back, and asks the broker what became of the order."""
+    with House(account("A1", broker="wire")) as house:
+        desk = house.system.roster.desk("A1")
+        real, failures = desk.on_report, iter([True])
+
+        def once(report):
+            if next(failures, False):
+                raise RuntimeError("a bug in booking")
+            return real(report)
+
+        desk.on_report = once
+        (order,) = house.send(wait=0.0)
+        house.until(lambda: house.journal.orders()[order.order_id].state is OrderState.FILLED)
+        assert "thread_died" in house.notifier.incidents()
+        assert len(house.books["A1"].placed) == 1
+        assert house.held() == 10
+
+
 def test_law_13_a_tick_stage_that_raises_is_told_and_the_others_go_on():
     with House() as house:
         house.system.candle_store.on_ticks = None  # not callable: the stage raises
