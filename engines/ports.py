@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from engines.core.facts import Fact
 from engines.core.model import (
+    ZERO,
     Account,
     AccountDay,
     AccountMapping,
@@ -206,17 +207,22 @@ class OrderRequest:
     price: Decimal | None = None
     trigger_price: Decimal | None = None
     reduce_only: bool = False
+    quote: Decimal | None = None
+    """The opposite quote when the request was made (BUY: ask, SELL: bid), for brokers that take no plain market orders; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerFill:
-    """A trade as the broker reports it; charges None: we compute an estimate from the dated tables."""
+    """A trade as the broker reports it; charges None: we compute an estimate from the dated tables.
+
+    `fee_quantity`: units of the instrument itself that the broker kept as its fee (a spot buy on Binance): the position grows by that much less."""
 
     trade_id: str
     quantity: Decimal
     price: Decimal
     traded_at: Timestamp
     charges: Decimal | None = None
+    fee_quantity: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +253,37 @@ class BrokerPosition:
 
 
 @dataclass(frozen=True, slots=True)
+class Holding:
+    """Delivered shares or coins that the account owns, today's trades apart."""
+
+    symbol: str
+    quantity: Decimal
+    average_price: Decimal | None = None
+    last_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerTrade:
+    """One fill with the order it belongs to, from the broker's trade book."""
+
+    broker_order_id: str
+    symbol: str
+    side: Side
+    fill: BrokerFill
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Who the broker says has signed in. `warnings`: what a person should know and may accept (no address list on the key, …)."""
+
+    user_id: str
+    name: str = ""
+    exchanges: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Balance:
     cash: Decimal
     used_margin: Decimal
@@ -258,12 +295,24 @@ class Balance:
 @dataclass(frozen=True, slots=True)
 class BrokerTraits:
     """What differs between brokers, as data. Rates are requests a second; None: no limit (paper).
-    `absent_after` is how many seconds after the send an order missing from two healthy order books proves that it was not placed."""
+    `absent_after` is how many seconds after the send an order missing from two healthy order books proves that it was not placed.
+    `windows`: further published limits on order calls, each (calls, seconds). `daily_book`: the order book begins anew with each session day."""
 
     orders_per_second: float | None = None
     burst: int = 1
     absent_after: float = 10.0
     currency: str = "INR"
+    windows: tuple[tuple[int, float], ...] = ()
+    daily_book: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StreamKey:
+    """What a market-data socket of a broker signs in with, lent by an account that is signed in. Values are secret: never shown, never logged."""
+
+    account_id: str
+    values: Mapping[str, str] = field(repr=False)
+    source_address: str | None = None
 
 
 class Broker(Protocol):
@@ -276,8 +325,18 @@ class Broker(Protocol):
 
     traits: BrokerTraits
 
+    @property
+    def session_expires_at(self) -> Timestamp | None:
+        """When the broker ends the session that `connect` began or found; None: it does not end by itself, or there is none."""
+        ...
+
+    def stream_key(self) -> StreamKey | None:
+        """What the broker's market-data stream signs in with; None: it needs nothing, or the account has no right to data."""
+        ...
+
     def connect(self, on_report: Callable[[OrderReport], None]) -> None:
-        """Sign in with what is stored and start order updates; raises NeedsLogin or Refused with a reason a person can act on."""
+        """Sign in with what is stored and start order updates; raises NeedsLogin or Refused with a reason a person can act on
+        (bad key, address not registered, session over, clock skew, a key that can withdraw). May be called again after any failure."""
         ...
 
     def place(self, request: OrderRequest, permit: Permit) -> OrderReport: ...
@@ -294,6 +353,12 @@ class Broker(Protocol):
 
     def balance(self) -> Balance: ...
 
+    def profile(self) -> Profile: ...
+
+    def holdings(self) -> Sequence[Holding]: ...
+
+    def trades(self) -> Sequence[BrokerTrade]: ...
+
     def keep_alive(self) -> None:
         """A cheap call every ~25 s so that the connection is warm when it counts."""
         ...
@@ -305,7 +370,64 @@ class Broker(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A sign-in at a broker. `tokens` are secret."""
+
+    user_id: str
+    tokens: Mapping[str, str] = field(repr=False)
+    started_at: Timestamp = 0.0
+    expires_at: Timestamp | None = None
+
+
+class Sessions(Protocol):
+    """Broker sessions, kept encrypted so that a restart need not sign in again. Calls may come from any thread; `save` and `clear` return when durable."""
+
+    def load(self, account_id: str) -> Session | None: ...
+
+    def save(self, account_id: str, session: Session) -> None: ...
+
+    def clear(self, account_id: str) -> None: ...
+
+
 # --- market --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One instrument as one broker lists it. `exchange` and `trading_symbol` are spelled the broker's way, `token` is its number for data."""
+
+    symbol: str  # ours: EXCHANGE:NAME
+    broker: str
+    token: str
+    exchange: str
+    trading_symbol: str
+
+
+class Master(Protocol):
+    """The day's instruments of every broker in one table with one key. Reads are quick (a point read in well under a millisecond), from any thread,
+    and always see one whole list: a new day's list replaces the old in a single step."""
+
+    def get(self, symbol: str) -> Instrument | None: ...
+
+    def search(self, q: str, exchange: str | None = None, limit: int = 20) -> Sequence[Instrument]:
+        """Best first; `q` as people type it (`nifty 24500 ce`, `infy`, `banknifty fut`)."""
+        ...
+
+    def listing(self, broker: str, symbol: str) -> Listing | None:
+        """How this broker lists one of our symbols; None: it cannot be traded there."""
+        ...
+
+    def by_token(self, broker: str, exchange: str, token: str) -> Listing | None: ...
+
+    def by_trading_symbol(self, broker: str, exchange: str, trading_symbol: str) -> Listing | None: ...
+
+    def loaded_at(self, broker: str) -> Timestamp | None:
+        """When this broker's list was taken; None: there is none yet."""
+        ...
+
+    def on_change(self, callback: Callable[[], None]) -> None: ...
+
 
 
 class Feed(Protocol):

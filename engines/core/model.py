@@ -116,6 +116,7 @@ class Denial(StrEnum):
     PRICE_BAND = "price_band"
     DUPLICATE = "duplicate"
     NOT_CONNECTED = "not_connected"
+    NOT_TRADABLE = "not_tradable"  # this account's broker does not list the instrument
 
 
 class Timeframe(StrEnum):
@@ -244,6 +245,13 @@ class Account:
     auto_trade: bool = False
     enabled: bool = True
     paper: PaperSettings = PaperSettings()
+    source_address: str | None = None  # the local address its broker calls leave from; None: the machine's own choice
+    auto_login: bool = False  # a browser may sign in by itself each morning (Zerodha); off unless a person asks for it
+
+    @property
+    def live(self) -> bool:
+        """Real money, or what an emulator takes for it."""
+        return self.broker != "paper"
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,6 +453,12 @@ class Fill:
     traded_at: Timestamp
     strategy_id: str | None = None
     broker_order_id: str | None = None
+    fee_quantity: Decimal = ZERO  # units that the broker kept as its fee: the position grows by that much less
+
+    @property
+    def moved(self) -> Decimal:
+        """By how much the position changes, signed."""
+        return self.side.sign * self.quantity - self.fee_quantity
 
     @property
     def position_key(self) -> PositionKey:
