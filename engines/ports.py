@@ -429,7 +429,6 @@ class Master(Protocol):
     def on_change(self, callback: Callable[[], None]) -> None: ...
 
 
-
 class Feed(Protocol):
     """A source of ticks. After `start`, `on_ticks` gets batches in time order from the feed's own thread; it must return quickly.
 

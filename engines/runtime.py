@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,12 @@ import structlog
 
 from engines.core.facts import CandleClosed, IncidentChanged, StrategyStateSaved
 from engines.core.model import Candle, ExitSpec, Signal, Tick, Timeframe
-from engines.core.sessions import day_start
+from engines.core.sessions import HOME_EXCHANGE, day_start
 from engines.execution.desk import Desk
 from engines.execution.roster import LANE
 from engines.execution.supervisor import Worker
 from engines.execution.views import SystemStatus, ThreadStatus
+from engines.live_prices import in_use
 from engines.market.watchdog import Change, StallWatchdog
 from engines.ports import Recovered
 from engines.strategies.runner import StrategyRunner
@@ -28,8 +29,6 @@ log = structlog.get_logger(__name__)
 MONITOR_EVERY = 0.25
 SUPERVISE_EVERY = 0.5
 STRATEGY_NAP = 0.1
-HOME_EXCHANGE = "NSE"
-"""Whose midnight begins a new session for limits and day books."""
 
 
 class Runtime:
@@ -44,6 +43,7 @@ class Runtime:
         self._stall = StallWatchdog()
         self._changed = threading.Event()
         self._refreshing = threading.Lock()
+        self._ticking = threading.Lock()
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -87,6 +87,8 @@ class Runtime:
             cash=recovered.settled_cash.get(key, Decimal(0)),
         )
         desk.open_day(self.system.clock.now(), HOME_EXCHANGE)
+        if self.system.live is not None and desk.account.live:
+            self.system.prices.claim(in_use(desk))  # what real money holds is never valued or stopped at simulated prices
         for plan in list(desk.plans.values()):
             self.system.guard.watch(desk, plan)
 
@@ -131,6 +133,8 @@ class Runtime:
         self._running = False
         system = self.system
         system.feed.stop()
+        if system.live is not None:
+            system.live.stop()
         system.supervisor.stop(2.5)
         for lane in system.roster.lanes():
             lane.broker.close()
@@ -139,16 +143,35 @@ class Runtime:
     # --- the way of a tick -----------------------------------------------------------------------------------------------
 
     def on_ticks(self, ticks: Sequence[Tick]) -> None:
-        """Called by the feed's thread. Each stage is guarded by itself: one that raises is told, and the others still see the tick."""
+        """Called by the feed's thread."""
+        with self._ticking:
+            self._take(ticks, live=False)
+        if self.system.settings.lockstep:
+            self._in_step()
+
+    def on_live_ticks(self, ticks: Sequence[Tick]) -> None:
+        """Called by the threads of the brokers' streams, one batch at a time."""
+        with self._ticking:
+            self._take(ticks, live=True)
+
+    def _take(self, ticks: Sequence[Tick], *, live: bool) -> None:
+        """Each stage is guarded by itself: one that raises is told, and the others still see the tick."""
         system = self.system
         self._ticked_at = system.clock.monotonic()
-        accepted = system.prices.update(ticks)
+        accepted = system.prices.update(ticks, live=live)
+        if accepted and live:
+            self._begin_anew(system.prices.newly_live())
         if accepted:
             self._stage("paper", system.exchange.on_ticks, accepted)
             self._stage("guard", system.guard.on_ticks, accepted)
             self._stage("candles", self._candles, accepted)
-        if system.settings.lockstep:
-            self._in_step()
+
+    def _begin_anew(self, symbols: Collection[str]) -> None:
+        """Real prices have taken the place of the simulated ones: candles and strategies must not go on from a market that never was."""
+        for symbol in symbols:
+            self.system.candle_store.forget(symbol)
+        if symbols and self.runner is not None:
+            self.runner.renew(symbols)
 
     def _stage(self, name: str, stage: Callable[[Iterable[Tick]], None], ticks: Sequence[Tick]) -> None:
         try:
@@ -219,6 +242,10 @@ class Runtime:
         for lane in system.roster.lanes():
             lane.note_in_flight()
         system.exchange.on_clock(system.clock.now())
+        system.session_watch.step()
+        system.chaser.step()
+        if system.live is not None:
+            system.live.step()
         self._watch_journal()
         self._watch_feed()
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from engines.brokers.absent import AbsentBroker
 from engines.brokers.paper import PaperBroker, PaperExchange
 from engines.core import exits as exit_rules
 from engines.core.facts import Fact
@@ -22,6 +21,7 @@ from engines.core.model import (
     HaltScope,
     Incident,
     Order,
+    OrderType,
     PlanState,
     Position,
     PositionKey,
@@ -36,6 +36,7 @@ from engines.core.prices import to_tick
 from engines.core.sessions import Calendar, is_open, load_calendar
 from engines.execution import reads
 from engines.execution.aftermath import Aftermath
+from engines.execution.chase import Chaser
 from engines.execution.desk import Desk, DeskTools
 from engines.execution.exits import ExitDesk
 from engines.execution.fanout import FanOut
@@ -48,15 +49,17 @@ from engines.execution.latency import LatencyBoard
 from engines.execution.monitor import Monitor
 from engines.execution.news import News
 from engines.execution.outcomes import OutcomeBoard, Tracker
-from engines.execution.planning import Market, PlanTools, check_change
+from engines.execution.planning import Market, PlanTools, check_change, reference_price
 from engines.execution.roster import LANE, Roster
+from engines.execution.sessions import SessionWatch
 from engines.execution.stopper import Stopper
 from engines.execution.supervisor import Death, Supervisor
 from engines.execution.views import AccountView, BrokerBook, HaltReport, Pnl, PositionView, SignalOutcome, SystemStatus
+from engines.live_prices import LiveMarketMaker, LivePrices
 from engines.market.candle_store import CandleStore, combined_past
 from engines.market.instruments import InstrumentTable
 from engines.market.prices import PriceTable
-from engines.ports import Broker, Clock, Directory, Feed, Ids, Journal, Latch, Notifier
+from engines.ports import Broker, Clock, Directory, Feed, Ids, Journal, Latch, Master, Notifier
 from engines.runtime import Runtime
 
 BrokerMaker = Callable[[Account, Mapping[str, str]], Broker]
@@ -80,6 +83,9 @@ class EngineSettings:
     lockstep: bool = False
     connect_patience: float = 5.0
     ask_patience: float = 2.0  # how long a cancel or modify waits for the broker's word before it answers anyway
+    own_hours: frozenset[str] = (
+        frozenset()
+    )  # kinds of broker that keep hours of their own (emulators): the calendar does not bind their accounts
 
 
 class TradingSystem:
@@ -96,13 +102,17 @@ class TradingSystem:
         brokers: Mapping[str, BrokerMaker] | None = None,
         settings: EngineSettings | None = None,
         calendar: Calendar | None = None,
+        master: Master | None = None,
+        live_market: LiveMarketMaker | None = None,
     ) -> None:
+        """`live_market` builds the brokers' price streams: with it, accounts at real brokers act on real prices only (and on what `master` lists)."""
         self.journal, self.latch, self.directory, self.notifier = journal, latch, directory, notifier
         self.clock, self.ids, self.feed = clock, ids, feed
         self.settings = settings or EngineSettings()
         self._makers = dict(brokers or {})
         self._calendar = calendar or load_calendar()
-        self.instruments = InstrumentTable(feed.instruments())
+        self.master = master
+        self.instruments = InstrumentTable(feed.instruments(), master)
         self.prices = PriceTable(clock, self.instruments)
         self.board = HaltBoard()
         self.outcomes = OutcomeBoard()
@@ -130,6 +140,13 @@ class TradingSystem:
         self.monitor = Monitor(journal, clock, self.incident_log, self.roster.desks, lambda desk: self._flatten(desk, None))
         self.candle_store = CandleStore(clock, combined_past(directory.candles, getattr(feed, "history", None), clock))
         self.runtime = Runtime(self)
+        self.session_watch = SessionWatch(clock, self.roster.lanes, self.incident_log, self._on_needs_login)
+        self.chaser = Chaser(clock, self.roster.lanes, self._quote, self.instruments.get, self._trouble)
+        self.live: LivePrices | None = None
+        if live_market is not None:
+            streams = live_market(self.runtime.on_live_ticks, self._stream_trouble, self._stream_clear)
+            self.live = LivePrices(streams, self.prices, self.roster, clock)
+            self.live.always(instrument.symbol for instrument in feed.instruments())
         self.aftermath = Aftermath(
             clock, self.outcomes, self.roster.desks, self.roster.lane, self.exit_desk, self.runtime.tell_flat, self._trouble
         )
@@ -148,6 +165,8 @@ class TradingSystem:
 
     def submit(self, signal: Signal, wait: float = 0.0) -> SignalOutcome:
         """Send a signal to its accounts. Raises JournalDown (nothing was sent); every other refusal is an outcome of an order."""
+        if self.live is not None:
+            self.live.await_price(signal, [desk for desk, _ in self.roster.routes(signal)])
         return self.fanout.submit(signal, wait)
 
     def preview(self, signal: Signal) -> tuple[Order, ...]:
@@ -286,9 +305,10 @@ class TradingSystem:
         lane = self.roster.lane(account_id)
         if desk.account.broker != "paper" or lane is None:
             lane = self.roster.restart_lane(desk)  # credentials may be new, and they live inside the broker's client
-        job = Connect()
-        lane.put(job)
-        job.done.wait(self.settings.connect_patience)
+        if lane is not None:
+            job = Connect()
+            lane.put(job)
+            job.done.wait(self.settings.connect_patience)
         return self.account(account_id)
 
     def broker_book(self, account_id: str) -> BrokerBook:
@@ -309,7 +329,7 @@ class TradingSystem:
     def account(self, account_id: str) -> AccountView:
         desk = self._desk(account_id)
         lane = self.roster.lane(account_id)
-        return reads.account_view(desk, self.board, lane.depth() if lane else 0)
+        return reads.account_view(desk, self.board, lane.depth() if lane else 0, lane.broker.session_expires_at if lane else None)
 
     def accounts(self) -> Sequence[AccountView]:
         return [self.account(desk.account.account_id) for desk in self.roster.desks()]
@@ -325,6 +345,8 @@ class TradingSystem:
         return desk.orders.get(order_id) if desk else None
 
     def quotes(self, symbols: Sequence[str]) -> Sequence[Tick]:
+        if self.live is not None:
+            self.live.watch(symbols)
         return self.prices.many(symbols)
 
     def candles(self, symbol: str, timeframe: str, start: float | None = None, end: float | None = None) -> Sequence[Candle]:
@@ -345,9 +367,21 @@ class TradingSystem:
         if instrument is None or not instrument.tradable:
             return None
         account = desk.account
-        keeps_hours = account.broker != "paper" or account.paper.session_hours
+        keeps_hours = (account.live and account.broker not in self.settings.own_hours) or account.paper.session_hours
         opened = not keeps_hours or is_open(self.clock.now(), instrument.exchange, self._calendar)
-        return Market(instrument, self.prices.get(symbol), self.prices.age(symbol), self.settings.max_price_age, opened)
+        tick, age = self.prices.get(symbol), self.prices.age(symbol)
+        if self.live is None:
+            return Market(instrument, tick, age, self.settings.max_price_age, opened)
+        if not account.live:
+            if not account.paper.session_hours and tick is not None and not is_open(self.clock.now(), instrument.exchange, self._calendar):
+                age = (
+                    0.0 if self.prices.is_live(symbol) else age
+                )  # a paper account is open at any hour: at night it trades at the last real price
+            return Market(instrument, tick, age, self.settings.max_price_age, opened)
+        listed = self.master is None or self.master.listing(account.broker, symbol) is not None
+        if not self.prices.is_live(symbol):
+            tick, age = None, None  # the simulated market is never a price for real money
+        return Market(instrument, tick, age, self.settings.max_price_age, opened, listed)
 
     def any_market_open(self) -> bool:
         now = self.clock.now()
@@ -358,7 +392,7 @@ class TradingSystem:
             return PaperBroker(account, self.exchange, reads.paper_books(desk, self.instruments.get))
         maker = self._makers.get(account.broker)
         if maker is None:
-            return AbsentBroker(f"this version has no connection to {account.broker}")
+            raise LookupError(f"this version has no connection to {account.broker}")
         return maker(account, self.directory.credentials(account.account_id))
 
     def _make_roster(self) -> Roster:
@@ -380,6 +414,8 @@ class TradingSystem:
             denial=self.board.denial,
             on_trouble=self._trouble,
             on_needs_login=self._on_needs_login,
+            on_ready=self._on_ready,
+            quote=self._quote,
             latency=lambda seconds: self.latency.add("broker", round(seconds * 1000, 3)),
             settle=Settle,
         )
@@ -431,6 +467,19 @@ class TradingSystem:
     def _on_needs_login(self, desk: Desk, why: str) -> None:
         desk.ready, desk.needs_login, desk.state_detail = False, True, why
         self.incident_log.raise_("needs_login", "critical", f"{desk.account.name}: {why}", desk.account.account_id)
+
+    def _on_ready(self, desk: Desk) -> None:
+        self.incident_log.resolve("needs_login", desk.account.account_id)
+
+    def _stream_trouble(self, kind: str, severity: str, message: str) -> None:
+        self.incident_log.raise_(kind, severity, message)
+
+    def _stream_clear(self, kind: str) -> None:
+        self.incident_log.resolve(kind)
+
+    def _quote(self, symbol: str, side: Side) -> Decimal | None:
+        """What an order on this side would trade at now, on the tick."""
+        return reference_price(side, OrderType.MARKET, None, None, self.prices.get(symbol))
 
     def _on_death(self, death: Death) -> None:
         kind = "thread_stuck" if death.stuck else "thread_died"

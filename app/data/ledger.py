@@ -70,12 +70,11 @@ def _realised(before: Position, booked: FillBooked) -> Decimal:
 
 def _trip(held: Decimal, net: Decimal, fill: Fill) -> tuple[Decimal, list[Decimal]]:
     """Net cash of the trade that is open, and of the one that this fill closed; a fill that turns a position around shares its charges by quantity."""
-    moved = fill.side.sign * fill.quantity
-    now = held + moved
+    now = held + fill.moved
     if held * now < 0:
         closing = (fill.charges * abs(held) / fill.quantity).quantize(_CHARGE_STEP)
         return -now * fill.price - (fill.charges - closing), [net + held * fill.price - closing]
-    net -= moved * fill.price + fill.charges
+    net -= fill.side.sign * fill.quantity * fill.price + fill.charges
     return (net, []) if now else (ZERO, [net])
 
 

@@ -20,12 +20,16 @@ from engines.ports import (
     Balance,
     BrokerFill,
     BrokerPosition,
+    BrokerTrade,
     BrokerTraits,
     Clock,
+    Holding,
     OrderReport,
     OrderRequest,
     Permit,
+    Profile,
     Refused,
+    StreamKey,
 )
 
 KEPT_ORDERS = 5000
@@ -191,6 +195,28 @@ class PaperBroker:
 
     def balance(self) -> Balance:
         return self._books.balance()
+
+    @property
+    def session_expires_at(self) -> Timestamp | None:
+        return None
+
+    def stream_key(self) -> StreamKey | None:
+        return None
+
+    def profile(self) -> Profile:
+        return Profile(user_id=self._account.account_id, name=self._account.name)
+
+    def holdings(self) -> Sequence[Holding]:
+        """Delivery positions: the paper exchange settles nothing overnight, so they stay positions too."""
+        return [Holding(p.symbol, p.quantity, p.average_price) for p in self._books.positions() if p.product is Product.CNC]
+
+    def trades(self) -> Sequence[BrokerTrade]:
+        with self._lock:
+            return [
+                BrokerTrade(broker_order_id, known.request.instrument.symbol, known.request.side, fill)
+                for broker_order_id, known in self._known.items()
+                for fill in known.fills
+            ]
 
     def keep_alive(self) -> None:
         return None

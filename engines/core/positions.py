@@ -42,12 +42,12 @@ def book(position: Position, fill: Fill) -> Position:
         raise ValueError(f"fill {fill.trade_id} is of {fill.position_key}, not of {position.key}")
     if not fill.quantity > 0:
         raise ValueError(f"fill {fill.trade_id} has the quantity {fill.quantity}")
-    held = position.quantity
-    moved = fill.side.sign * fill.quantity
+    held, moved = position.quantity, fill.moved
     now = held + moved
-    cash_flow = position.cash_flow - moved * fill.price
+    paid = fill.side.sign * fill.quantity * fill.price  # for all units, also for those that the broker kept as its fee
+    cash_flow = position.cash_flow - paid
     if held * moved >= 0:  # opened or grown
-        open_cost = position.open_cost + moved * fill.price
+        open_cost = position.open_cost + paid
     elif now * held > 0:  # part of it closed, at average cost
         open_cost = (position.open_cost * now / held).quantize(_COST_STEP)
     else:  # flat, or turned around: what is left was opened by this very fill
@@ -100,14 +100,13 @@ def round_trips(fills: Iterable[Fill]) -> list[Decimal]:
     closed: list[Decimal] = []
     for fill in sorted(distinct.values(), key=fill_order):
         held, net = running.get(fill.position_key, (ZERO, ZERO))
-        moved = fill.side.sign * fill.quantity
-        now = held + moved
+        now = held + fill.moved
         if held * now < 0:
             closing_charges = (fill.charges * abs(held) / fill.quantity).quantize(_CHARGE_STEP)
             closed.append(net + held * fill.price - closing_charges)
             running[fill.position_key] = now, -now * fill.price - (fill.charges - closing_charges)
             continue
-        net -= moved * fill.price + fill.charges
+        net -= fill.side.sign * fill.quantity * fill.price + fill.charges
         if now:
             running[fill.position_key] = now, net
         else:

@@ -18,6 +18,8 @@ from engines.core.model import Timeframe, Timestamp
 DAY = 86_400
 IST = 19_800
 """Seconds ahead of UTC. India has had no summer time since 1945, so a constant is the zone."""
+HOME_EXCHANGE = "NSE"
+"""Whose midnight begins a new session for limits and day books."""
 INDIAN = frozenset({"NSE", "BSE", "NFO", "BFO", "MCX", "CDS"})
 
 Window = tuple[int, int]  # open and close, seconds since the market's midnight

@@ -106,7 +106,12 @@ class Desk:
         return book.position if book else position_rules.empty(key)
 
     def open_positions(self) -> list[Position]:
-        return [book.position for book in self.books.values() if book.position.quantity]
+        return [book.position for book in self.books.values() if book.position.quantity and not self._is_dust(book.position)]
+
+    def _is_dust(self, position: Position) -> bool:
+        """Less of a coin than can be sold: what fees taken in the coin itself leave behind. It counts as flat."""
+        instrument = self.tools.instrument(position.key.symbol)
+        return instrument is not None and instrument.segment == "SPOT" and abs(position.quantity) < instrument.lot
 
     def pending_exits(self, key: PositionKey) -> Decimal:
         """Units that live exit orders may still take out of this position; an unknown order counts in full (the worst case)."""
@@ -325,7 +330,7 @@ class Desk:
         detail = {"quantity": str(fill.quantity), "price": str(fill.price), "trade_id": fill.trade_id}
         facts.append(FillBooked(fill, changed, position, OrderEvent(order.order_id, kind.value, self.tools.clock.now(), detail)))
         self._guard(changed, fill, position, facts)
-        if not position.quantity:
+        if not position.quantity or self._is_dust(position):
             self.tools.on_flat(changed, fill.price)
         return changed
 
@@ -356,13 +361,13 @@ class Desk:
         plan = self.plans.get(position.key)
         if plan is not None and plan.state is PlanState.DONE:
             plan = None
-        if not position.quantity:
+        if not position.quantity or self._is_dust(position):
             if plan is not None:
                 self._set_plan(exit_rules.close(plan, self.tools.clock.now()), facts)
             return
         spec = self.specs.get(order.signal_key)
         if order.role is Role.EXIT and plan is not None and plan.state is PlanState.ARMED:
-            self._set_plan(exit_rules.shrink(plan, fill.quantity, self.tools.clock.now()), facts)
+            self._set_plan(exit_rules.shrink(plan, abs(fill.moved), self.tools.clock.now()), facts)
         if order.role is not Role.ENTRY or (plan is None and (spec is None or spec.empty)):
             return
         try:
@@ -380,7 +385,7 @@ class Desk:
         if instrument is None or entry is None:
             return None
         if plan is not None and plan.side is order.side and plan.state is PlanState.ARMED:
-            return exit_rules.grow(plan, fill.quantity, entry, now)
+            return exit_rules.grow(plan, abs(fill.moved), entry, now)
         return exit_rules.make_plan(
             self.tools.ids.new(),
             position.key,

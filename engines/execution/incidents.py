@@ -13,7 +13,20 @@ from engines.core.facts import IncidentChanged
 from engines.core.model import Incident
 from engines.ports import Clock, Ids, Journal, Notifier
 
-LASTING = frozenset({"feed_silent", "journal_down", "thread_died", "thread_stuck", "needs_login", "strategy_quarantined", "limit_reached"})
+LASTING = frozenset(
+    {
+        "feed_silent",
+        "journal_down",
+        "thread_died",
+        "thread_stuck",
+        "needs_login",
+        "session_ends_soon",
+        "stream_silent",
+        "instruments_old",
+        "strategy_quarantined",
+        "limit_reached",
+    }
+)
 """Kinds that stay open until somebody resolves them; the others are told and are over at once."""
 
 

@@ -14,6 +14,7 @@ from engines.core.facts import PlanChanged
 from engines.core.model import ZERO, ExitPlan, Order, OrderState, PositionKey, Role
 from engines.core.orders import EventKind
 from engines.core.reconcile import reconcile
+from engines.core.sessions import HOME_EXCHANGE, day_start
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
 from engines.execution.lane import Lane
@@ -67,6 +68,7 @@ class Connect:
             self._again(lane)
             return
         desk.ready, desk.state_detail = True, "ready"
+        lane.tools.on_ready(desk)
         if any(order.state is OrderState.UNKNOWN for order in desk.live_orders()):
             lane.put_later(Settle(), SETTLE_PAUSES[0])
         self.done.set()
@@ -120,12 +122,17 @@ def settle(lane: Lane) -> bool:
         desk.state_detail = f"order book could not be read: {error}"
         return False
     now = lane.tools.clock.now()
-    result = reconcile(before, reports, now, lane.broker.traits.absent_after, lane.absent_since)
+    traits = lane.broker.traits
+    since = day_start(now, HOME_EXCHANGE) if traits.daily_book else 0.0
+    result = reconcile(before, reports, now, traits.absent_after, lane.absent_since, since)
     lane.absent_since = dict(result.seen_absent)
     for _, report in result.updates:
         desk.on_report(report)
     for order in result.not_placed:
         desk.mark(order.order_id, EventKind.NOT_PLACED, {"message": "absent from two complete order books"})
+    for order in result.missing:
+        if traits.daily_book and order.created_at < since:  # day orders end with their session, and the new day's book begins without them
+            desk.mark(order.order_id, EventKind.EXPIRED, {"message": "a day order of an earlier session"})
     for order, _ in result.contradictions:
         lane.tools.on_trouble(
             "contradiction", "critical", f"{order.symbol}: {order.state.value} with us, at work at the broker", order.account_id
@@ -149,6 +156,9 @@ class Cancel:
     def run(self, lane: Lane) -> None:
         order = lane.desk.orders.get(self.order_id)
         if order is not None and (order.live or self.anyway):
+            if (wait := lane.free_call()) > 0:
+                lane.put_later(self, wait)
+                return
             self.error = cancel_now(lane, order)
         self.done.set()
 
@@ -174,6 +184,11 @@ def cancel_now(lane: Lane, order: Order) -> str:
     return ""
 
 
+def cancel_in_turn(lane: Lane, order: Order) -> str:
+    """Cancel where the broker's rate allows it now; whoever asks looks again by itself."""
+    return "waiting for the broker's order rate" if lane.free_call() > 0 else cancel_now(lane, order)
+
+
 @dataclass(slots=True)
 class Modify:
     order_id: str
@@ -189,6 +204,9 @@ class Modify:
         request = lane.request_for(order) if order else None
         if order is None or request is None or not order.live or order.broker_order_id is None:
             self.error = "the order is no longer open"
+        elif (wait := lane.free_call()) > 0:
+            lane.put_later(self, wait)
+            return
         else:
             self.error = self._ask(lane, order.broker_order_id, request_order=order)
         self.done.set()
@@ -232,7 +250,7 @@ class Exit:
             self._again(lane, 0.2)
             return
         for order in (*self._resting_entries(desk), *self._in_the_way(desk)):
-            cancel_now(lane, order)
+            cancel_in_turn(lane, order)
         if self._in_the_way(desk) and self.attempt < 20:
             self._again(lane, 0.1)
             return
@@ -334,7 +352,7 @@ class Flatten:
             ]
 
     def _cancel(self, lane: Lane, order: Order) -> None:
-        self.progress.detail = cancel_now(lane, order)
+        self.progress.detail = cancel_in_turn(lane, order)
         after = lane.desk.orders.get(order.order_id)
         if after is not None and after.state is OrderState.CANCELLED:
             self.progress.cancelled.add(order.order_id)

@@ -10,12 +10,13 @@ import queue
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Protocol
 
 import structlog
 
 from engines.core.limiter import Limiter
-from engines.core.model import Account, Denial, Order, OrderState
+from engines.core.model import Account, Denial, Order, OrderState, Side
 from engines.core.orders import EventKind
 from engines.crashpoints import crash
 from engines.execution.desk import Desk
@@ -92,8 +93,10 @@ class LaneTools:
     denial: Callable[[Account, str | None], Denial | None]
     on_trouble: Callable[[str, str, str, str | None], None]
     on_needs_login: Callable[[Desk, str], None]
+    on_ready: Callable[[Desk], None]  # signed in and reconciled
     latency: Callable[[float], None]  # send → answer, in seconds
     settle: Callable[[], Job]  # the job that asks the broker what became of unknown orders
+    quote: Callable[[str, Side], Decimal | None]  # what an order on this side would trade at now
     slots: Slots = field(default_factory=lambda: Slots(AT_ONCE))
 
 
@@ -104,7 +107,7 @@ class Lane:
         self.tools = tools
         self.gate = Gate()
         traits = broker.traits
-        self.limiter = Limiter(traits.orders_per_second, traits.burst, min(exit_reserve, max(0, traits.burst - 1)))
+        self.limiter = Limiter(traits.orders_per_second, traits.burst, min(exit_reserve, max(0, traits.burst - 1)), traits.windows)
         self.current: str | None = None  # the order that is being placed
         self.in_flight: str | None = None  # the order whose bytes have been written and whose answer is awaited
         self._urgent: deque[Job] = deque()
@@ -249,7 +252,12 @@ class Lane:
             price=order.price,
             trigger_price=order.trigger_price,
             reduce_only=not order.raises_exposure,
+            quote=self.tools.quote(order.symbol, order.side),
         )
+
+    def free_call(self) -> float:
+        """Seconds until the broker's published rate allows one more change of an order; 0.0: now, and it is counted."""
+        return self.limiter.wait(self.tools.clock.monotonic(), exit=True)
 
     def _place(self, order: Order, request: OrderRequest) -> float | None:
         clock = self.tools.clock

@@ -49,6 +49,7 @@ class Market:
     age: float | None  # seconds
     max_age: float
     open: bool
+    listed: bool = True  # this account's broker lists the instrument
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +222,8 @@ class _Planner:
 
     def _exits(self, quantity: Decimal) -> list[Order]:
         role = self.signal.role or Role.EXIT
+        if self.instrument.segment == "SPOT":  # what a fee in the coin itself left below a whole step cannot be sold
+            quantity = quantity // self.instrument.lot * self.instrument.lot or quantity
         parts: tuple[Decimal, ...] = (quantity,)
         if is_lot_multiple(quantity, self.instrument.lot):
             parts = self._slices(quantity, most=1000)
@@ -276,7 +279,13 @@ class _Planner:
             band = risk_rules.check_price(
                 self.instrument, self.signal.order_type, self.signal.price, self.signal.trigger_price, last, self.signal.side
             )
+        listed = None if self.market.listed else Denial.NOT_TRADABLE
         return [
+            (
+                listed,
+                Denial.NOT_TRADABLE.value,
+                "listed" if self.market.listed else f"{self.signal.symbol} cannot be traded at this account's broker",
+            ),
             (closed, Denial.MARKET_CLOSED.value, "the market is closed" if closed else "the market is open"),
             (pending, Denial.UNKNOWN_ORDER_PENDING.value, "an order here is unknown" if pending else "no unknown order here"),
             (band, Denial.PRICE_BAND.value, self._about_price(last)),

@@ -16,7 +16,7 @@ from engines.ports import Balance, BrokerPosition
 Mark = Callable[[str], Decimal | None]
 
 
-def account_view(desk: Desk, board: HaltBoard, queue_depth: int) -> AccountView:
+def account_view(desk: Desk, board: HaltBoard, queue_depth: int, session_expires_at: float | None = None) -> AccountView:
     account = desk.account
     with desk.lock:
         pnl, equity, used = desk.pnl(), desk.equity(), desk.used_margin()
@@ -28,7 +28,7 @@ def account_view(desk: Desk, board: HaltBoard, queue_depth: int) -> AccountView:
         account_id=account.account_id,
         state=state,
         state_detail=detail,
-        session_expires_at=None,
+        session_expires_at=session_expires_at,
         cash=cash,
         used_margin=used,
         available=equity - used,

@@ -14,7 +14,7 @@ from engines.execution.fanout import Route
 from engines.execution.jobs import Connect
 from engines.execution.lane import Lane, LaneTools
 from engines.execution.supervisor import Supervisor
-from engines.ports import Broker, Directory
+from engines.ports import Broker, Directory, TandemError
 
 LANE = "lane "
 """What the name of a lane's thread begins with; the account's id follows."""
@@ -120,9 +120,15 @@ class Roster:
         self._by_strategy = {key: tuple(rows) for key, rows in by_strategy.items()}
         self._by_pair = {(m.account_id, m.strategy_id): m for m in mappings}
 
-    def start_lane(self, desk: Desk) -> Lane:
+    def start_lane(self, desk: Desk) -> Lane | None:
+        """None, with the reason in the desk's detail, where the account cannot even be tried (a kind nobody knows, credentials that are none)."""
         account = desk.account
-        lane = Lane(desk, self._brokers(account, desk), self._lane_tools)
+        try:
+            broker = self._brokers(account, desk)
+        except (LookupError, ValueError, TandemError) as error:
+            desk.state_detail = f"cannot be connected: {error}"
+            return None
+        lane = Lane(desk, broker, self._lane_tools)
         self._lanes = self._lanes | {account.account_id: lane}
         lane.put(Connect())
         self._supervisor.add(f"{LANE}{account.account_id}", lane.loop, lane.depth, patience=20.0, wake=lane.wake)
@@ -136,13 +142,13 @@ class Roster:
         self._supervisor.remove(f"{LANE}{account_id}")
         lane.broker.close()
 
-    def restart_lane(self, desk: Desk) -> Lane:
+    def restart_lane(self, desk: Desk) -> Lane | None:
         """Close the connection and begin again as after a start: reconcile first, then trade."""
         with desk.lock:
             desk.ready, desk.state_detail = False, "reconnecting"
         before = self._lanes.get(desk.account.account_id)
         self.stop_lane(desk.account.account_id)
         lane = self.start_lane(desk)
-        if before is not None:
+        if before is not None and lane is not None:
             lane.take_over(before)
         return lane

@@ -86,6 +86,7 @@ class StrategyRunner:
         self._ticks: dict[str, Tick] = {}
         self._wanted: tuple[StrategyConfig, ...] | None = None
         self._released: set[str] = set()
+        self._renewed: set[str] = set()
         self._flats: list[tuple[str, str, float, Timestamp]] = []
         self._overflowed = False
         # below: only the stepping thread writes
@@ -112,6 +113,12 @@ class StrategyRunner:
         """Lift a quarantine: the strategy takes up again at the next step."""
         with self._lock:
             self._released.add(strategy_id)
+        self._work.set()
+
+    def renew(self, symbols: Iterable[str]) -> None:
+        """What these instruments' candles told so far was of another market: strategies on them forget it at the next step and begin anew."""
+        with self._lock:
+            self._renewed.update(symbols)
         self._work.set()
 
     def offer_candle(self, timeframe: Timeframe, candle: Candle) -> None:
@@ -176,11 +183,15 @@ class StrategyRunner:
             wanted, self._wanted = self._wanted, None
             released, self._released = self._released, set()
             overflowed, self._overflowed = self._overflowed, False
+            renewed, self._renewed = self._renewed, set()
             candles, self._candles = self._candles, deque()
             ticks, self._ticks = self._ticks, {}
             flats, self._flats = self._flats, []
         if wanted is not None or released or overflowed:
             self._reconfigure(tuple(self._configs.values()) if wanted is None else wanted, released, everything=overflowed)
+        if renewed:
+            self._renew(renewed)
+            candles = deque(entry for entry in candles if entry[1].symbol not in renewed)
         for strategy_id, symbol, price, at in flats:
             for instance in self._instances.get(strategy_id, ()):
                 if instance.instrument.symbol == symbol and instance.wished_at < at:
@@ -282,6 +293,15 @@ class StrategyRunner:
                 self._build(config)
         for gone in before.keys() - self._configs.keys():
             self._instances.pop(gone, None)
+        self._index()
+
+    def _renew(self, symbols: set[str]) -> None:
+        for config in self._configs.values():
+            if config.active and not symbols.isdisjoint(config.instruments):
+                known = self._states.get(config.strategy_id, {}).get("symbols", {})
+                for symbol in symbols & known.keys():
+                    del known[symbol]
+                self._build(config)
         self._index()
 
     def _index(self) -> None:

@@ -17,6 +17,7 @@ from decimal import Decimal
 from engines.brokers.transport import Connection
 from engines.core.model import OrderState
 from engines.ports import Balance, BrokerFill, BrokerPosition, BrokerTraits, OrderReport, OrderRequest, Permit
+from tests.support.broker import QuietBroker
 
 OnReport = Callable[[OrderReport], None]
 OnWritten = Callable[[OrderRequest, float], None]
@@ -54,7 +55,7 @@ class Pushes:
                 to(report)
 
 
-class StubAdapter:
+class StubAdapter(QuietBroker):
     """One account at the stub broker. `on_written(request, moment)` is told when the last byte of an order has been written."""
 
     traits = BrokerTraits(absent_after=1.0)

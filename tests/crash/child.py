@@ -21,9 +21,10 @@ from engines.core.sessions import Calendar
 from engines.ports import Balance, BrokerFill, BrokerPosition, BrokerTraits, OrderReport, OrderRequest, Permit, RandomIds, SystemClock
 from engines.system import EngineSettings, TradingSystem
 from tests.execution.house import INFY, HandFeed, ListNotifier
+from tests.support.broker import QuietBroker
 
 
-class LedgerBroker:
+class LedgerBroker(QuietBroker):
     traits = BrokerTraits(absent_after=0.2)
 
     def __init__(self, port: int) -> None:

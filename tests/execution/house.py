@@ -60,6 +60,7 @@ from engines.ports import (
     SystemClock,
 )
 from engines.system import EngineSettings, TradingSystem
+from tests.support.broker import QuietBroker
 
 INFY = Instrument("NSE:INFY", "Infosys", "NSE", Decimal("0.05"))
 NIFTY_FUT = Instrument("NFO:NIFTY26NOVFUT", "NIFTY", "NFO", Decimal("0.10"), lot_size=65, freeze_quantity=1800, segment="FUT")
@@ -285,7 +286,7 @@ class WireBook:
         return sum(request.client_id == client_id for request in self.placed)
 
 
-class WireBroker:
+class WireBroker(QuietBroker):
     """A broker that does what `script` says for each placed order: "fill", "open", "refuse", "lose_before", "lose_after", "hang", "retry", "odd"."""
 
     def __init__(self, book: WireBook, script: Callable[[OrderRequest], str], absent_after: float = 0.0) -> None:

@@ -29,7 +29,6 @@ from app.api.wire import Page, moment, moment_or_none
 from app.data import AccountRow, Actor, Conflict, NotFound, User
 from app.problems import Problem, field_problem
 from app.workspace import workspace
-from engines.brokers.absent import AbsentBroker
 from engines.core.model import Account, Limits, PaperSettings
 from engines.execution.views import AccountView
 from engines.ports import TandemError
@@ -140,7 +139,7 @@ def verify(user: User, account_id: str) -> AccountOut:
 def login(user: User, account_id: str) -> LoginOut:
     shop = workspace()
     account = shop.owners.account(user, account_id)
-    if account.broker == "zerodha" and not _absent(account_id):
+    if account.broker == "zerodha":
         credentials = shop.data.directory.credentials(account_id)
         if not credentials.get("access_token"):
             return LoginOut(login_url=_kite_login(credentials.get("api_key", "")))
@@ -241,15 +240,7 @@ def _live(account: Account, view: AccountView | None) -> dict[str, Any]:
         "day_loss_used_pct", "open_positions", "kill_switch", "kill_reason", "locked", "connected", "currency", "queue_depth",
     )  # fmt: skip
     shown = {name: getattr(view, name) for name in same} | {"session_expires_at": moment_or_none(view.session_expires_at)}
-    if view.state == "needs_login" and _absent(account.account_id):
-        shown |= {"state": "error", "state_detail": f"this version has no connection to {account.broker} yet"}
     return shown
-
-
-def _absent(account_id: str) -> bool:
-    """Whether the account is at a broker that this version cannot talk to: there is nowhere to sign in."""
-    lane = workspace().system.roster.lane(account_id)
-    return lane is not None and isinstance(lane.broker, AbsentBroker)
 
 
 def _check_credentials(broker: str, credentials: Mapping[str, Any], *, complete: bool) -> None:

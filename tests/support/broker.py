@@ -1,0 +1,25 @@
+"""What every double of a broker answers alike, so that each double shows only what it is there for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engines.ports import BrokerTrade, Holding, Profile, StreamKey
+
+
+class QuietBroker:
+    """Signed in for good, owns nothing, has nothing to tell beyond its order book."""
+
+    session_expires_at: float | None = None
+
+    def stream_key(self) -> StreamKey | None:
+        return None
+
+    def profile(self) -> Profile:
+        return Profile("double")
+
+    def holdings(self) -> Sequence[Holding]:
+        return ()
+
+    def trades(self) -> Sequence[BrokerTrade]:
+        return ()
