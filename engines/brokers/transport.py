@@ -7,6 +7,7 @@ It never resends anything, follows no redirect and keeps no cookies.
 from __future__ import annotations
 
 import contextlib
+import functools
 import select
 import socket
 import ssl
@@ -35,10 +36,21 @@ class Response:
 class Connection:
     """Used by one thread at a time (the lane); only `abort` may be called from another."""
 
-    def __init__(self, host: str, port: int, *, tls: bool = False, connect_timeout: float = 3.0, read_timeout: float = 7.0) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: bool | ssl.SSLContext = False,
+        connect_timeout: float = 3.0,
+        read_timeout: float = 7.0,
+        source_address: str | None = None,
+    ) -> None:
+        """`tls` True: certificates and names are checked against the system's authorities. `source_address`: the local address to leave from."""
         self._address = (host, port)
-        self._host = host if port in (80, 443) else f"{host}:{port}"
-        self._context = ssl.create_default_context() if tls else None
+        self._host = _in_url(host) if port in (80, 443) else f"{_in_url(host)}:{port}"
+        self._context = tls if isinstance(tls, ssl.SSLContext) else _checking() if tls else None
+        self._source = source_address
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
         self._socket: socket.socket | None = None
@@ -81,7 +93,7 @@ class Connection:
         connection = self._socket
         if connection is not None:
             with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)  # not TLS's own, after which a racing write would leave in the clear
 
     def close(self) -> None:
         connection, self._socket, self._buffer = self._socket, None, b""
@@ -105,15 +117,25 @@ class Connection:
             return connection
         self.close()
         try:
-            connection = socket.create_connection(self._address, self._connect_timeout)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._context is not None:
-                connection = self._context.wrap_socket(connection, server_hostname=self._address[0])
-            connection.settimeout(None)
-            _limit_waits(connection, self._read_timeout)
+            connection = self._connect()
         except OSError as error:
             raise Retry(f"cannot connect: {type(error).__name__}") from error
         self._socket = connection
+        return connection
+
+    def _connect(self) -> socket.socket:
+        connection = connect_from(self._source, self._address, self._connect_timeout)
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._context is not None:
+                connection = self._context.wrap_socket(connection, server_hostname=self._address[0])
+                connection.settimeout(self._read_timeout)  # TLS takes the kernel's time-out for "try again" and would wait for ever
+            else:
+                connection.settimeout(None)
+                _limit_waits(connection, self._read_timeout)
+        except OSError:
+            connection.close()
+            raise
         return connection
 
     def _read(self, connection: socket.socket, method: str) -> tuple[Response, bool]:
@@ -174,6 +196,37 @@ class Connection:
         if not data:
             raise ConnectionError("closed by the other side")
         self._buffer += data
+
+
+def connect_from(source: str | None, address: tuple[str, int], timeout: float) -> socket.socket:
+    """A TCP connection, by IPv4 where there is one: brokers know their customers by a registered address, and a machine with both would leave by
+    the other. `source`: the local address to leave from, of either kind."""
+    family = socket.AF_UNSPEC if source is None else socket.AF_INET6 if ":" in source else socket.AF_INET
+    found = socket.getaddrinfo(*address, family, socket.SOCK_STREAM)
+    last: OSError = ConnectionError("no address")
+    for kind, type_, protocol, _, target in sorted(found, key=lambda entry: entry[0] != socket.AF_INET):
+        connection = socket.socket(kind, type_, protocol)
+        try:
+            connection.settimeout(timeout)
+            if source is not None:
+                connection.bind((source, 0))
+            connection.connect(target)
+        except OSError as error:
+            connection.close()
+            last = error
+        else:
+            return connection
+    raise last
+
+
+@functools.cache
+def _checking() -> ssl.SSLContext:
+    """One for the process: reading the authorities costs milliseconds and a megabyte each time."""
+    return ssl.create_default_context()
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _limit_waits(connection: socket.socket, seconds: float) -> None:

@@ -4,75 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from engines.brokers.transport import Connection
 from engines.ports import Halted, Retry, Unknown
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-Behave = Callable[[socket.socket, int], None]
-
-
-class Peer:
-    """A server of a few lines: for each accepted connection `behave(socket, number)` says what happens."""
-
-    def __init__(self, behave: Behave) -> None:
-        self.behave = behave
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self.listener.getsockname()[1]
-        self.requests: list[bytes] = []
-        self.connections = 0
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            with sock:
-                try:
-                    self.behave(sock, self.connections)
-                except OSError:
-                    continue
-
-    def read(self, sock: socket.socket) -> bytes:
-        data = b""
-        while b"\r\n\r\n" not in data:
-            part = sock.recv(65536)
-            if not part:
-                raise OSError("gone")
-            data += part
-        self.requests.append(data)
-        return data
-
-    def close(self) -> None:
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self._thread.join()
-
-
-@contextmanager
-def peer(behave: Callable[[Peer, socket.socket, int], None]) -> Iterator[Peer]:
-    made = Peer(lambda sock, number: behave(made, sock, number))
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-def answering(*answers: bytes) -> Callable[[Peer, socket.socket, int], None]:
-    def behave(server: Peer, sock: socket.socket, _number: int) -> None:
-        for answer in answers:
-            server.read(sock)
-            sock.sendall(answer)
-
-    return behave
+from tests.brokers.peers import OK, Peer, answering, peer, trusting
 
 
 def ask(connection: Connection, permit=None):
@@ -202,3 +141,47 @@ def test_abort_from_another_thread_ends_a_wait_as_unknown():
 def test_a_line_break_in_a_header_is_refused_before_anything_is_sent():
     with pytest.raises(ValueError, match="line break"):
         Connection("127.0.0.1", 9).request("GET", "/", headers={"X": "a\r\nEvil: 1"})
+
+
+def test_silence_over_tls_is_unknown_too():
+    silent = threading.Event()
+
+    def behave(server: Peer, sock: socket.socket, _number: int) -> None:
+        server.read(sock)
+        silent.wait(5)
+
+    with peer(behave, tls=True) as server:
+        connection = Connection("127.0.0.1", server.port, tls=trusting(), read_timeout=0.1)
+        with pytest.raises(Unknown):
+            ask(connection)
+        silent.set()
+
+
+def test_tls_serves_and_can_be_cut():
+    with peer(answering(OK, OK), tls=True) as server:
+        connection = Connection("127.0.0.1", server.port, tls=trusting())
+        assert [ask(connection).body for _ in range(2)] == [b"ok", b"ok"]
+        connection.abort()
+        with pytest.raises((Unknown, Retry)):
+            ask(connection)
+        connection.close()
+    assert len(server.requests) == 2
+
+
+def test_a_certificate_nobody_vouches_for_ends_before_a_byte_of_the_order():
+    with peer(answering(OK), tls=True) as server, pytest.raises(Retry):
+        ask(Connection("127.0.0.1", server.port, tls=True))
+    assert server.requests == []
+
+
+def test_the_connection_leaves_from_the_address_it_is_given():
+    with peer(answering(OK)) as server:
+        connection = Connection("127.0.0.1", server.port, source_address="127.0.0.7")
+        assert ask(connection).status == 200
+        connection.close()
+    assert server.callers == ["127.0.0.7"]
+
+
+def test_an_address_this_machine_does_not_have_is_retry():
+    with pytest.raises(Retry):
+        ask(Connection("127.0.0.1", 9, source_address="192.0.2.1"))
