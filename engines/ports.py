@@ -173,8 +173,8 @@ class Directory(Protocol):
         """Decrypted; kept only inside the broker client that it builds."""
         ...
 
-    def candles(self, symbol: str, timeframe: str, limit: int) -> Sequence[Candle]:
-        """The newest stored candles, oldest first (warm-up after a restart)."""
+    def candles(self, symbol: str, timeframe: str, limit: int, *, live: bool = False) -> Sequence[Candle]:
+        """The newest stored candles, oldest first (warm-up after a restart): those of real prices (`live`) or the others, never mixed."""
         ...
 
     def on_change(self, callback: Callable[[], None]) -> None: ...

@@ -36,7 +36,7 @@ class Accounts:
             _check_name(db, made)
             db.execute(
                 "INSERT INTO accounts (account_id, user_id, name, broker, capital, leverage, limits, paper, dry_run, auto_trade, enabled,"
-                " credentials, credentials_shown, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " source_address, auto_login, credentials, credentials_shown, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (made.account_id, made.user_id, *_values(made), sealed, shown, now, now),
             )
             self.store.audit(db, by, "account.created", made.account_id, after=made)
@@ -78,11 +78,16 @@ class Accounts:
                 _check_name(db, fixed)
             sealed, shown = old["credentials"], old["credentials_shown"]
             if credentials is not None:
-                merged: dict[str, str | None] = {**self.box.open(sealed), **credentials}
+                known = self.box.open(sealed)
+                merged: dict[str, str | None] = {**known, **credentials}
                 sealed, shown = self._seal({name: value for name, value in merged.items() if value is not None})
+                if any(
+                    merged[name] != value for name, value in known.items()
+                ):  # a session of other keys is nobody's; what is only added changes none
+                    forget_sign_in(db, account_id)
             db.execute(
                 "UPDATE accounts SET name = ?, broker = ?, capital = ?, leverage = ?, limits = ?, paper = ?, dry_run = ?, auto_trade = ?, enabled = ?,"
-                " credentials = ?, credentials_shown = ?, updated_at = ? WHERE account_id = ?",
+                " source_address = ?, auto_login = ?, credentials = ?, credentials_shown = ?, updated_at = ? WHERE account_id = ?",
                 (*_values(fixed), sealed, shown, self.store.now(), account_id),
             )
             self.store.audit(db, by, "account.changed", account_id, before=before.account, after=fixed)
@@ -106,8 +111,9 @@ class Accounts:
                 db.execute("DELETE FROM kill_switches WHERE account_id = ?", (account_id,))
             else:
                 sealed, shown = self._seal({})
+                forget_sign_in(db, account_id)
                 db.execute(
-                    "UPDATE accounts SET archived_at = ?, enabled = 0, auto_trade = 0, credentials = ?, credentials_shown = ? WHERE account_id = ?",
+                    "UPDATE accounts SET archived_at = ?, enabled = 0, auto_trade = 0, auto_login = 0, credentials = ?, credentials_shown = ? WHERE account_id = ?",
                     (self.store.now(), sealed, shown, account_id),
                 )
             self.store.audit(db, by, "account.deleted" if gone else "account.archived", account_id, before=_row(row).account)
@@ -121,6 +127,12 @@ class Accounts:
 
     def _seal(self, credentials: Mapping[str, str]) -> tuple[bytes, str]:
         return self.box.seal(credentials), to_json(mask(credentials))
+
+
+def forget_sign_in(db: sqlite3.Connection, account_id: str) -> None:
+    """The broker's session and the memory of failed automated log-ins go: keys have changed, or the account has gone."""
+    db.execute("DELETE FROM broker_sessions WHERE account_id = ?", (account_id,))
+    db.execute("DELETE FROM auto_logins WHERE account_id = ?", (account_id,))
 
 
 _ONE = "SELECT * FROM accounts WHERE account_id = ? AND (? IS NULL OR user_id = ?)"
@@ -138,6 +150,8 @@ def _values(account: Account) -> tuple[object, ...]:
         a.dry_run,
         a.auto_trade,
         a.enabled,
+        a.source_address,
+        a.auto_login,
     )
 
 
@@ -154,6 +168,8 @@ def _row(row: sqlite3.Row) -> AccountRow:
         auto_trade=bool(row["auto_trade"]),
         enabled=bool(row["enabled"]),
         paper=loads(PaperSettings, row["paper"]),
+        source_address=row["source_address"],
+        auto_login=bool(row["auto_login"]),
     )
     return AccountRow(
         account,

@@ -202,11 +202,18 @@ class Books(Results):
         return StrategyStatus(strategy_id, from_json(row["state"]), row["quarantined"], seconds(row["at"])) if row else None
 
     def candles(
-        self, symbol: str, timeframe: str, *, start: Timestamp | None = None, end: Timestamp | None = None, limit: int = 2000
+        self,
+        symbol: str,
+        timeframe: str,
+        *,
+        live: bool = False,
+        start: Timestamp | None = None,
+        end: Timestamp | None = None,
+        limit: int = 2000,
     ) -> tuple[Candle, ...]:
-        """The newest `limit` of the span, oldest first."""
+        """The newest `limit` of the span, oldest first: of real prices (`live`) or of the others."""
         with self.store.readers.use() as db:
-            query = Query(db, "candles", None).equal(symbol=symbol, timeframe=timeframe)
+            query = Query(db, "candles", None).equal(symbol=symbol, timeframe=timeframe, live=live)
             if start is not None:
                 query.where("start >= :first", first=round(start * 1e6))
             if end is not None:

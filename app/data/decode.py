@@ -95,6 +95,7 @@ def fill(row: Row) -> Fill:
         traded_at=seconds(row["traded_at"]),
         strategy_id=row["strategy_id"],
         broker_order_id=row["broker_order_id"],
+        fee_quantity=Decimal(row["fee_quantity"]),
     )
 
 

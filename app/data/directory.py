@@ -34,9 +34,9 @@ class SqliteDirectory:
     def credentials(self, account_id: str) -> Mapping[str, str]:
         return self._accounts.credentials(account_id)
 
-    def candles(self, symbol: str, timeframe: str, limit: int) -> Sequence[Candle]:
-        sql = "SELECT * FROM candles WHERE symbol = ? AND timeframe = ? ORDER BY start DESC LIMIT ?"
-        return [decode.candle(row) for row in reversed(self.store.readers.all(sql, (symbol, timeframe, limit)))]
+    def candles(self, symbol: str, timeframe: str, limit: int, *, live: bool = False) -> Sequence[Candle]:
+        sql = "SELECT * FROM candles WHERE symbol = ? AND timeframe = ? AND live = ? ORDER BY start DESC LIMIT ?"
+        return [decode.candle(row) for row in reversed(self.store.readers.all(sql, (symbol, timeframe, live, limit)))]
 
     def on_change(self, callback: Callable[[], None]) -> None:
         self.store.changes.on_change(callback)

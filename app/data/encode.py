@@ -110,7 +110,7 @@ def _order_changed(fact: f.OrderChanged) -> Writes:
 
 
 def _fill_booked(fact: f.FillBooked) -> Writes:
-    for amount in (fact.fill.quantity, fact.fill.price, fact.fill.charges):
+    for amount in (fact.fill.quantity, fact.fill.price, fact.fill.charges, fact.fill.fee_quantity):
         exact(amount)  # a fill that is not a number is found before its group is written
     return [(t.ORDERS, order_row(fact.order)), (t.EVENTS, _event_row(fact.event))]
 
@@ -156,7 +156,7 @@ def _incident_changed(fact: f.IncidentChanged) -> Writes:
 
 def _candle_closed(fact: f.CandleClosed) -> Writes:
     c = fact
-    return [(t.CANDLES, (c.symbol, c.timeframe, micros(c.start), c.open, c.high, c.low, c.close, c.volume))]
+    return [(t.CANDLES, (c.symbol, c.timeframe, c.live, micros(c.start), c.open, c.high, c.low, c.close, c.volume))]
 
 
 _ENCODERS: dict[type, Callable[[Any], Writes]] = {

@@ -149,6 +149,7 @@ def _fill_row(booked: FillBooked, realised: Decimal) -> Row:
         exact(fill.charges),
         exact(realised),
         micros(fill.traded_at),
+        exact(fill.fee_quantity),
     )
 
 

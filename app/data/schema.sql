@@ -104,9 +104,28 @@ CREATE TABLE accounts (
     credentials_shown TEXT NOT NULL, -- JSON, masked
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    archived_at INTEGER
+    archived_at INTEGER,
+    source_address TEXT,
+    auto_login INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX accounts_user ON accounts (user_id);
+
+CREATE TABLE broker_sessions (
+    account_id TEXT PRIMARY KEY REFERENCES accounts (account_id) ON DELETE CASCADE,
+    sealed BLOB NOT NULL, -- encrypted JSON
+    user_id TEXT NOT NULL, -- as the broker names the person
+    started_at INTEGER NOT NULL,
+    expires_at INTEGER
+) WITHOUT ROWID;
+
+CREATE TABLE auto_logins ( -- what the automated log-in did last, and how often in a row it failed
+    account_id TEXT PRIMARY KEY REFERENCES accounts (account_id) ON DELETE CASCADE,
+    day TEXT NOT NULL, -- the session day of the last attempt by schedule, '' before the first
+    at INTEGER NOT NULL,
+    failures INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    message TEXT NOT NULL
+) WITHOUT ROWID;
 
 CREATE TABLE strategies (
     strategy_id TEXT PRIMARY KEY,
@@ -222,7 +241,8 @@ CREATE TABLE fills (
     price TEXT NOT NULL,
     charges TEXT NOT NULL,
     realised TEXT NOT NULL,
-    traded_at INTEGER NOT NULL
+    traded_at INTEGER NOT NULL,
+    fee_quantity TEXT NOT NULL DEFAULT '0' -- units that the broker kept
 );
 CREATE UNIQUE INDEX fills_order ON fills (order_id, trade_id);
 CREATE INDEX fills_user ON fills (user_id);
@@ -368,13 +388,14 @@ CREATE INDEX incidents_open ON incidents (user_id) WHERE until IS NULL;
 CREATE TABLE candles (
     symbol TEXT NOT NULL,
     timeframe TEXT NOT NULL,
+    live INTEGER NOT NULL DEFAULT 0, -- real prices; 0: simulated or replayed
     start INTEGER NOT NULL,
     open REAL NOT NULL,
     high REAL NOT NULL,
     low REAL NOT NULL,
     close REAL NOT NULL,
     volume REAL NOT NULL,
-    PRIMARY KEY (symbol, timeframe, start)
+    PRIMARY KEY (symbol, timeframe, live, start)
 ) WITHOUT ROWID;
 
 CREATE TABLE set_aside ( -- facts that could not be written as they were: a bug, kept as text for the person who repairs it
@@ -385,4 +406,4 @@ CREATE TABLE set_aside ( -- facts that could not be written as they were: a bug,
     error TEXT NOT NULL
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0001');
+INSERT INTO alembic_version (version_num) VALUES ('0002');

@@ -22,6 +22,7 @@ from app.data.locks import FileLock
 from app.data.mappings import Mappings
 from app.data.office import Audit, Idempotency, Settings
 from app.data.people import People
+from app.data.sessions import AutoLogins, SqliteSessions
 from app.data.store import Changes, Store
 from app.data.strategies import Strategies
 from app.data.tokens import Tokens, Webhooks
@@ -46,6 +47,8 @@ class Data:
         self.users = Users(store, people)
         self.tokens = Tokens(store, people)
         self.accounts = Accounts(store, box)
+        self.sessions = SqliteSessions(store, box)
+        self.auto_logins = AutoLogins(store)
         self.strategies = Strategies(store)
         self.mappings = Mappings(store)
         self.webhooks = Webhooks(store, people)

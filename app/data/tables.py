@@ -62,7 +62,7 @@ ORDERS = _table(
 EVENTS = _table("order_events", "order_id kind at detail", 0)
 FILLS = _table(
     "fills",
-    "order_id trade_id user_id account_id symbol side product strategy_id broker_order_id quantity price charges realised traded_at",
+    "order_id trade_id user_id account_id symbol side product strategy_id broker_order_id quantity price charges realised traded_at fee_quantity",
     2,
     once=True,
 )
@@ -83,5 +83,5 @@ KILLS = _table("kill_switches", "account_id is_on reason by at", 1)
 STATES = _table("strategy_states", "strategy_id state quarantined at", 1)
 EQUITY = _table("equity", "account_id at equity realised unrealised charges", 2)
 INCIDENTS = _table("incidents", "incident_id kind message severity since user_id account_id until", 1)
-CANDLES = _table("candles", "symbol timeframe start open high low close volume", 3)
+CANDLES = _table("candles", "symbol timeframe live start open high low close volume", 4)
 SET_ASIDE = _table("set_aside", "at kind fact error", 0)

@@ -137,6 +137,7 @@ class CandleClosed:
     low: float
     close: float
     volume: float
+    live: bool = False  # of real prices: kept apart from simulated ones
 
 
 Fact = (

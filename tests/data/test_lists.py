@@ -39,13 +39,13 @@ FILLING = {
     "orders": f"i, 'O' || i, {_ACCOUNT}, {_USER}, 'K' || i, {_SYMBOL}, {_SIDE}, '10', 'MARKET', 'MIS', CASE WHEN i % 50 THEN 'entry' ELSE 'stop' END,"
     f" {_AT}, {_AT}, {_STRATEGY}, NULL, NULL, {_STATE}, CASE WHEN i % 5 THEN NULL ELSE 'max_trades' END, 'B' || i, '10', '100.05', NULL, NULL, NULL, '[]'",
     "order_events": f"i, 'O' || i, 'filled', {_AT}, '{{}}'",
-    "fills": f"i, 'O' || i, 'T' || i, {_USER}, {_ACCOUNT}, {_SYMBOL}, {_SIDE}, 'MIS', {_STRATEGY}, 'B' || i, '10', '100.05', '1.25', '0', {_AT}",
+    "fills": f"i, 'O' || i, 'T' || i, {_USER}, {_ACCOUNT}, {_SYMBOL}, {_SIDE}, 'MIS', {_STRATEGY}, 'B' || i, '10', '100.05', '1.25', '0', {_AT}, '0'",
     "positions": f"i, 'P' || i, {_USER}, {_ACCOUNT}, {_SYMBOL}, 'MIS', {_STRATEGY}, i % 1000 = 0, '10', '-1000', '1000', '0', '1', {_AT}, {_AT}, '0'",
     "round_trips": f"i, 'P' || i, {_USER}, {_ACCOUNT}, {_STRATEGY}, {_SYMBOL}, {_AT}, '12.50'",
     "incidents": f"i, 'I' || i, 'limit_warning', 'words', 'warning', {_AT}, CASE WHEN i % 3 THEN {_USER} END, NULL, CASE WHEN i % 1000 THEN {_AT} END",
     "audit": f"i, {_AT}, {_USER}, 'web', NULL, 'order.cancelled', 'order', 'O' || i, NULL, NULL",
     "equity": f"'A' || (i % 7), {_AT}, '100000', '0', '0', '0'",
-    "candles": f"{_SYMBOL}, '1m', {_AT}, 1.0, 2.0, 0.5, 1.5, 100.0",
+    "candles": f"{_SYMBOL}, '1m', 0, {_AT}, 1.0, 2.0, 0.5, 1.5, 100.0",
 }
 TOTALS = (
     "INSERT INTO pnl_daily SELECT u.value, a.value, s.value, date('2000-01-01', i || ' days'), '10', '1', 2, '5000' FROM n,"
@@ -67,7 +67,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Data]:
                 (user_id,) * 3,
             )
         for n in range(7):
-            values = (f"A{n}", "U1", "One", "paper", "1", "1", "{}", "{}", 0, 0, 1, b"", "{}", n, n, None)
+            values = (f"A{n}", "U1", "One", "paper", "1", "1", "{}", "{}", 0, 0, 1, b"", "{}", n, n, None, None, 0)
             db.execute(f"INSERT INTO accounts VALUES ({', '.join('?' * len(values))})", values)
         indexes = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL").fetchall()
         for name, _ in indexes:
