@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from engines.core.candles import CandleBuilder
 from engines.core.model import Candle, Tick, Timeframe, Timestamp
@@ -21,11 +22,19 @@ IDLE = 900.0
 """Seconds after which candles that only a page looked at are let go."""
 _SEEN_FROM_START = 1.0  # seconds after its beginning at which a candle still counts as seen whole
 _MOST_MADE = 400  # candles of a feed's own past: enough for a chart and a warm-up, quick enough for a start
+_ON_ITS_WAY = 1.5
+"""Seconds after a candle's end for which the last real trades of it may still be on their way."""
 
 Pair = tuple[str, Timeframe]
 Past = Callable[[str, Timeframe, int], Sequence[Candle]]
 Made = Callable[[str, Timeframe, Timestamp, Timestamp], Sequence[Candle]]
 Subscriber = Callable[[Timeframe, Candle], None]
+
+
+class Stored(Protocol):
+    """What was kept (`Directory.candles`); `live` chooses the candles of real prices or the others."""
+
+    def __call__(self, symbol: str, timeframe: str, limit: int, *, live: bool = False) -> Sequence[Candle]: ...
 
 
 @dataclass(slots=True)
@@ -49,6 +58,7 @@ class CandleStore:
         self._series: dict[Pair, _Series] = {}
         self._by_symbol: dict[str, tuple[_Series, ...]] = {}
         self._pinned: frozenset[Pair] = frozenset()
+        self._live: set[str] = set()
         self._subscribers: tuple[Subscriber, ...] = ()
 
     def subscribe(self, subscriber: Subscriber) -> None:
@@ -61,6 +71,23 @@ class CandleStore:
         self._pinned = wanted | {(symbol, Timeframe.M1) for symbol, _ in wanted}
         for pair in sorted(self._pinned):
             self._get(pair)
+
+    def forget(self, symbol: str) -> None:
+        """Real prices have taken the place of the simulated ones: what was built of this instrument is no past of it. What is watched begins anew,
+        with the real past where there is one; nothing that was open is told."""
+        with self._telling, self._lock:
+            self._live.add(symbol)
+            gone = [pair for pair in self._series if pair[0] == symbol]
+            for pair in gone:
+                del self._series[pair]
+            if gone:
+                self._index()
+        for pair in sorted(pair for pair in self._pinned if pair[0] == symbol):
+            self._get(pair)
+
+    def is_live(self, symbol: str) -> bool:
+        """Whether the candles of this instrument are built from real prices."""
+        return symbol in self._live
 
     def pairs(self) -> frozenset[Pair]:
         """What is being built now."""
@@ -85,8 +112,8 @@ class CandleStore:
         idle = self._clock.monotonic() - IDLE
         with self._telling:
             with self._lock:
-                for series in self._series.values():
-                    candle = series.builder.flush(now)
+                for (symbol, _), series in self._series.items():
+                    candle = series.builder.flush(now - _ON_ITS_WAY if symbol in self._live else now)
                     if candle is not None and _keep(series, candle):
                         closed.append((series.timeframe, candle))
                 self._let_go(idle)
@@ -121,16 +148,22 @@ class CandleStore:
         return series
 
     def _load(self, pair: Pair) -> _Series:
-        symbol, timeframe = pair
+        while True:
+            was_live = pair[0] in self._live
+            series = self._begin(*pair)
+            with self._lock:
+                if was_live == (pair[0] in self._live):  # else real prices came while the simulated past was read
+                    self._series[pair] = series
+                    self._index()
+                    return series
+
+    def _begin(self, symbol: str, timeframe: Timeframe) -> _Series:
         now = self._clock.now()
         begins = bucket_start(symbol, timeframe, now)
-        series = _Series(CandleBuilder(symbol, timeframe), timeframe, now, 0.0)
+        series = _Series(CandleBuilder(symbol, timeframe), timeframe, now, self._clock.monotonic())
         series.closed.extend(candle for candle in self._past(symbol, timeframe, KEEP) if candle.start < begins)
         if now - begins <= _SEEN_FROM_START or (timeframe is not Timeframe.M1 and self._fill(series, symbol, begins, now)):
             series.whole_from = begins
-        with self._lock:
-            self._series[pair] = series
-            self._index()
         return series
 
     def _fill(self, series: _Series, symbol: str, begins: Timestamp, now: Timestamp) -> bool:
@@ -175,12 +208,14 @@ def bucket_start(symbol: str, timeframe: Timeframe, at: Timestamp) -> Timestamp:
     return (at - offset) // timeframe.seconds * timeframe.seconds + offset
 
 
-def combined_past(stored: Callable[[str, str, int], Sequence[Candle]], made: Made | None, clock: Clock) -> Past:
-    """A past from what is stored (`Directory.candles`) and, where that has holes, from what the feed can tell (a `history` method)."""
+def combined_past(stored: Stored, made: Made | None, clock: Clock, is_live: Callable[[str], bool] = lambda _symbol: False) -> Past:
+    """A past from what is stored and, where that has holes, from what the feed can tell (a `history` method). An instrument with real prices has
+    only its real past: simulated candles are never mixed in."""
 
     def past(symbol: str, timeframe: Timeframe, limit: int) -> Sequence[Candle]:
-        kept = stored(symbol, timeframe.value, limit)
-        if made is None:
+        live = is_live(symbol)
+        kept = stored(symbol, timeframe.value, limit, live=True) if live else stored(symbol, timeframe.value, limit)
+        if made is None or live:
             return kept
         now = clock.now()
         by_start = {candle.start: candle for candle in made(symbol, timeframe, now - (min(limit, _MOST_MADE) + 1) * timeframe.seconds, now)}

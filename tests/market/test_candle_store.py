@@ -205,3 +205,55 @@ def test_live_candles_of_the_simulated_market_go_on_from_its_past() -> None:
     for real, past in zip(seen, made, strict=True):
         assert past.close == pytest.approx(real.close, rel=0.0005)
         assert past.volume == pytest.approx(real.volume, rel=0.8)
+
+
+def test_real_prices_make_an_instrument_begin_anew_with_its_real_past_only(world: World) -> None:
+    world.stored[INFY, M1] = [candle(-2, 5.0), candle(-1, 6.0)]
+    world.store.watch([(INFY, M5)])
+    world.tick(10, 5)
+    world.tick(11, 65)
+    assert len(world.store.history(INFY, M1, 10)) == 3
+    world.stored[INFY, M1] = [candle(-1, 90.0)]  # what `past` answers now: the real one
+    world.told.clear()
+    world.store.forget(INFY)
+    assert world.store.is_live(INFY)
+    assert not world.store.is_live("NSE:SBIN")
+    assert world.told == []
+    assert [c.close for c in world.store.history(INFY, M1, 10)] == [90.0]
+    world.tick(91, 70)
+    assert [tick_.close for tick_ in [world.store.forming(INFY, M5)] if tick_] == [91]
+    assert world.store.pairs() == {(INFY, M1), (INFY, M5)}
+
+
+def test_the_last_real_trades_of_a_candle_may_be_on_their_way(world: World) -> None:
+    world.store.watch([(INFY, M1)])
+    world.store.forget(INFY)
+    world.tick(10, 0.5)
+    world.store.flush(OPEN + 61)
+    assert world.told == []
+    world.tick(12, 59)
+    world.store.flush(OPEN + 61.6)
+    assert [told.high for _, told in world.told] == [12]
+
+
+def test_a_series_that_was_being_read_when_real_prices_came_is_read_again(world: World) -> None:
+    real = [candle(-1, 90.0)]
+
+    def past(symbol: str, timeframe: Timeframe, limit: int) -> list[Candle]:
+        if not store.is_live(symbol):
+            store.forget(symbol)  # in between
+            return [candle(-1, 6.0)]
+        return real
+
+    store = CandleStore(world.clock, past)
+    assert list(store.history(INFY, M1, 5)) == real
+
+
+def test_the_past_of_a_live_instrument_holds_nothing_simulated() -> None:
+    clock = HandClock(OPEN + 300)
+    kept = {False: [candle(0, 1.0)], True: [candle(1, 2.0)]}
+    real: set[str] = set()
+    past = combined_past(lambda symbol, timeframe, limit, live=False: kept[live], lambda *_: [candle(2, 3.0)], clock, real.__contains__)
+    assert [c.close for c in past(INFY, M1, 5)] == [1, 3]
+    real.add(INFY)
+    assert [c.close for c in past(INFY, M1, 5)] == [2]

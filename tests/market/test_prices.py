@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from math import inf, nan
 
@@ -76,3 +77,62 @@ def test_age_is_the_longer_of_since_arrival_and_since_the_trade(table: PriceTabl
     clock.wall -= 3600  # the machine's clock is set back: the price does not become young again
     assert table.age("NSE:INFY") == 2.0
     assert table.newest_age() == 2.0
+
+
+def test_the_first_real_price_ends_the_simulated_ones_for_good(table: PriceTable) -> None:
+    table.update([tick(1500.0, OPEN)])
+    assert not table.is_live("NSE:INFY")
+    assert [t.last_price for t in table.update([tick(1480.0, OPEN + 1)], live=True)] == [1480.0]
+    assert table.is_live("NSE:INFY")
+    assert table.update([tick(1501.0, OPEN + 2), tick(800.0, OPEN + 2, "NSE:SBIN")]) == [tick(800.0, OPEN + 2, "NSE:SBIN")]
+    assert table.mark("NSE:INFY") == Decimal("1480.0")
+    assert table.refused == 0
+    table.update([tick(1481.0, OPEN + 2)], live=True)
+    assert table.newly_live() == ["NSE:INFY"]
+    assert table.newly_live() == []
+
+
+def test_what_is_claimed_has_no_price_until_a_real_one_comes(table: PriceTable) -> None:
+    table.update([tick(1500.0, OPEN), tick(800.0, OPEN, "NSE:SBIN")])
+    table.update([tick(801.0, OPEN, "NSE:SBIN")], live=True)
+    assert table.mark("NSE:INFY") == 1500
+    table.claim(["NSE:INFY", "NSE:SBIN"])
+    assert table.update([tick(1501.0, OPEN)]) == []
+    assert (table.get("NSE:INFY"), table.mark("NSE:INFY"), table.age("NSE:INFY")) == (None, None, None)
+    assert not table.is_live("NSE:INFY")
+    assert table.mark("NSE:SBIN") == 801, "a real price is not forgotten"
+    table.update([tick(1499.0, OPEN)], live=True)
+    assert table.mark("NSE:INFY") == 1499
+
+
+def test_the_age_of_a_real_price_is_the_silence_of_its_connection(table: PriceTable, clock: HandClock) -> None:
+    silence: dict[str, float | None] = {"NSE:INFY": 0.4}
+    table.use_live(silence.get)
+    table.update([tick(1500.0, OPEN)], live=True)
+    table.update([tick(800.0, OPEN, "NSE:SBIN")])
+    clock.pass_(600)  # a quiet instrument on a connection that speaks
+    assert table.age("NSE:INFY") == 0.4
+    assert table.age("NSE:SBIN") == 600, "the feed's own prices age as ever"
+    silence["NSE:INFY"] = None
+    assert table.age("NSE:INFY") == inf
+
+
+def test_a_snapshot_of_yesterdays_last_trade_is_as_old_as_that_trade(clock: HandClock) -> None:
+    coin = replace(INFY, symbol="BINANCE:BTCUSDT", exchange="BINANCE")
+    table = PriceTable(clock, InstrumentTable([INFY, coin]))
+    table.use_live(lambda _: 0.1)
+    yesterday = OPEN - 18 * 3600
+    table.update([tick(1500.0, yesterday), tick(60_000.0, yesterday, "BINANCE:BTCUSDT")], live=True)
+    assert table.age("NSE:INFY") == 18 * 3600
+    assert table.age("BINANCE:BTCUSDT") == 0.1, "a market that never closes has no yesterday"
+    table.update([tick(1500.0, OPEN - 9 * 3600)], live=True)  # midnight: today
+    assert table.age("NSE:INFY") == 0.1
+
+
+def test_the_feeds_own_silence_is_not_hidden_by_real_prices(table: PriceTable, clock: HandClock) -> None:
+    table.update([tick(1500.0, OPEN)])
+    clock.pass_(3)
+    table.update([tick(1500.0, OPEN)], live=True)
+    assert table.newest_age() == 3
+    table.update([tick(1500.0, OPEN)])  # passed over, and yet the feed has spoken
+    assert table.newest_age() == 0
