@@ -138,7 +138,7 @@ class TradingSystem:
         )
         self.stopper = Stopper(self.board, latch, journal, clock, ids, self.exit_desk, self.roster.lanes, notifier.publish, self._trouble)
         self.monitor = Monitor(journal, clock, self.incident_log, self.roster.desks, lambda desk: self._flatten(desk, None))
-        self.candle_store = CandleStore(clock, combined_past(directory.candles, getattr(feed, "history", None), clock))
+        self.candle_store = CandleStore(clock, combined_past(directory.candles, getattr(feed, "history", None), clock, self.prices.is_live))
         self.runtime = Runtime(self)
         self.session_watch = SessionWatch(clock, self.roster.lanes, self.incident_log, self._on_needs_login)
         self.chaser = Chaser(clock, self.roster.lanes, self._quote, self.instruments.get, self._trouble)
