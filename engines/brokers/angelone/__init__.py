@@ -1,0 +1,1 @@
+"""Angel One (SmartAPI): one account behind the Broker port. The SDK is imported when an account first connects, never before."""

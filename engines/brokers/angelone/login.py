@@ -1,0 +1,175 @@
+"""Signing in at Angel One: PIN and one-time code, once for everybody who waits, never the same code twice, and never on and on.
+
+A session is kept until midnight IST (or until its token says that it ends), encrypted by `Sessions`, so that a restart signs in again only when it must.
+What Angel One refuses for good is not tried again by itself: wrong details, tried often enough, lock an account.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engines.brokers.angelone.client import SmartClient
+from engines.core.model import Timestamp
+from engines.core.sessions import DAY, day_start
+from engines.ports import Clock, NeedsLogin, Refused, Retry, Session, Sessions
+
+STEP = 30
+"""Seconds for which a one-time code stands."""
+TOO_SOON = 60.0
+"""A session that is over so soon after it began was ended by another sign-in: doing it again would only be a quarrel."""
+SPARE = 30.0
+"""Seconds of life that a stored session must have left to be worth trying."""
+
+_used_codes: dict[tuple[str, str], int] = {}
+"""(where, client code) → the step of the code that was sent last; of the process, because an account's client may be made anew within one step."""
+_codes_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What a person entered; repr shows none of it."""
+
+    api_key: str
+    client_code: str
+    pin: str
+    totp_secret: str
+
+    def __repr__(self) -> str:
+        return "Details(…)"
+
+    @classmethod
+    def of(cls, credentials: Mapping[str, str]) -> Details:
+        given = {name: str(credentials.get(name) or "").strip() for name in ("api_key", "client_code", "pin", "totp_secret")}
+        missing = [name.replace("_", " ") for name, value in given.items() if not value]
+        if missing:
+            raise Refused(f"this account has no {' and no '.join(missing)}: add it on its page")
+        given["totp_secret"] = "".join(given["totp_secret"].split()).replace("-", "").upper()
+        given["client_code"] = given["client_code"].upper()
+        return cls(**given)
+
+
+def next_midnight(now: Timestamp) -> Timestamp:
+    """When every session of the day ends at Angel One."""
+    return day_start(now, "NSE") + DAY
+
+
+def expiry(jwt: str, now: Timestamp) -> Timestamp:
+    """Midnight IST, or earlier when the token itself says so."""
+    return min(next_midnight(now), _exp(jwt) or float("inf"))
+
+
+def _exp(jwt: str) -> Timestamp | None:
+    try:
+        payload = jwt.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return float(claims["exp"])
+    except (IndexError, ValueError, KeyError, TypeError, binascii.Error):
+        return None
+
+
+class SignIn:
+    """The session of one account, shared by its lane and its update worker."""
+
+    def __init__(self, account_id: str, credentials: Mapping[str, str], clock: Clock, sessions: Sessions) -> None:
+        self._account_id = account_id
+        self._credentials = credentials
+        self._clock = clock
+        self._sessions = sessions
+        self._lock = threading.Lock()
+        self._over: NeedsLogin | Refused | None = None  # why nothing is tried by itself any more
+        self.current: Session | None = None
+
+    @property
+    def details(self) -> Details:
+        return Details.of(self._credentials)
+
+    def begin(self, client: SmartClient) -> tuple[Session, bool]:
+        """The stored session while it lasts, else a new one; whether it is new. What a person asked for: earlier refusals are forgotten."""
+        with self._lock:
+            self._over = None
+            found = self.current or self._sessions.load(self._account_id)
+            if found is not None and self._lasts(found):
+                self.current = found
+                return found, False
+            return self._sign_in(client), True
+
+    def renew(self, client: SmartClient, dead: Session | None) -> Session:
+        """A session in place of one that the broker has ended. Many may ask at once: one signs in, the others get what came of it.
+
+        Raises NeedsLogin (a person must act), Refused, or Retry (the next one-time code is not there yet, or Angel One did not answer)."""
+        with self._lock:
+            if self.current is not None and self.current is not dead:
+                return self.current
+            if self._over is not None:
+                raise type(self._over)(str(self._over))
+            if dead is not None and self._clock.now() - dead.started_at < TOO_SOON:
+                self._over = NeedsLogin(
+                    "Angel One ended the session just after it began: is another program signed in with the same client code? Then connect again"
+                )
+                self._forget()
+                raise self._over
+            self._forget()
+            return self._sign_in(client)
+
+    def use(self, client: SmartClient) -> Session:
+        """Let the client speak with the present session; NeedsLogin when there is none."""
+        session = self.current
+        if session is None:
+            raise self._over or NeedsLogin("this account is not signed in at Angel One")
+        client.use(session.tokens["jwt"], tuple(session.tokens.values()))
+        return session
+
+    def _sign_in(self, client: SmartClient) -> Session:
+        details = self.details
+        code = self._fresh_code(details, client.root)
+        now = self._clock.now()
+        try:
+            data = client.login(details.client_code, details.pin, code)
+        except (NeedsLogin, Refused) as error:
+            self._over = error
+            raise
+        jwt = str(data["jwtToken"]).removeprefix("Bearer ").strip()
+        tokens = {"jwt": jwt, "refresh": str(data.get("refreshToken") or ""), "feed": str(data.get("feedToken") or "")}
+        session = Session(details.client_code, tokens, now, expiry(jwt, now))
+        self._sessions.save(self._account_id, session)
+        self.current = session
+        return session
+
+    def _fresh_code(self, details: Details, root: str) -> str:
+        """A code that was not sent before; Retry until the next step begins."""
+        import pyotp
+
+        now = self._clock.now()
+        step = int(now // STEP)
+        try:
+            code = pyotp.TOTP(details.totp_secret).at(int(now))
+        except (binascii.Error, ValueError):
+            raise Refused("the TOTP secret is not one: enter the text behind the QR code, not a six-digit code") from None
+        with _codes_lock:
+            if _used_codes.get((root, details.client_code)) == step:
+                raise Retry("waiting for the next one-time code", after=(step + 1) * STEP - now)
+            _used_codes[root, details.client_code] = step
+        return code
+
+    def _lasts(self, session: Session) -> bool:
+        ends = session.expires_at
+        return (
+            session.user_id == self.details.client_code
+            and bool(session.tokens.get("jwt"))
+            and ends is not None
+            and ends - self._clock.now() > SPARE
+        )
+
+    def _forget(self) -> None:
+        self.current = None
+        self._sessions.clear(self._account_id)
+
+    def ended(self) -> None:
+        """The broker has ended the session and nothing could be done about it."""
+        with self._lock:
+            self._forget()
