@@ -16,6 +16,11 @@ settings.register_profile("tandem", deadline=None, print_blob=True, suppress_hea
 settings.load_profile("tandem")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--schedules", type=int, default=80, help="how many seeded fault schedules to play over the emulated brokers")
+    parser.addoption("--schedule-seed", type=int, default=None, help="play this one fault schedule alone")
+
+
 def pytest_configure() -> None:
     forbid_outside()  # before any test module is imported: an import may reach out, too
 

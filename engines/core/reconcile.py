@@ -7,6 +7,7 @@ What holds, and is tested in these words:
 4. One name with two orders at the broker is told, never merged.
 5. What the broker has and we do not know is told, never dropped.
 6. A difference of positions is told with both numbers; equal books give no difference.
+7. A book of the whole day that lacks an order it has shown before is not complete, whatever its status said: its silence proves nothing.
 
 Pure: it changes nothing and reads no clock. A failed read must not come here at all, because an empty book that may be a failure is not "flat".
 """
@@ -56,13 +57,16 @@ def reconcile(
     absent_after: float,
     seen_absent: Mapping[str, Timestamp],
     book_since: Timestamp = 0.0,
+    *,
+    whole_day: bool = False,
 ) -> Reconciliation[R]:
     """Compare `orders` (live ones; with the settled ones of the session, contradictions are found and strangers are fewer) with a complete read.
 
     `now` is when the read began, `absent_after` is T in seconds, `seen_absent` what the read before gave. `book_since`: the book tells nothing of
-    orders sent before then, so their absence proves nothing.
+    orders sent before then, so their absence proves nothing. `whole_day`: the book shows every order of the session until its end, settled ones too.
     """
     found, strangers = _match(orders, reports)
+    complete = not (whole_day and any(_shown_before(order, book_since) and order.order_id not in found for order in orders))
     updates: list[tuple[Order, R]] = []
     not_placed: list[Order] = []
     still_unknown: list[Order] = []
@@ -77,8 +81,8 @@ def reconcile(
             elif order.state in _NOT_AT_BROKER and report.state in _AT_WORK and now - order.updated_at >= absent_after:
                 contradictions.append((order, report))
         elif order.state is OrderState.UNKNOWN:
-            since = _absent_since(order, now, absent_after, seen_absent, book_since)
-            if since is not None and since < now:
+            since = _absent_since(order, now, absent_after, seen_absent, book_since) if complete else seen_absent.get(order.order_id)
+            if complete and since is not None and since < now:
                 not_placed.append(order)
                 continue
             still_unknown.append(order)
@@ -116,6 +120,10 @@ def _match(orders: Sequence[Order], reports: Iterable[R]) -> tuple[Mapping[str, 
         if before is None or _furtherness(report) >= _furtherness(before):
             known[report.broker_order_id] = report
     return {order_id: tuple(twins.values()) for order_id, twins in found.items()}, tuple(strangers.values())
+
+
+def _shown_before(order: Order, book_since: Timestamp) -> bool:
+    return order.broker_order_id is not None and order.created_at >= book_since
 
 
 def _furtherness(report: Report) -> tuple[Decimal, bool, Timestamp]:

@@ -24,6 +24,8 @@ from engines.ports import JournalDown, NeedsLogin, Refused, TandemError
 
 SETTLE_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 FLATTEN_EVERY = 0.3
+LOOK_AGAIN = 60.0
+"""Seconds after which the order book is read once more when an order was found not to have been placed: brokers have been seen to place late."""
 
 
 @dataclass(slots=True)
@@ -124,12 +126,14 @@ def settle(lane: Lane) -> bool:
     now = lane.tools.clock.now()
     traits = lane.broker.traits
     since = day_start(now, HOME_EXCHANGE) if traits.daily_book else 0.0
-    result = reconcile(before, reports, now, traits.absent_after, lane.absent_since, since)
+    result = reconcile(before, reports, now, traits.absent_after, lane.absent_since, since, whole_day=traits.daily_book)
     lane.absent_since = dict(result.seen_absent)
     for _, report in result.updates:
         desk.on_report(report)
     for order in result.not_placed:
         desk.mark(order.order_id, EventKind.NOT_PLACED, {"message": "absent from two complete order books"})
+    if result.not_placed:
+        lane.put_later(Settle(), LOOK_AGAIN)
     for order in result.missing:
         if traits.daily_book and order.created_at < since:  # day orders end with their session, and the new day's book begins without them
             desk.mark(order.order_id, EventKind.EXPIRED, {"message": "a day order of an earlier session"})

@@ -58,6 +58,21 @@ def test_an_order_found_in_between_starts_anew() -> None:
     assert read(113, [UNKNOWN], [], dict(found.seen_absent)).not_placed == ()
 
 
+def test_a_day_book_that_lacks_an_order_it_has_shown_before_proves_nothing() -> None:
+    shown = order(OrderState.FILLED, order_id="O9", broker_order_id="B9", created_at=90.0)
+    seen: dict[str, float] = {}
+    for now in (111, 113, 140):
+        empty = reconcile([UNKNOWN, shown], [], now, T, seen, whole_day=True)
+        seen = dict(empty.seen_absent)
+        assert (empty.not_placed, empty.still_unknown) == ((), (UNKNOWN,))
+    whole = [report(OrderState.FILLED, "B9", "O9")]
+    first = reconcile([UNKNOWN, shown], whole, 150, T, seen, whole_day=True)
+    assert first.not_placed == ()
+    assert reconcile([UNKNOWN, shown], whole, 151, T, dict(first.seen_absent), whole_day=True).not_placed == (UNKNOWN,)
+    yesterday = reconcile([UNKNOWN, shown], [], 150, T, {"O1": 140.0}, 95.0, whole_day=True)
+    assert yesterday.not_placed == (UNKNOWN,), "the book of a new day begins without what was shown before it"
+
+
 def test_a_clock_that_jumps_back_makes_it_the_first_read_again() -> None:
     assert read(111, [UNKNOWN], [], {"O1": 500.0}).not_placed == ()
 

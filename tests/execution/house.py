@@ -59,7 +59,7 @@ from engines.ports import (
     Recovered,
     SystemClock,
 )
-from engines.system import EngineSettings, TradingSystem
+from engines.system import BrokerMaker, EngineSettings, TradingSystem
 from tests.support.broker import QuietBroker
 
 INFY = Instrument("NSE:INFY", "Infosys", "NSE", Decimal("0.05"))
@@ -211,6 +211,7 @@ class StaticDirectory:
     strategy_rows: list[StrategyConfig] = field(default_factory=list)
     mapping_rows: list[AccountMapping] = field(default_factory=list)
     callbacks: list[Callable[[], None]] = field(default_factory=list)
+    secrets: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     def accounts(self) -> Sequence[Account]:
         return self.rows
@@ -222,7 +223,7 @@ class StaticDirectory:
         return self.mapping_rows
 
     def credentials(self, account_id: str) -> Mapping[str, str]:
-        return {}
+        return self.secrets.get(account_id, {})
 
     def candles(self, symbol: str, timeframe: str, limit: int) -> Sequence[Candle]:
         return ()
@@ -408,12 +409,15 @@ class House:
         books: dict[str, WireBook] | None = None,
         absent_after: float = 0.0,
         instruments: Sequence[Instrument] = (INFY, NIFTY_FUT),
+        brokers: Mapping[str, BrokerMaker] | None = None,
+        secrets: Mapping[str, Mapping[str, str]] | None = None,
         start: bool = True,
     ) -> None:
         self.journal = journal or MemoryJournal()
         self.latch = latch or MemoryLatch()
         self.books = books if books is not None else {}
-        self.directory = StaticDirectory(list(accounts or (account(),)), list(strategies), list(mappings))
+        self.directory = StaticDirectory(list(accounts or (account(),)), list(strategies), list(mappings), secrets=dict(secrets or {}))
+        self.more: dict[str, Any] = {"instruments": instruments, "brokers": brokers, "secrets": secrets}
         self.notifier = ListNotifier()
         self.feed = HandFeed(*instruments)
         self.wires: dict[str, WireBroker] = {}
@@ -427,7 +431,7 @@ class House:
             clock=SystemClock(),
             ids=_unused_ids(self.journal),
             feed=self.feed,
-            brokers={"wire": self._wire},
+            brokers={"wire": self._wire, **(brokers or {})},
             settings=EngineSettings(max_price_age=60.0),
             calendar=Calendar(hours={}, holidays=frozenset(), special={}, years=frozenset()),  # open at any hour
         )
@@ -482,6 +486,7 @@ class House:
             latch=self.latch,
             books=self.books,
             absent_after=self.absent_after,
+            **self.more,
         )
 
     def __enter__(self) -> Self:

@@ -1,0 +1,10 @@
+"""AngelOne passes the contract of a broker."""
+
+from __future__ import annotations
+
+from tests.contract.contract import BrokerContract
+from tests.contract.venues import ANGELONE
+
+
+class TestAngelOne(BrokerContract):
+    venue = ANGELONE
