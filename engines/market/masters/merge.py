@@ -149,10 +149,10 @@ def _dated(table: str, values: str, day: str) -> Mapping[str, Any]:
     return known
 
 
-def index_of(underlying: str) -> str | None:
-    """The index that contracts of this name are about: NIFTY → NSE:NIFTY 50."""
-    found: str | None = _facts()["spot"].get(underlying)
-    return found
+def index_names() -> Mapping[str, str]:
+    """The name in contracts → the index that they are about: NIFTY → NSE:NIFTY 50."""
+    names: Mapping[str, str] = _facts()["spot"]
+    return names
 
 
 # --- the order of a search -----------------------------------------------------------------------------------------
@@ -165,16 +165,21 @@ def _ordered(entries: Iterable[Entry]) -> list[Entry]:
     strikes: dict[tuple[str, str, str], set[Decimal]] = defaultdict(set)
     for instrument, underlying, _ in found:
         if instrument.expiry is not None:
-            with_contracts.add(index_of(underlying) or f"{_CASH.get(instrument.exchange, '')}:{underlying}")
+            with_contracts.add(index_names().get(underlying) or f"{_CASH.get(instrument.exchange, '')}:{underlying}")
             if instrument.strike is not None:
                 strikes[instrument.exchange, underlying, instrument.expiry].add(instrument.strike)
     middles = {chain: sorted(listed)[len(listed) // 2] for chain, listed in strikes.items()}
 
-    def place(entry: Entry) -> tuple[int, str, str, Decimal, str]:
+    known = {name: number for number, name in enumerate(index_names())}  # NIFTY before FINNIFTY before any share
+
+    def place(entry: Entry) -> tuple[int, str, int, str, Decimal, str]:
         instrument, underlying, _ = entry
         expiry, strike = instrument.expiry or "", instrument.strike
         off = abs(strike - middles[instrument.exchange, underlying, expiry]) if strike is not None else Decimal(0)
-        return _class(instrument, instrument.symbol in with_contracts), expiry, underlying if expiry else "", off, instrument.symbol
+        kind = _class(instrument, instrument.symbol in with_contracts)
+        if not expiry:
+            return kind, "", 0, "", off, instrument.symbol
+        return kind, expiry, known.get(underlying, len(known)), underlying, off, instrument.symbol
 
     return sorted(found, key=place)
 

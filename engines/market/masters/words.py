@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from engines.core.model import Instrument
-from engines.market.masters.merge import index_of
+from engines.market.masters.merge import index_names
 from engines.market.masters.spelling import MONTHS
 
 _LONG = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
@@ -48,7 +48,7 @@ def words_of(instrument: Instrument, underlying: str) -> str:
     if instrument.expiry is None:
         words.update(cut(instrument.name))
         words.add(instrument.segment.lower())
-        words.update(word for word, index in _aliases().items() if index == instrument.symbol)
+        words.update(name.lower() for name, index in index_names().items() if index == instrument.symbol)
     else:
         words.update(_when(instrument.expiry))
         words.add("fut" if instrument.strike is None else "opt")
@@ -57,11 +57,6 @@ def words_of(instrument: Instrument, underlying: str) -> str:
         words.update((strike, f"{strike}{(instrument.option_type or '').lower()}"))
     words.update(_KINDS.get(instrument.option_type or instrument.segment, "").split())
     return " ".join(sorted(words))
-
-
-def _aliases() -> dict[str, str]:
-    names = ("NIFTY", "BANKNIFTY", "FINNIFTY", "MIDCPNIFTY", "NIFTYNXT50", "SENSEX", "BANKEX")
-    return {name.lower(): index for name in names if (index := index_of(name)) is not None}
 
 
 def _when(expiry: str) -> tuple[str, ...]:
