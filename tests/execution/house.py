@@ -225,7 +225,7 @@ class StaticDirectory:
     def credentials(self, account_id: str) -> Mapping[str, str]:
         return self.secrets.get(account_id, {})
 
-    def candles(self, symbol: str, timeframe: str, limit: int) -> Sequence[Candle]:
+    def candles(self, symbol: str, timeframe: str, limit: int, *, live: bool = False) -> Sequence[Candle]:
         return ()
 
     def on_change(self, callback: Callable[[], None]) -> None:
