@@ -410,7 +410,7 @@ class Master(Protocol):
 
     def get(self, symbol: str) -> Instrument | None: ...
 
-    def search(self, q: str, exchange: str | None = None, limit: int = 20) -> Sequence[Instrument]:
+    def search(self, q: str, exchange: str | None = None, limit: int = 20, segment: str | None = None) -> Sequence[Instrument]:
         """Best first; `q` as people type it (`nifty 24500 ce`, `infy`, `banknifty fut`)."""
         ...
 
