@@ -17,6 +17,7 @@ from flask import Flask, Response, request
 if TYPE_CHECKING:
     from app.data import Data
     from app.live import Hub
+    from app.workspace import Lists
     from config import Settings
     from engines.ports import Clock, Ids
     from engines.system import TradingSystem
@@ -48,8 +49,9 @@ def create_app(
     live: Hub | None = None,
     clock: Clock | None = None,
     ids: Ids | None = None,
+    lists: Lists | None = None,
 ) -> Flask:
-    """The web application. `live` is the hub that the system publishes to (default: its notifier)."""
+    """The web application. `live` is the hub that the system publishes to (default: its notifier), `lists` keeps the instrument lists fresh."""
     from app.api import blueprint as api
     from app.api.metrics import blueprint as metrics
     from app.auth import init_app as init_auth
@@ -62,7 +64,7 @@ def create_app(
     the_clock = clock or system.clock
     hub = live or (system.notifier if isinstance(system.notifier, Hub) else Hub(the_clock))
     hub.most_streams = settings.max_streams
-    shop = Workspace(system, data, settings, hub, the_clock, ids or system.ids, Ownership(data.directory))
+    shop = Workspace(system, data, settings, hub, the_clock, ids or system.ids, Ownership(data.directory), lists)
     hub.whose_halt = shop.owners.owner_of_halt
     app.extensions[EXTENSION] = shop
     app.extensions["tandem_live"] = hub

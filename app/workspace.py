@@ -6,9 +6,9 @@ Also answers from memory whose an account or strategy is, because the order path
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from flask import current_app
 
@@ -96,6 +96,37 @@ class Ownership:
 
 
 @dataclass(frozen=True, slots=True)
+class ListState:
+    """One broker's instrument list. `wanted`: an account needs it; `problem`: why it could not be renewed, empty when it could."""
+
+    broker: str
+    wanted: bool
+    loaded_at: float | None
+    listed: int
+    stale: bool
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListsStatus:
+    """`next_at`: when the lists are renewed by themselves."""
+
+    running: bool
+    next_at: float
+    lists: tuple[ListState, ...]
+
+
+class Lists(Protocol):
+    """Who keeps the brokers' instrument lists fresh."""
+
+    def refresh_now(self, force: bool = False) -> Collection[str]:
+        """Begins to fetch and returns at once: the brokers it is about; none when no account needs a list."""
+        ...
+
+    def status(self) -> ListsStatus: ...
+
+
+@dataclass(frozen=True, slots=True)
 class Workspace:
     system: TradingSystem
     data: Data
@@ -104,6 +135,7 @@ class Workspace:
     clock: Clock
     ids: Ids
     owners: Ownership
+    lists: Lists | None = None
 
     def taken_over(self) -> None:
         """After a change of accounts, strategies or mappings: the engines act on it before the answer leaves (a switch that is off is off)."""

@@ -4,6 +4,7 @@ Everything others may use is named here; the modules below are private to this p
 """
 
 from app.data.errors import Conflict, DataError, Invalid, NotFound
+from app.data.instruments import Instruments
 from app.data.rows import (
     AccountRow,
     Actor,
@@ -40,6 +41,7 @@ __all__ = [
     "DataError",
     "DayPnl",
     "EquityPoint",
+    "Instruments",
     "Invalid",
     "MappingRow",
     "NotFound",
