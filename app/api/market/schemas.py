@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from app.api.wire import Amount, Moment, Out, PageQuery, When
+from app.api.wire import Amount, Body, Flag, Moment, Out, PageQuery, When
 from engines.core.model import Timeframe
 
 
@@ -28,6 +28,37 @@ class InstrumentOut(Out):
     strike: Amount | None
     option_type: str | None
     segment: str
+
+
+class InstrumentListOut(Out):
+    """One broker's list. `wanted`: an account needs it; `stale`: it is of another day; `problem`: why it could not be renewed."""
+
+    broker: str
+    wanted: bool
+    loaded_at: Moment | None
+    listed: int
+    stale: bool
+    problem: str
+
+
+class InstrumentListsOut(Out):
+    """`next_at`: when the lists are renewed by themselves."""
+
+    running: bool
+    next_at: Moment | None
+    lists: list[InstrumentListOut]
+
+
+class RefreshIn(Body):
+    """`force`: take a list even when it has shrunk to less than half, after a look at why."""
+
+    force: Flag = False
+
+
+class RefreshAnswer(Out):
+    state: Literal["started"]
+    brokers: list[str]
+    detail: str
 
 
 class QuoteQuery(PageQuery):

@@ -4,27 +4,84 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from app.api.market.schemas import CandleOut, CandleQuery, InstrumentOut, InstrumentQuery, QuoteOut, QuoteQuery
+from app.api.market.schemas import (
+    CandleOut,
+    CandleQuery,
+    InstrumentListOut,
+    InstrumentListsOut,
+    InstrumentOut,
+    InstrumentQuery,
+    QuoteOut,
+    QuoteQuery,
+    RefreshAnswer,
+    RefreshIn,
+)
 from app.api.wire import BadValue, Page, make_cursor, moment, moment_or_none, open_cursor
-from app.data import Invalid, User
-from app.problems import field_problem
+from app.data import Actor, Conflict, Invalid, User, UserRole
+from app.problems import Problem, field_problem
 from app.workspace import Workspace, workspace
 from engines.core.model import Candle, Instrument, Tick
 from engines.core.prices import to_tick
 
 _ALL = InstrumentQuery()
-MOST_MATCHES = 100_000
+MOST_MATCHES = 2_000
 _CENT = Decimal("0.01")
 
 
 def instruments(_user: User, query: InstrumentQuery = _ALL) -> Page[InstrumentOut]:
     """The best matches first; without `q` by symbol."""
-    found = workspace().system.instruments.search(query.q, query.exchange, MOST_MATCHES)
-    found = [i for i in found if query.symbol in (None, i.symbol) and query.segment in (None, i.segment)]
+    table = workspace().system.instruments
     start = _offset(query.cursor)
-    shown = found[start : start + query.limit]
     following = start + query.limit
+    if query.symbol is not None:
+        only = table.get(query.symbol)
+        found = [only] if only is not None and _fits(only, query) else []
+    else:
+        found = table.search(query.q, query.exchange, min(following + 1, MOST_MATCHES), query.segment)
+    shown = found[start:following]
     return Page(items=[instrument_out(i) for i in shown], next=make_cursor(str(following)) if following < len(found) else None)
+
+
+def _fits(instrument: Instrument, query: InstrumentQuery) -> bool:
+    words = query.q.strip().lower()
+    known = f"{instrument.symbol} {instrument.name}".lower()
+    return query.exchange in (None, instrument.exchange) and query.segment in (None, instrument.segment) and words in known
+
+
+def instrument_lists(_user: User) -> InstrumentListsOut:
+    keeper = workspace().lists
+    if keeper is None:
+        return InstrumentListsOut(running=False, next_at=None, lists=[])
+    status = keeper.status()
+    return InstrumentListsOut(
+        running=status.running,
+        next_at=moment(status.next_at),
+        lists=[
+            InstrumentListOut(
+                broker=each.broker,
+                wanted=each.wanted,
+                loaded_at=moment_or_none(each.loaded_at),
+                listed=each.listed,
+                stale=each.stale,
+                problem=each.problem,
+            )
+            for each in status.lists
+        ],
+    )
+
+
+def refresh_instruments(user: User, body: RefreshIn, by: Actor) -> RefreshAnswer:
+    """Lists are everybody's, so whoever trades may ask for new ones; to take a shrunken one is the owner's decision."""
+    shop = workspace()
+    if body.force and user.role is not UserRole.OWNER:
+        raise Problem(403, "Only the owner may take a list that has shrunk.")
+    brokers = sorted(shop.lists.refresh_now(body.force)) if shop.lists is not None else []
+    if not brokers:
+        raise Conflict("No account at a broker needs a list of instruments, so there is nothing to fetch.")
+    shop.data.audit.add(by, "instruments.refresh", "system", "", after={"brokers": brokers, "force": body.force})
+    return RefreshAnswer(
+        state="started", brokers=brokers, detail=f"Fetching the instruments of {', '.join(brokers)}; it takes about a minute."
+    )
 
 
 def quotes(_user: User, query: QuoteQuery) -> Page[QuoteOut]:
