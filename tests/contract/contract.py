@@ -320,8 +320,12 @@ class BrokerContract:
 
     # --- order updates ----------------------------------------------------------------------------------------------
 
-    @pytest.mark.parametrize("fault", [Fault.REPEATED_UPDATES, Fault.LATE_UPDATES, Fault.SHUFFLED_UPDATES, Fault.NO_UPDATES, Fault.EARLY_UPDATES])
-    def test_law_3_whatever_becomes_of_the_updates_the_fills_are_the_trades(self, emulator: Emulator, at_work: Station, fault: Fault) -> None:
+    @pytest.mark.parametrize(
+        "fault", [Fault.REPEATED_UPDATES, Fault.LATE_UPDATES, Fault.SHUFFLED_UPDATES, Fault.NO_UPDATES, Fault.EARLY_UPDATES]
+    )
+    def test_law_3_whatever_becomes_of_the_updates_the_fills_are_the_trades(
+        self, emulator: Emulator, at_work: Station, fault: Fault
+    ) -> None:
         emulator.fault(fault, account=at_work.emulated, times=20, seconds=0.05)
         broker_order_id = self.filled(at_work, at_work.request())
         assert at_work.fills(broker_order_id) == at_work.truth(broker_order_id)

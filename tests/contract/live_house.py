@@ -85,7 +85,7 @@ class LiveHouse:
     def tell_prices(self) -> None:
         """The prices at which the emulators trade, as ticks of ours."""
         for venue, _ in self.seats_at.values():
-            self.house.system.feed.tick(venue.symbol, float(venue.price))  # type: ignore[attr-defined]
+            self.house.system.feed.price(venue.symbol, float(venue.price))  # type: ignore[attr-defined]
 
     def seat(self, kind: str, number: int = 1) -> Seat:
         return next(seat for seat in self.seats if seat.account_id == f"{kind}-{number}")

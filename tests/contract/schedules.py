@@ -114,12 +114,24 @@ def differences(house: LiveHouse, seat: Seat) -> list[str]:
         if order.state in NEVER_THERE and row.status not in ("rejected", "denied"):
             found.append(f"{row.client_id} is {order.state.value} with us and {row.status} at the broker")
         if order.filled_quantity != row.filled:
-            found.append(f"{row.client_id} filled {order.filled_quantity} with us and {row.filled} at the broker ({order.state.value}/{row.status})")
+            found.append(
+                f"{row.client_id} filled {order.filled_quantity} with us and {row.filled} at the broker ({order.state.value}/{row.status})"
+            )
     there = {row.client_id for row in theirs}
     alive = (OrderState.OPEN, OrderState.PARTLY_FILLED, OrderState.FILLED, OrderState.CANCELLED)
-    found += [f"{o.client_id} is {o.state.value} with us and unknown to the broker" for o in mine.values() if o.state in alive and o.broker_order_id and o.client_id not in there]
-    found += [f"{o.client_id} is still {o.state.value}" for o in mine.values() if o.state in (OrderState.UNKNOWN, OrderState.SENDING, OrderState.PLANNED)]
-    ours_traded = {(f.broker_order_id, f.trade_id): (f.quantity, f.price) for f in house.house.journal.fills() if f.account_id == seat.account_id}
+    found += [
+        f"{o.client_id} is {o.state.value} with us and unknown to the broker"
+        for o in mine.values()
+        if o.state in alive and o.broker_order_id and o.client_id not in there
+    ]
+    found += [
+        f"{o.client_id} is still {o.state.value}"
+        for o in mine.values()
+        if o.state in (OrderState.UNKNOWN, OrderState.SENDING, OrderState.PLANNED)
+    ]
+    ours_traded = {
+        (f.broker_order_id, f.trade_id): (f.quantity, f.price) for f in house.house.journal.fills() if f.account_id == seat.account_id
+    }
     truly_traded = {(f.broker_order_id, f.trade_id): (f.quantity, f.price) for f in seat.emulator.fills(seat.emulated)}
     if {key[1]: value for key, value in ours_traded.items()} != {key[1]: value for key, value in truly_traded.items()}:
         found.append(f"fills differ: ours {ours_traded}, theirs {truly_traded}")

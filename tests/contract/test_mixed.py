@@ -32,7 +32,10 @@ def test_one_signal_is_a_right_order_on_every_indian_account(house: LiveHouse) -
     house.house.until(lambda: all(house.house.held(seat.account_id) == seat.venue.quantity for seat in seats))
     for seat in seats:
         (booked,) = seat.emulator.book(seat.emulated)
-        assert (booked.filled, booked.client_id) == (seat.venue.quantity, next(o.client_id for o in outcome.orders if o.account_id == seat.account_id))
+        assert (booked.filled, booked.client_id) == (
+            seat.venue.quantity,
+            next(o.client_id for o in outcome.orders if o.account_id == seat.account_id),
+        )
     books_balance(house.house)
 
 
@@ -81,7 +84,11 @@ def test_law_4_after_a_stop_is_acknowledged_no_entry_reaches_a_broker(house: Liv
     stopped = SystemClock().now()
     for venue in VENUES:
         house.submit(*(seat for seat in house.seats if seat.venue is venue))
-    house.house.until(lambda: house.settled() and not any(seat.emulator.position(seat.emulated, seat.venue.symbol) >= seat.venue.lot for seat in house.seats))
+    house.house.until(
+        lambda: (
+            house.settled() and not any(seat.emulator.position(seat.emulated, seat.venue.symbol) >= seat.venue.lot for seat in house.seats)
+        )
+    )
     for seat in house.seats:
         late = [row for row in seat.emulator.book(seat.emulated) if row.booked_at > stopped and row.side is Side.BUY]
         assert late == []
@@ -107,7 +114,12 @@ def test_a_stop_that_rests_at_the_broker_is_followed_until_it_fills(house: LiveH
     seat.emulator.hold(seat.account_id if False else seat.emulated, True)
     position = next(p for p in house.house.system.positions([seat.account_id]) if p.position.quantity)
     house.house.system.close_position(position.position.position_id, None)
-    house.house.until(lambda: any(o.role is Role.EXIT and o.order_type is OrderType.MARKET and o.state is OrderState.OPEN for o in house.house.journal.orders().values()))
+    house.house.until(
+        lambda: any(
+            o.role is Role.EXIT and o.order_type is OrderType.MARKET and o.state is OrderState.OPEN
+            for o in house.house.journal.orders().values()
+        )
+    )
     house.house.until(lambda: seat.emulator.requests(seat.emulated, "modify"))
     seat.emulator.hold(seat.emulated, False)
     house.house.until(lambda: house.house.held(seat.account_id) == 0)

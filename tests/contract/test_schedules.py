@@ -9,7 +9,9 @@ from tests.contract.schedules import play
 AT_ONCE = 40
 
 
-def test_law_1_3_no_schedule_of_faults_leaves_a_double_a_lost_order_or_a_wrong_book(pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]) -> None:
+def test_law_1_3_no_schedule_of_faults_leaves_a_double_a_lost_order_or_a_wrong_book(
+    pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]
+) -> None:
     one = pytestconfig.getoption("--schedule-seed")
     seeds = [one] if one is not None else list(range(pytestconfig.getoption("--schedules")))
     failures = []

@@ -58,7 +58,11 @@ class EmulatorMaster:
         return self.instruments.get(symbol)
 
     def search(self, q: str, exchange: str | None = None, limit: int = 20) -> Sequence[Instrument]:
-        return [instrument for instrument in self.instruments.values() if q.upper() in instrument.symbol and exchange in (None, instrument.exchange)][:limit]
+        return [
+            instrument
+            for instrument in self.instruments.values()
+            if q.upper() in instrument.symbol and exchange in (None, instrument.exchange)
+        ][:limit]
 
     def listing(self, broker: str, symbol: str) -> Listing | None:
         return self.listings.get((broker, symbol))
@@ -120,23 +124,46 @@ class Venue:
 ZERODHA = Venue("zerodha", KiteEmulator, "NSE:INFY", Decimal(10), Decimal(1500), Decimal(1), Decimal("0.1"))
 ANGELONE = Venue("angelone", SmartApiEmulator, "NSE:INFY", Decimal(10), Decimal(1500), Decimal(1), Decimal("0.1"))
 SPOT = Venue(
-    "binance_spot", BinanceEmulator, "BINANCE:BTCUSDT", Decimal("0.01"), Decimal(60000), Decimal("0.00001"), Decimal("0.01"), {"market": "spot"}
+    "binance_spot",
+    BinanceEmulator,
+    "BINANCE:BTCUSDT",
+    Decimal("0.01"),
+    Decimal(60000),
+    Decimal("0.00001"),
+    Decimal("0.01"),
+    {"market": "spot"},
 )
 USDM = Venue(
-    "binance_usdm", BinanceEmulator, "BINANCE:BTCUSDT.P", Decimal("0.01"), Decimal(60000), Decimal("0.001"), Decimal("0.1"), {"market": "usdm"}
+    "binance_usdm",
+    BinanceEmulator,
+    "BINANCE:BTCUSDT.P",
+    Decimal("0.01"),
+    Decimal(60000),
+    Decimal("0.001"),
+    Decimal("0.1"),
+    {"market": "usdm"},
 )
 VENUES = (ZERODHA, ANGELONE, SPOT, USDM)
 
 
 def account_for(kind: str, name: str = "A1", **changes: Any) -> Account:
-    given: dict[str, Any] = {"account_id": name, "user_id": "U1", "name": name, "broker": kind, "capital": Decimal(10_000_000), "auto_trade": True}
+    given: dict[str, Any] = {
+        "account_id": name,
+        "user_id": "U1",
+        "name": name,
+        "broker": kind,
+        "capital": Decimal(10_000_000),
+        "auto_trade": True,
+    }
     return Account(**(given | changes))
 
 
 class Station:
     """One adapter at one venue, with everything it tells."""
 
-    def __init__(self, venue: Venue, emulator: Emulator, *, credentials: Mapping[str, str] | None = None, timing: Timing = TIMING, **account: Any) -> None:
+    def __init__(
+        self, venue: Venue, emulator: Emulator, *, credentials: Mapping[str, str] | None = None, timing: Timing = TIMING, **account: Any
+    ) -> None:
         self.venue, self.emulator = venue, emulator
         self.emulated: EmulatedAccount = emulator.add_account(**venue.options)
         self.sessions = MemorySessions()
@@ -225,4 +252,17 @@ def without(credentials: Mapping[str, str], **wrong: str) -> dict[str, str]:
     return {**credentials, **wrong}
 
 
-__all__ = ["ANGELONE", "SPOT", "USDM", "VENUES", "ZERODHA", "EmulatorMaster", "MemorySessions", "Station", "Venue", "account_for", "endpoints_of", "replace"]
+__all__ = [
+    "ANGELONE",
+    "SPOT",
+    "USDM",
+    "VENUES",
+    "ZERODHA",
+    "EmulatorMaster",
+    "MemorySessions",
+    "Station",
+    "Venue",
+    "account_for",
+    "endpoints_of",
+    "replace",
+]

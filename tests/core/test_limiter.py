@@ -115,3 +115,15 @@ def test_an_exit_never_waits_longer_than_it_would_behind_entries_alone(pauses: l
         clock.pass_until_free(limiter)
     assert limiter.wait(clock.now, exit=True) == 0.0
     assert limiter.wait(clock.now, exit=True) == 0.0
+
+
+def test_longer_windows_hold_too_and_keep_a_tenth_for_exits() -> None:
+    limiter, clock = Limiter(10, burst=10, windows=((20, 60.0),)), Clock()
+    taken = 0
+    while clock.now < 159.0 and limiter.wait(clock.now) == 0.0:
+        taken += 1
+        clock.now += 0.2
+    assert taken == 18
+    assert limiter.wait(clock.now) > 50
+    assert [limiter.wait(clock.now, exit=True) for _ in range(2)] == [0.0, 0.0]
+    assert limiter.wait(clock.now, exit=True) > 50

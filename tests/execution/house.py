@@ -46,6 +46,7 @@ from engines.core.model import (
 )
 from engines.core.positions import empty, fold
 from engines.core.sessions import Calendar
+from engines.live_prices import LiveMarketMaker
 from engines.ports import (
     Balance,
     BrokerFill,
@@ -411,13 +412,14 @@ class House:
         instruments: Sequence[Instrument] = (INFY, NIFTY_FUT),
         brokers: Mapping[str, BrokerMaker] | None = None,
         secrets: Mapping[str, Mapping[str, str]] | None = None,
+        live_market: LiveMarketMaker | None = None,
         start: bool = True,
     ) -> None:
         self.journal = journal or MemoryJournal()
         self.latch = latch or MemoryLatch()
         self.books = books if books is not None else {}
         self.directory = StaticDirectory(list(accounts or (account(),)), list(strategies), list(mappings), secrets=dict(secrets or {}))
-        self.more: dict[str, Any] = {"instruments": instruments, "brokers": brokers, "secrets": secrets}
+        self.more: dict[str, Any] = {"instruments": instruments, "brokers": brokers, "secrets": secrets, "live_market": live_market}
         self.notifier = ListNotifier()
         self.feed = HandFeed(*instruments)
         self.wires: dict[str, WireBroker] = {}
@@ -434,6 +436,7 @@ class House:
             brokers={"wire": self._wire, **(brokers or {})},
             settings=EngineSettings(max_price_age=60.0),
             calendar=Calendar(hours={}, holidays=frozenset(), special={}, years=frozenset()),  # open at any hour
+            live_market=live_market,
         )
         if start:
             self.system.start()
