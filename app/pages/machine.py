@@ -40,6 +40,7 @@ def health() -> Response:
         accounts=accounts(),
         stages=latency_rows(status.latency_ms),
         journal=status.journal,
+        lists=reads().instrument_lists(),
         incidents=reads().incidents(limit=50),
         names=names(),
     )

@@ -13,7 +13,7 @@ from app.api.accounts.schemas import AccountOut, AccountQuery
 from app.api.mappings import service as mappings
 from app.api.mappings.schemas import MappingOut, MappingQuery
 from app.api.market import service as market
-from app.api.market.schemas import CandleOut, CandleQuery, InstrumentOut, InstrumentQuery, QuoteOut, QuoteQuery
+from app.api.market.schemas import CandleOut, CandleQuery, InstrumentListsOut, InstrumentOut, InstrumentQuery, QuoteOut, QuoteQuery
 from app.api.orders import service as orders
 from app.api.orders.schemas import OrderOut, OrderQuery, OrderStoryOut, TradeOut, TradeQuery
 from app.api.people import service as people
@@ -98,6 +98,9 @@ class Reads:
 
     def instruments(self, args: Mapping[str, Any]) -> list[InstrumentOut]:
         return market.instruments(self.user, InstrumentQuery.model_validate(args)).items
+
+    def instrument_lists(self) -> InstrumentListsOut:
+        return market.instrument_lists(self.user)
 
     def quotes(self, symbols: list[str]) -> list[QuoteOut]:
         return market.quotes(self.user, QuoteQuery(symbols=",".join(symbols))).items if symbols else []

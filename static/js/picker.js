@@ -70,7 +70,10 @@ function option(box, item, index) {
   symbol.textContent = item.symbol;
   const name = document.createElement("span");
   name.textContent = item.name;
-  line.append(symbol, name);
+  const lot = document.createElement("small");
+  lot.className = "price";
+  lot.textContent = item.lot_size > 1 ? `lot ${item.lot_size}` : "";
+  line.append(symbol, name, lot);
   return line;
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from app.api.market.schemas import CandleOut, InstrumentOut, QuoteOut
+from app.api.market.schemas import CandleOut, InstrumentListOut, InstrumentListsOut, InstrumentOut, QuoteOut
 from app.api.orders.schemas import CheckOut, OrderEventOut, OrderStoryOut, RequestOut
 from app.api.people.schemas import AuditOut, TokenOut, UserOut
 from app.api.pnl.schemas import AccountPnlOut, DayPnlOut, EquityPointOut, PnlOut, RealtimeOut, StrategyPnlOut
@@ -286,6 +286,21 @@ class Sample:
             streams=2,
             extra={},
         )
+
+    def instrument_lists(self) -> InstrumentListsOut:
+        rows = [
+            InstrumentListOut(broker="angelone", wanted=True, loaded_at=ago(3_600), listed=78_112, stale=False, problem=""),
+            InstrumentListOut(broker="binance_spot", wanted=False, loaded_at=ago(900_000), listed=1_412, stale=True, problem=""),
+            InstrumentListOut(
+                broker="zerodha",
+                wanted=True,
+                loaded_at=ago(90_000),
+                listed=71_204,
+                stale=True,
+                problem="api.kite.trade broke off after 1048576 of 2411724 bytes",
+            ),
+        ]
+        return InstrumentListsOut(running=False, next_at=NOW, lists=self._some(rows))
 
     def halts(self, **filters: Any) -> list[Any]:
         return self._some([HALT, OLD_HALT] if self.halted else [OLD_HALT])
