@@ -83,6 +83,7 @@ class SignIn:
         self._lock = threading.Lock()
         self._over: NeedsLogin | Refused | None = None  # why nothing is tried by itself any more
         self.current: Session | None = None
+        self.ended_at: Timestamp | None = None
 
     @property
     def details(self) -> Details:
@@ -94,12 +95,13 @@ class SignIn:
             self._over = None
             found = self.current or self._sessions.load(self._account_id)
             if found is not None and self._lasts(found):
-                self.current = found
+                self.current, self.ended_at = found, None
                 return found, False
             return self._sign_in(client), True
 
-    def renew(self, client: SmartClient, dead: Session | None) -> Session:
+    def renew(self, client: SmartClient, dead: Session | None, *, asked: bool = False) -> Session:
         """A session in place of one that the broker has ended. Many may ask at once: one signs in, the others get what came of it.
+        `asked`: a person wants it, however young the dead one is.
 
         Raises NeedsLogin (a person must act), Refused, or Retry (the next one-time code is not there yet, or Angel One did not answer)."""
         with self._lock:
@@ -107,7 +109,7 @@ class SignIn:
                 return self.current
             if self._over is not None:
                 raise type(self._over)(str(self._over))
-            if dead is not None and self._clock.now() - dead.started_at < TOO_SOON:
+            if not asked and dead is not None and self._clock.now() - dead.started_at < TOO_SOON:
                 self._over = NeedsLogin(
                     "Angel One ended the session just after it began: is another program signed in with the same client code? Then connect again"
                 )
@@ -137,7 +139,7 @@ class SignIn:
         tokens = {"jwt": jwt, "refresh": str(data.get("refreshToken") or ""), "feed": str(data.get("feedToken") or "")}
         session = Session(details.client_code, tokens, now, expiry(jwt, now))
         self._sessions.save(self._account_id, session)
-        self.current = session
+        self.current, self.ended_at = session, None
         return session
 
     def _fresh_code(self, details: Details, root: str) -> str:
@@ -166,10 +168,15 @@ class SignIn:
         )
 
     def _forget(self) -> None:
-        self.current = None
+        self.current, self.ended_at = None, self._clock.now()
         self._sessions.clear(self._account_id)
 
-    def ended(self) -> None:
-        """The broker has ended the session and nothing could be done about it."""
+    def expires_at(self) -> Timestamp | None:
+        """When the present session ends; when the last one ended, if the broker ended it early."""
+        session = self.current
+        return self.ended_at if session is None else session.expires_at
+
+    def forget(self) -> None:
+        """The session is not this account's, or not wanted any more."""
         with self._lock:
             self._forget()

@@ -6,15 +6,14 @@ Nothing here decides what an answer proves; a row without its name or numbers is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from engines.core.model import ZERO, OrderState, Product, Side, Timestamp
 from engines.core.sessions import IST
-from engines.ports import Balance, BrokerFill, BrokerPosition, BrokerTrade, Holding, OrderReport, Profile
+from engines.ports import Balance, BrokerFill, BrokerPosition, BrokerTrade, Holding, OrderReport, Profile, Retry
 
 Row = Mapping[str, Any]
 Symbols = Callable[[str, str, str], str | None]
@@ -37,8 +36,8 @@ _MONTHS = {name: number for number, name in enumerate("jan feb mar apr may jun j
 _ZONE = timezone(timedelta(seconds=IST))
 
 
-class Malformed(ValueError):
-    """A row that lacks what makes it one."""
+class Malformed(Retry):
+    """A row that lacks what makes it one: the read failed, and may be tried again."""
 
 
 def number(value: Any) -> Decimal | None:
@@ -100,12 +99,14 @@ def state_of(row: Row) -> OrderState:
 
 
 def order_report(row: Row, symbols: Symbols, now: Timestamp) -> OrderReport:
-    """The row as it stands: `filled_quantity` is what it claims, and its fills are still to be read from the trade book (`with_fills`)."""
+    """The row as it stands: `filled_quantity` is what it claims, and its fills are still to be read from the trade book."""
     order_id = text(row, "orderid")
     if not order_id:
         raise Malformed("an order without an id")
     state = state_of(row)
-    filled = whole(row.get("filledshares"))
+    quantity, filled = number(row.get("quantity")), whole(row.get("filledshares"))
+    if state is OrderState.FILLED and quantity is not None:
+        filled = max(filled, quantity)  # a row may say that it is complete before it says how much of it is
     if state is OrderState.REJECTED and filled:
         state = OrderState.CANCELLED  # what has traded cannot be refused any more
     side = text(row, "transactiontype").upper()
@@ -116,7 +117,7 @@ def order_report(row: Row, symbols: Symbols, now: Timestamp) -> OrderReport:
         client_id=text(row, "ordertag") or None,
         symbol=symbols(text(row, "exchange"), text(row, "symboltoken"), text(row, "tradingsymbol")),
         side=Side(side) if side in ("BUY", "SELL") else None,
-        quantity=number(row.get("quantity")),
+        quantity=quantity,
         filled_quantity=filled,
         average_price=price or None,
         message=text(row, "text"),
@@ -127,40 +128,15 @@ def order_report(row: Row, symbols: Symbols, now: Timestamp) -> OrderReport:
 def trade(row: Row, symbols: Symbols, now: Timestamp) -> BrokerTrade:
     order_id, fill_id = text(row, "orderid"), text(row, "fillid")
     quantity, price = number(row.get("fillsize")), number(row.get("fillprice"))
-    if not order_id or not fill_id or not quantity or price is None:
-        raise Malformed("a trade without its id, quantity or price")
+    side = text(row, "transactiontype").upper()
+    if not order_id or not fill_id or not quantity or quantity < 0 or price is None or side not in ("BUY", "SELL"):
+        raise Malformed("a trade without its id, side, quantity or price")
     return BrokerTrade(
         broker_order_id=order_id,
         symbol=symbols(text(row, "exchange"), text(row, "symboltoken"), text(row, "tradingsymbol")) or "",
-        side=Side(text(row, "transactiontype").upper()),
+        side=Side(side),
         fill=BrokerFill(fill_id, quantity, price, moment_of_day(row.get("filltime"), now)),
     )
-
-
-def with_fills(report: OrderReport, trades: Iterable[BrokerTrade]) -> OrderReport:
-    """The report as its trades prove it: an order whose trades do not yet add up to what its row claims is still at work."""
-    fills = {t.fill.trade_id: t.fill for t in trades if t.broker_order_id == report.broker_order_id}
-    filled = sum((fill.quantity for fill in fills.values()), ZERO)
-    proved = replace(report, filled_quantity=filled, average_price=_average(fills.values(), filled), fills=tuple(fills.values()))
-    if filled < report.filled_quantity:
-        return replace(proved, state=OrderState.PARTLY_FILLED if filled else OrderState.OPEN)
-    if report.state in (OrderState.OPEN, OrderState.PARTLY_FILLED) and filled:
-        done = report.quantity is not None and filled >= report.quantity
-        return replace(proved, state=OrderState.FILLED if done else OrderState.PARTLY_FILLED)
-    if report.state is OrderState.FILLED and (not filled or (report.quantity is not None and filled < report.quantity)):
-        return replace(proved, state=OrderState.PARTLY_FILLED if filled else OrderState.OPEN)  # "complete" with a row that lags
-    return proved
-
-
-def adds_up(claimed: OrderReport, proved: OrderReport) -> bool:
-    """Whether the trades that were read account for everything the row says."""
-    return proved.filled_quantity >= claimed.filled_quantity and (
-        claimed.state is not OrderState.FILLED or proved.state is OrderState.FILLED
-    )
-
-
-def _average(fills: Iterable[BrokerFill], filled: Decimal) -> Decimal | None:
-    return sum((fill.quantity * fill.price for fill in fills), ZERO) / filled if filled else None
 
 
 # --- the account -----------------------------------------------------------------------------------------------------
