@@ -38,6 +38,7 @@ class Endpoints:
     binance_futures_root: str = "https://fapi.binance.com"
     binance_spot_ws_root: str = "wss://stream.binance.com:9443"
     binance_futures_ws_root: str = "wss://fstream.binance.com"
+    binance_spot_ws_api_root: str = "wss://ws-api.binance.com:443/ws-api/v3"
 
 
 # --- how a text becomes a value --------------------------------------------------------------------------------------
@@ -170,7 +171,11 @@ class Settings:
     )
     threads: int = _setting("TANDEM_THREADS", 80, "Web threads; each open browser holds one.", _count(32, 500))
     log_level: str = _setting("TANDEM_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR.", _level)
-    feed: str = _setting("TANDEM_FEED", "simulated", "Market data: simulated, or a CSV file of candles or ticks to replay.")
+    feed: str = _setting(
+        "TANDEM_FEED",
+        "simulated",
+        "Prices: simulated (real ones take their place where a live account brings them), live (real ones only), or a CSV file to replay.",
+    )
     feed_symbol: str | None = _setting(
         "TANDEM_FEED_SYMBOL", None, "What a replayed file is about (EXCHANGE:NAME), where it does not say so."
     )

@@ -22,6 +22,7 @@ from config import Settings
 
 if TYPE_CHECKING:
     from app.data import Data
+    from app.launch.compose import House
     from engines.system import TradingSystem
 
 STOP_SECONDS = 4.5  # the contract is 5, and the process has to end, too
@@ -61,17 +62,20 @@ def serve(settings: Settings, *, engines: bool, browser: bool, prepare: Prepare 
             settings = replace(settings, secret_key=data.secret_key().decode())
         if prepare is not None:
             prepare(data)
-        system, live = compose.trading_system(settings, data)
-        stack.callback(system.stop)  # also when something below fails half-way; stopping twice is stopping once
-        app = create_app(system, data, settings, live=live, clock=SystemClock())  # a replay lives in the past, its visitors do not
-        system.start()
+        house = compose.house(settings, data)
+        system, live = house.system, house.hub
+        stack.callback(house.stop)  # also when something below fails half-way; stopping twice is stopping once
+        app = create_app(
+            system, data, settings, live=live, clock=SystemClock(), lists=house.lists
+        )  # a replay lives in the past, its visitors do not
+        house.start()
         if not engines:
             system.board.switch_engines(on=False, user_id=None)  # for this run only: nothing is journaled
         web = WebServer(app, listener, threads=settings.threads)
         if begin is not None:
             begin(system, data, settings)
         keep_what_is_there()
-        with _closing(stopping, web, system, live):
+        with _closing(stopping, web, house):
             print(f"ready {settings.base_url}", flush=True)
             if browser:
                 _open_browser(settings.base_url)
@@ -80,7 +84,7 @@ def serve(settings: Settings, *, engines: bool, browser: bool, prepare: Prepare 
 
 
 @contextlib.contextmanager
-def _closing(stopping: threading.Event, web, system: TradingSystem, live) -> Iterator[None]:
+def _closing(stopping: threading.Event, web, house: House) -> Iterator[None]:
     """While the web server runs in the main thread, another waits for the signal and takes the engines down in order."""
 
     def close() -> None:
@@ -89,8 +93,8 @@ def _closing(stopping: threading.Event, web, system: TradingSystem, live) -> Ite
         last.daemon = True
         last.start()
         try:
-            live.close()
-            system.stop()
+            house.hub.close()
+            house.stop()
         except Exception:
             log.exception("the engines did not stop cleanly; the next start reconciles")
         finally:

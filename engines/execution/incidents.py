@@ -21,13 +21,15 @@ LASTING = frozenset(
         "thread_stuck",
         "needs_login",
         "session_ends_soon",
-        "stream_silent",
-        "instruments_old",
+        "instruments",
+        "prices_full",
         "strategy_quarantined",
         "limit_reached",
     }
 )
 """Kinds that stay open until somebody resolves them; the others are told and are over at once."""
+PRICES = "prices_"
+"""Begins the kinds about one broker's price stream; they last too."""
 
 
 class IncidentLog:
@@ -50,8 +52,9 @@ class IncidentLog:
             if key in self._open:
                 return
             whose = user_id or (self._owner_of(account_id) if account_id else None)
-            incident = Incident(self._ids.new(), kind, message, severity, now, whose, account_id, until=None if kind in LASTING else now)
-            if kind in LASTING:
+            lasts = kind in LASTING or kind.startswith(PRICES)
+            incident = Incident(self._ids.new(), kind, message, severity, now, whose, account_id, until=None if lasts else now)
+            if lasts:
                 self._open[key] = incident
         self._tell(incident)
 
