@@ -123,15 +123,15 @@ class SocketClient:
         self._again = why
         self._bell.ring()
 
-    def close(self) -> None:
-        """For good. Waits a moment for the thread, unless called from it."""
+    def close(self, wait: float = 2.0) -> None:
+        """For good. Waits so many seconds for the thread, unless called from it."""
         self._closing.set()
         self._bell.ring()
         thread = self._thread
         if thread is None:
             self._bell.close()
         elif thread is not threading.current_thread():
-            thread.join(2.0)
+            thread.join(wait)
 
     def silence(self) -> float | None:
         """Seconds since the last byte of the open link; None while none is open."""
