@@ -126,6 +126,7 @@ class EmulatedOrder:
     partial: bool = False
     triggered: bool = False
     at_exchange: bool = False
+    rested: bool = False  # has come to rest in the book: what trades from now on was there first
     number: int = 0  # of all orders of this exchange, from 1
     history: list[Row] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
@@ -386,6 +387,7 @@ class EmulatedExchange:
         self.on_event(Event("opened", account, order))
         for outcome in outcomes[1:]:
             self._apply(account, order, outcome)
+        order.rested = True
         if order.validity == "IOC" and not order.done:
             self.cancel(account, order)
 
@@ -458,7 +460,7 @@ class EmulatedExchange:
 
     def _fill(self, account: EmulatedAccount, order: EmulatedOrder, quantity: Decimal, price: Decimal, at: Timestamp) -> None:
         self._trades += 1
-        maker = order.order_type is OrderType.LIMIT and at != order.booked_at
+        maker = order.order_type is OrderType.LIMIT and order.rested
         fee_quantity, fee = self.commission(account, order, quantity, price, maker) if self.commission else (ZERO, ZERO)
         symbol = order.instrument.symbol
         trade = Trade(
