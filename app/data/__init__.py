@@ -10,7 +10,6 @@ from app.data.rows import (
     Actor,
     ApiToken,
     AuditRow,
-    AutoLogin,
     DayPnl,
     EquityPoint,
     MappingRow,
@@ -29,6 +28,7 @@ from app.data.rows import (
     Webhook,
 )
 from app.data.service import Data, open_data
+from engines.login.memory import AutoLogin
 
 __all__ = [
     "AccountRow",

@@ -81,9 +81,7 @@ class Accounts:
                 known = self.box.open(sealed)
                 merged: dict[str, str | None] = {**known, **credentials}
                 sealed, shown = self._seal({name: value for name, value in merged.items() if value is not None})
-                if any(
-                    merged[name] != value for name, value in known.items()
-                ):  # a session of other keys is nobody's; what is only added changes none
+                if any(merged[name] != value for name, value in known.items() if name != "access_token"):  # what is only added changes none
                     forget_sign_in(db, account_id)
             db.execute(
                 "UPDATE accounts SET name = ?, broker = ?, capital = ?, leverage = ?, limits = ?, paper = ?, dry_run = ?, auto_trade = ?, enabled = ?,"

@@ -123,18 +123,6 @@ class SignIn:
 
 
 @dataclass(frozen=True, slots=True)
-class AutoLogin:
-    """What the automated log-in of an account did last. `failures`: how often in a row; `day`: of the last attempt by schedule, "" before it."""
-
-    account_id: str
-    day: str = ""
-    at: Timestamp = 0.0
-    failures: int = 0
-    reason: str = ""
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class AccountRow:
     account: Account
     created_at: Timestamp

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from app.data.credentials import CredentialBox
 from app.data.errors import DataError
-from app.data.rows import AutoLogin, SignIn
+from app.data.rows import SignIn
 from app.data.store import Store
 from app.data.values import micros, micros_or_none, seconds, seconds_or_none
+from engines.login.memory import AutoLogin
 from engines.ports import Session
 
 log = logging.getLogger("tandem.data")
