@@ -51,6 +51,8 @@ KEPT_ROWS = 4000
 LANE_PATIENCE = 1.0
 """Seconds that the lane waits for its turn at a book (1 a second, shared with the worker) before it does something else first."""
 WORKER_PATIENCE = 5.0
+JITTER = 0.05
+"""Seconds by which calls may arrive closer together than they left: the broker counts arrivals, in strictly rolling windows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,9 @@ class AngelOneBroker:
         self._sign_in = SignIn(account.account_id, credentials, tools.clock, tools.sessions)
         rates = orders.in_force(orders.rules()["rates"], self._day())
         self.traits = _traits(rates["orders"])
-        self._budget = Budget({kind: [Limit(*pair) for pair in pairs] for kind, pairs in rates["reads"].items()}, tools.clock)
+        self._budget = Budget(
+            {kind: [Limit(calls, seconds + JITTER) for calls, seconds in pairs] for kind, pairs in rates["reads"].items()}, tools.clock
+        )
         self._memory = OrderMemory()
         self._standing: OrderedDict[str, _Standing] = OrderedDict()
         self._lost: dict[str, Lost] = {}
@@ -121,12 +125,14 @@ class AngelOneBroker:
         return rows.profile(client.profile())
 
     def _make_client(self, patience: float) -> SmartClient:
+        details = self._sign_in.details
         return SmartClient(
-            self._sign_in.details.api_key,
+            details.api_key,
             self._endpoints,
             self._tools.timing,
             self._account.source_address,
             pace=lambda kind: self._budget.take(kind, patience=patience),
+            secrets=(details.totp_secret,),
         )
 
     def _deliver(self, report: OrderReport) -> None:
@@ -377,7 +383,7 @@ def _standing_of(row: rows.Row) -> _Standing:
 
 
 def _traits(limits: Sequence[Sequence[int]]) -> BrokerTraits:
-    """The limit of one second is the lane's rate; the longer ones are its windows."""
+    """The limit of one second is the lane's rate, and once more a window with room for what the network does to it; the longer ones are windows."""
     rate = next(calls for calls, seconds in limits if seconds == 1)
-    windows = tuple((calls, float(seconds)) for calls, seconds in limits if seconds != 1)
+    windows = tuple((calls, seconds + JITTER) for calls, seconds in limits)
     return BrokerTraits(orders_per_second=float(rate), burst=rate, absent_after=10.0, currency="INR", windows=windows, daily_book=True)

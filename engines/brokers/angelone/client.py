@@ -26,19 +26,21 @@ class SmartClient:
         source_address: str | None = None,
         *,
         pace: Callable[[str], None] = lambda _kind: None,
+        secrets: tuple[str, ...] = (),
     ) -> None:
-        """`pace` is asked before each read ("order_book", "profile", ...) and raises Retry when the published rate allows none now."""
-        self.root = endpoints.root
+        """`secrets` are taken out of whatever the broker says. `pace` is asked before each read ("order_book", "profile", ...) and raises Retry when the published rate allows none now."""
+        self._root = endpoints.root
         self._wire = Wire(endpoints.root, source_address=source_address, timing=timing)
         self._http = sdk.Http(self._wire)
         self._sdk = sdk.smart_connect(self._http, endpoints.root, api_key)
         self._pace = pace
-        self._secrets: tuple[str, ...] = (api_key,)
+        self._always_secret = (api_key, *secrets)
+        self._secrets: tuple[str, ...] = self._always_secret
 
     def use(self, jwt: str | None, secrets: tuple[str, ...] = ()) -> None:
-        """Speak with this token from now on; `secrets` are taken out of whatever the broker says."""
+        """Speak with this token from now on; `secrets` are taken out of whatever the broker says, too."""
         self._sdk.setAccessToken(jwt)
-        self._secrets = tuple(secret for secret in (self._sdk.api_key, jwt or "", *secrets) if len(secret) >= 4)
+        self._secrets = tuple(secret for secret in (*self._always_secret, *secrets) if len(secret) >= 4)
 
     # --- log-in
 
@@ -91,7 +93,7 @@ class SmartClient:
 
         def ask() -> Any:
             headers = {**self._sdk.requestHeaders(), "Authorization": f"Bearer {self._sdk.access_token}"}
-            return sdk.loads(self._http.get(self.root + path, headers=headers).content)
+            return sdk.loads(self._http.get(self._root + path, headers=headers).content)
 
         return self._mapping("details", ask)
 

@@ -12,6 +12,7 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from engines.brokers.angelone.client import SmartClient
 from engines.core.model import Timestamp
@@ -25,8 +26,8 @@ TOO_SOON = 60.0
 SPARE = 30.0
 """Seconds of life that a stored session must have left to be worth trying."""
 
-_used_codes: dict[tuple[str, str], int] = {}
-"""(where, client code) → the step of the code that was sent last; of the process, because an account's client may be made anew within one step."""
+_used_codes: WeakKeyDictionary[Sessions, dict[str, int]] = WeakKeyDictionary()
+"""Beside each store of sessions: client code → the step of the code that was sent last. An account's client may be made anew within one step."""
 _codes_lock = threading.Lock()
 
 
@@ -128,7 +129,7 @@ class SignIn:
 
     def _sign_in(self, client: SmartClient) -> Session:
         details = self.details
-        code = self._fresh_code(details, client.root)
+        code = self._fresh_code(details)
         now = self._clock.now()
         try:
             data = client.login(details.client_code, details.pin, code)
@@ -142,7 +143,7 @@ class SignIn:
         self.current, self.ended_at = session, None
         return session
 
-    def _fresh_code(self, details: Details, root: str) -> str:
+    def _fresh_code(self, details: Details) -> str:
         """A code that was not sent before; Retry until the next step begins."""
         import pyotp
 
@@ -153,9 +154,10 @@ class SignIn:
         except (binascii.Error, ValueError):
             raise Refused("the TOTP secret is not one: enter the text behind the QR code, not a six-digit code") from None
         with _codes_lock:
-            if _used_codes.get((root, details.client_code)) == step:
+            used = _used_codes.setdefault(self._sessions, {})
+            if used.get(details.client_code) == step:
                 raise Retry("waiting for the next one-time code", after=(step + 1) * STEP - now)
-            _used_codes[root, details.client_code] = step
+            used[details.client_code] = step
         return code
 
     def _lasts(self, session: Session) -> bool:

@@ -312,17 +312,13 @@ def test_reads_keep_to_the_published_rate(rig: Rig) -> None:
     broker.order_book()
     with pytest.raises(Retry) as told:
         broker._budget.take("order_book", patience=0.1)  # one a second
-    assert 0.5 < told.value.after <= 1.0
+    assert 0.5 < told.value.after <= 1.05
 
 
 def test_traits_are_the_published_limits(rig: Rig) -> None:
     traits = rig.broker.traits
-    assert (traits.orders_per_second, traits.windows, traits.daily_book, traits.currency) == (
-        9.0,
-        ((500, 60.0), (1000, 3600.0)),
-        True,
-        "INR",
-    )
+    assert (traits.orders_per_second, traits.daily_book, traits.currency) == (9.0, True, "INR")
+    assert [(calls, round(seconds)) for calls, seconds in traits.windows] == [(9, 1), (500, 60), (1000, 3600)]
 
 
 def test_before_it_has_connected_nothing_can_be_asked(rig: Rig) -> None:
