@@ -6,8 +6,10 @@ Plain data and ports only; an adapter keeps no other way to the outside.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from engines.core.model import Order
 from engines.ports import Clock, Master, Sessions
 
 
@@ -30,6 +32,11 @@ class BrokerTools:
     master: Master
     rng: random.Random = field(default_factory=random.Random)
     timing: Timing = Timing()
+    paced: bool = True
+    """Whether the brokers' published limits on reads are kept; off only where a test asks an emulator faster than any person would."""
+    orders: Callable[[str], Sequence[Order]] = lambda _account_id: ()
+    """An account's live orders as we have them. A broker whose order book is asked order by order (Binance) learns from it, after a restart, whom to ask
+    for; may be called from any thread."""
 
 
 @dataclass(frozen=True, slots=True)
