@@ -344,6 +344,14 @@ class TradingSystem:
         desk = self.roster.desk(account_id)
         return desk.orders.get(order_id) if desk else None
 
+    def live_orders(self, account_id: str) -> Sequence[Order]:
+        """The account's orders that have not ended; none for an account nobody knows."""
+        desk = self.roster.desk(account_id)
+        if desk is None:
+            return ()
+        with desk.lock:
+            return desk.live_orders()
+
     def quotes(self, symbols: Sequence[str]) -> Sequence[Tick]:
         if self.live is not None:
             self.live.watch(symbols)

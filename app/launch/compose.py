@@ -55,6 +55,7 @@ def house(settings: Settings, data: Data) -> House:
     hub = Hub(clock, most_streams=settings.max_streams)
     master = Instruments(settings.data_dir)
     endpoints = broker_endpoints(settings.endpoints)
+    tools = BrokerTools(clock, data.sessions, master, orders=lambda key: system.live_orders(key))  # noqa: PLW0108 - made below
     system = TradingSystem(
         journal=data.journal,
         latch=data.latch,
@@ -63,7 +64,7 @@ def house(settings: Settings, data: Data) -> House:
         clock=clock,
         ids=RandomIds(clock),
         feed=feed,
-        brokers=makers(BrokerTools(clock, data.sessions, master), endpoints),
+        brokers=makers(tools, endpoints),
         settings=EngineSettings(lockstep=lockstep, own_hours=emulated(settings.endpoints)),
         master=master,
         live_market=None if lockstep else _streams(clock, master, endpoints),

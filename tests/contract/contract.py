@@ -5,6 +5,7 @@ Every behaviour runs over the real SDK, real HTTP and real WebSockets on loopbac
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import threading
@@ -40,8 +41,9 @@ class BrokerContract:
     venue: ClassVar[Venue]
 
     @pytest.fixture(scope="class")
-    def emulator(self) -> Iterator[Emulator]:
-        with self.venue.emulator() as emulator:
+    @classmethod
+    def emulator(cls) -> Iterator[Emulator]:
+        with cls.venue.emulator() as emulator:
             yield emulator
 
     @pytest.fixture
@@ -152,12 +154,10 @@ class BrokerContract:
     def test_cancelling_what_has_filled_undoes_nothing(self, emulator: Emulator, at_work: Station) -> None:
         request = at_work.request()
         broker_order_id = self.filled(at_work, request)
-        try:
+        said = None
+        with contextlib.suppress(Refused):
             said = at_work.broker.cancel(broker_order_id, request)
-        except TandemError as error:
-            assert isinstance(error, Refused), error
-        else:
-            assert said is None or said.state is OrderState.FILLED
+        assert said is None or said.state is OrderState.FILLED
         assert emulator.position(at_work.emulated, self.venue.symbol) > 0
 
     def test_a_resting_order_can_be_priced_anew(self, emulator: Emulator, at_work: Station) -> None:
@@ -215,18 +215,16 @@ class BrokerContract:
     def test_too_little_money_is_a_refusal_never_a_doubt(self, emulator: Emulator, station: Station) -> None:
         poor = Station(self.venue, _Poor(emulator)).connect()
         request = poor.request()
-        try:
+        with contextlib.suppress(Refused):
             report = poor.place(request)
-        except Refused as error:
-            assert len(str(error)) > 10
-        else:
             poor.wait(lambda: poor.told(report.broker_order_id, OrderState.REJECTED))
         assert poor.emulator.position(poor.emulated, self.venue.symbol) == 0
         poor.close()
 
     def test_a_price_off_the_tick_is_refused(self, emulator: Emulator, at_work: Station) -> None:
-        with pytest.raises(Refused):
-            at_work.place(at_work.limit(at_work.below + self.venue.tick / 3))
+        with contextlib.suppress(Refused):
+            report = at_work.place(at_work.limit(at_work.below + self.venue.tick / 3))
+            at_work.wait(lambda: at_work.told(report.broker_order_id, OrderState.REJECTED))
         assert not [row for row in emulator.book(at_work.emulated) if row.status not in ("rejected", "denied")]
 
     def test_an_instrument_of_another_market_is_refused_before_anything_is_sent(self, at_work: Station) -> None:

@@ -38,28 +38,36 @@ class Seat:
 
 @dataclass(slots=True)
 class LiveHouse:
-    """`seats`: how many accounts at each venue. Emulators of one class are shared between venues."""
+    """`seats`: how many accounts at each venue. An emulator is shared by the venues that it has."""
 
     seats_at: Mapping[str, tuple[Venue, int]]
     timing: Timing = TIMING
     absent_after: float | None = ABSENT_AFTER
     latency: float = 0.0
     seats: list[Seat] = field(default_factory=list)
-    emulators: dict[type[Emulator], Emulator] = field(default_factory=dict)
+    emulators: dict[str, Emulator] = field(default_factory=dict)
     house: House = field(init=False)
     brokers: dict[str, Broker] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         for venue, count in self.seats_at.values():
-            emulator = self.emulators.get(venue.emulator_class)
+            emulator = self.emulators.get(venue.emulated_by)
             if emulator is None:
-                emulator = self.emulators[venue.emulator_class] = venue.emulator(latency=self.latency).start()
+                emulator = self.emulators[venue.emulated_by] = venue.emulator(latency=self.latency).start()
             emulator.price(venue.symbol, venue.price)
             for number in range(1, count + 1):
                 emulated = emulator.add_account(**venue.options)
                 self.seats.append(Seat(account_for(venue.kind, f"{venue.kind}-{number}"), venue, emulator, emulated))
         master = EmulatorMaster(*self.emulators.values())
-        tools = BrokerTools(SystemClock(), MemorySessions(), master, random.Random(7), self.timing)
+        tools = BrokerTools(
+            SystemClock(),
+            MemorySessions(),
+            master,
+            random.Random(7),
+            self.timing,
+            paced=False,
+            orders=lambda key: self.house.system.live_orders(key),
+        )
         made = makers(tools, endpoints_of(*self.emulators.values()))
         self.house = House(
             *(seat.account for seat in self.seats),

@@ -11,18 +11,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 
 from engines.brokers.makers import BrokerEndpoints, makers
 from engines.brokers.tools import BinanceEndpoints, BrokerTools, KiteEndpoints, SmartApiEndpoints, Timing
 from engines.core.model import Account, Instrument, OrderState, OrderType, Product, Side
 from engines.ports import Broker, Listing, OrderReport, OrderRequest, RandomIds, Session, SystemClock
-from tests.emulators.binance import BinanceEmulator
 from tests.emulators.core.emulator import EmulatedAccount, Emulator
-from tests.emulators.kite import KiteEmulator
-from tests.emulators.smartapi import SmartApiEmulator
+from tests.emulators.core.listing import Listed
 
 PATIENCE = 10.0
+EMULATORS = {"kite": "Kite", "smartapi": "SmartApi", "binance": "Binance"}
 TIMING = Timing(connect=1.0, read=0.5, poll=0.05, safety_poll=0.25, silent_after=1.0)
 IDS = RandomIds()
 
@@ -50,8 +50,9 @@ class EmulatorMaster:
         self.instruments: dict[str, Instrument] = {}
         self.listings: dict[tuple[str, str], Listing] = {}
         for emulator in emulators:
-            for instrument, listing in emulator.listed():
-                self.instruments[instrument.symbol] = instrument
+            for quote in emulator.exchange.quotes.values():
+                listing = listing_at(emulator, quote.listed)
+                self.instruments[listing.symbol] = quote.instrument
                 self.listings[(listing.broker, listing.symbol)] = listing
 
     def get(self, symbol: str) -> Instrument | None:
@@ -83,6 +84,22 @@ class EmulatorMaster:
         return None
 
 
+def listing_at(emulator: Emulator, listed: Listed) -> Listing:
+    """How the emulated broker lists one of its instruments."""
+    instrument = listed.instrument
+    symbol, (exchange, _, name) = instrument.symbol, instrument.symbol.partition(":")
+    if emulator.kind == "binance":
+        kind = "binance_usdm" if instrument.segment == "PERP" else "binance_spot"
+        return Listing(symbol, kind, name.removesuffix(".P"), "BINANCE", name.removesuffix(".P"))
+    if emulator.kind == "kite":
+        segment = 9 if instrument.segment == "INDEX" else {"NSE": 1, "NFO": 2}[exchange]
+        return Listing(symbol, "zerodha", str(listed.token * 256 + segment), exchange, name)
+    from tests.emulators.smartapi.listing import Scrips
+
+    scrip = Scrips([listed]).of(symbol)
+    return Listing(symbol, "angelone", scrip.token, scrip.exchange, scrip.symbol)
+
+
 def endpoints_of(*emulators: Emulator) -> BrokerEndpoints:
     """Where each broker lives in this test; a broker without an emulator lives nowhere."""
     env: dict[str, str] = {}
@@ -109,7 +126,7 @@ class Venue:
     """Where a kind of account trades, and an order of ordinary size there."""
 
     kind: str
-    emulator_class: type[Emulator]
+    emulated_by: str  # kite | smartapi | binance
     symbol: str
     quantity: Decimal
     price: Decimal
@@ -118,14 +135,17 @@ class Venue:
     options: Mapping[str, Any] = field(default_factory=dict)  # of add_account
 
     def emulator(self, **options: Any) -> Emulator:
-        return self.emulator_class(**options)
+        made: Emulator = getattr(import_module(f"tests.emulators.{self.emulated_by}.emulator"), f"{EMULATORS[self.emulated_by]}Emulator")(
+            **options
+        )
+        return made
 
 
-ZERODHA = Venue("zerodha", KiteEmulator, "NSE:INFY", Decimal(10), Decimal(1500), Decimal(1), Decimal("0.1"))
-ANGELONE = Venue("angelone", SmartApiEmulator, "NSE:INFY", Decimal(10), Decimal(1500), Decimal(1), Decimal("0.1"))
+ZERODHA = Venue("zerodha", "kite", "NSE:INFY", Decimal(10), Decimal(1500), Decimal(1), Decimal("0.1"))
+ANGELONE = Venue("angelone", "smartapi", "NSE:INFY", Decimal(10), Decimal(1500), Decimal(1), Decimal("0.1"))
 SPOT = Venue(
     "binance_spot",
-    BinanceEmulator,
+    "binance",
     "BINANCE:BTCUSDT",
     Decimal("0.01"),
     Decimal(60000),
@@ -135,7 +155,7 @@ SPOT = Venue(
 )
 USDM = Venue(
     "binance_usdm",
-    BinanceEmulator,
+    "binance",
     "BINANCE:BTCUSDT.P",
     Decimal("0.01"),
     Decimal(60000),
@@ -168,7 +188,7 @@ class Station:
         self.emulated: EmulatedAccount = emulator.add_account(**venue.options)
         self.sessions = MemorySessions()
         self.master = EmulatorMaster(emulator)
-        tools = BrokerTools(SystemClock(), self.sessions, self.master, random.Random(7), timing)
+        tools = BrokerTools(SystemClock(), self.sessions, self.master, random.Random(7), timing, paced=False)
         make = makers(tools, endpoints_of(emulator))[venue.kind]
         self.account = account_for(venue.kind, **account)
         self.broker: Broker = make(self.account, self.emulated.credentials if credentials is None else credentials)

@@ -72,7 +72,8 @@ class AngelOneBroker:
         rates = orders.in_force(orders.rules()["rates"], self._day())
         self.traits = _traits(rates["orders"])
         self._budget = Budget(
-            {kind: [Limit(calls, seconds + JITTER) for calls, seconds in pairs] for kind, pairs in rates["reads"].items()}, tools.clock
+            {kind: [Limit(calls, seconds + JITTER) for calls, seconds in pairs] for kind, pairs in rates["reads"].items() if tools.paced},
+            tools.clock,
         )
         self._memory = OrderMemory()
         self._standing: OrderedDict[str, _Standing] = OrderedDict()
