@@ -22,7 +22,7 @@ _STREAMS = 1024  # that one connection may carry
 
 
 class BinanceStream:
-    """`market` is spot or usdm. The prices last seen are kept here, because a quote tells no trade and a trade tells no quote."""
+    """`market` is spot or usdm. A quote tells no trade and a trade tells no quote: the book remembers both."""
 
     def __init__(self, endpoints: BinanceEndpoints, market: Literal["spot", "usdm"]) -> None:
         spot = market == "spot"
@@ -32,7 +32,6 @@ class BinanceStream:
         most = min(_STREAMS // len(kinds) for kinds in self._kinds.values())
         # five messages a second are allowed on a connection, our pings and pongs included
         self.manners = Manners(connections=10, per_connection=most, channels=tuple(self._kinds), burst=2, every=1.0)
-        self._seen: dict[str, tuple[float, float, float, float]] = {}  # their symbol → last, when, bid, ask
 
     def usable(self, _key: StreamKey | None) -> bool:
         return True
@@ -45,7 +44,6 @@ class BinanceStream:
 
     def leave(self, book: Book, listing: Listing) -> None:
         book.drop(listing.token.upper())
-        self._seen.pop(listing.token.upper(), None)
 
     def subscribe(self, listings: Sequence[Listing], channel: str) -> list[str]:
         return self._ask("SUBSCRIBE", listings, channel)
@@ -73,29 +71,31 @@ class BinanceStream:
                 book.strays += 1
                 return []
             if kind == _QUOTES[1:]:
-                return self._quote(name.upper(), symbol, data, now)
+                return _quote(book, name.upper(), symbol, data, now)
             if kind == _TRADES[1:]:
-                return self._trade(name.upper(), symbol, data, now)
+                return _trade(book, name.upper(), symbol, data, now)
         except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
             book.errors += 1
         return []
 
-    def _quote(self, name: str, symbol: str, data: Mapping[str, Any], now: Timestamp) -> list[Tick]:
-        """A tick only when a price moved: most quotes change a quantity. Before the first trade, the middle is the last price."""
-        bid, ask = float(data["b"]), float(data["a"])
-        last, at, old_bid, old_ask = self._seen.get(name) or (round((bid + ask) / 2, 10), now, 0.0, 0.0)
-        if (bid, ask) == (old_bid, old_ask):
-            return []
-        self._seen[name] = (last, at, bid, ask)
-        return [Tick(symbol, last, bid, ask, at, 0.0)]
 
-    def _trade(self, name: str, symbol: str, data: Mapping[str, Any], now: Timestamp) -> list[Tick]:
-        last, quantity, at = float(data["p"]), float(data["q"]), float(data["T"]) / 1000
-        if not 0 < at < now + 60:
-            at = now
-        _, _, bid, ask = self._seen.get(name) or (last, at, 0.0, 0.0)
-        self._seen[name] = (last, at, bid, ask)
-        return [Tick(symbol, last, bid or last, ask or last, at, quantity)]
+def _quote(book: Book, name: str, symbol: str, data: Mapping[str, Any], now: Timestamp) -> list[Tick]:
+    """A tick only when a price moved: most quotes change a quantity. Before the first trade, the middle is the last price."""
+    bid, ask = float(data["b"]), float(data["a"])
+    last, at, old_bid, old_ask = book.quotes.get(name) or (round((bid + ask) / 2, 10), now, 0.0, 0.0)
+    if (bid, ask) == (old_bid, old_ask):
+        return []
+    book.quotes[name] = (last, at, bid, ask)
+    return [Tick(symbol, last, bid, ask, at, 0.0)]
+
+
+def _trade(book: Book, name: str, symbol: str, data: Mapping[str, Any], now: Timestamp) -> list[Tick]:
+    last, quantity, at = float(data["p"]), float(data["q"]), float(data["T"]) / 1000
+    if not 0 < at < now + 60:
+        at = now
+    _, _, bid, ask = book.quotes.get(name) or (last, at, 0.0, 0.0)
+    book.quotes[name] = (last, at, bid, ask)
+    return [Tick(symbol, last, bid or last, ask or last, at, quantity)]
 
 
 def _read_words(said: Mapping[str, Any], book: Book) -> None:

@@ -37,6 +37,8 @@ class Book:
     def __init__(self) -> None:
         self._known: dict[Hashable, tuple[str, float]] = {}  # the broker's number → our symbol, the divisor that makes a price
         self._volumes: dict[Hashable, int] = {}
+        self.quotes: dict[Hashable, tuple[float, float, float, float]] = {}
+        """For brokers that tell quotes and trades apart: last price, its time, bid, ask."""
         self.errors = 0
         """Frames or packets that were not what the broker says they are."""
         self.strays = 0
@@ -50,14 +52,16 @@ class Book:
 
     def drop(self, key: Hashable) -> None:
         self._known.pop(key, None)
+        self.quotes.pop(key, None)
 
     def symbol(self, key: Hashable) -> str | None:
         known = self._known.get(key)
         return known[0] if known else None
 
     def renew(self) -> None:
-        """The connection is a new one: what traded in between belongs to no tick."""
+        """The connection is a new one: what traded in between belongs to no tick, and the next quote is news whatever it says."""
         self._volumes.clear()
+        self.quotes = {key: (last, at, 0.0, 0.0) for key, (last, at, _, _) in list(self.quotes.items())}
 
     def ticks(self, rows: Rows, now: Timestamp) -> list[Tick]:
         """Ours for those rows. A tick carries the time of its trade: a quote that moves without one must not look like one, so that candles hold
