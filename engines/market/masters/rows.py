@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 INDIAN = frozenset({"NSE", "BSE", "NFO", "BFO"})
 """Exchanges whose rows are taken; currencies and commodities have other hours and other lots and are left out."""
 
+MOST_BROKEN = 20
+"""So many unreadable lines say nothing about a list; more than a tenth of them do."""
+
 
 class BadList(ValueError):
     """The body is not a usable instrument list: not the format, cut off, or empty. The text says which."""
@@ -78,7 +81,7 @@ def read_lines(lines: Any, read: Callable[[Any], Any]) -> Parsed:
             rows.append(row)
     if not rows:
         raise BadList(f"it holds no instrument that can be traded here ({foreign} others, {broken} unreadable lines)")
-    if broken > len(rows) // 10:
+    if broken > max(MOST_BROKEN, len(rows) // 10):
         raise BadList(f"{broken} of its lines cannot be read")
     return Parsed(rows, broken, foreign)
 
