@@ -105,13 +105,10 @@ class _SignIn:
     def _look(self) -> Seen:
         from selenium.common.exceptions import WebDriverException
 
-        token = self._token()
         facts: Mapping[str, object] = {}
-        if not token:
-            with contextlib.suppress(WebDriverException):  # between two pages there is nothing to ask
-                facts = self._driver.execute_script(FACTS) or {}
-            token = request_token(str(facts.get("address", "")))
-        return Seen(facts, token, self._before)
+        with contextlib.suppress(WebDriverException):  # between two pages there is nothing to ask
+            facts = self._driver.execute_script(FACTS) or {}
+        return Seen(facts, self._token() or request_token(str(facts.get("address", ""))), self._before)
 
     def _token(self) -> str:
         """Where the broker leads back to need not answer, and may lead on: what counts is that the browser was sent there."""

@@ -63,7 +63,7 @@ def judge(stage: Stage, seen: Seen) -> Act | Reason:
     facts = seen.facts
     if seen.token:
         return Act.DONE
-    if str(facts.get("address", "")).startswith("chrome-error:"):
+    if stage is not Stage.CODE_SENT and str(facts.get("address", "")).startswith("chrome-error:"):
         return Reason.UNREACHABLE
     if facts.get("captcha"):
         return Reason.CAPTCHA

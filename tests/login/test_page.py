@@ -31,6 +31,7 @@ TABLE: list[tuple[Stage, dict[str, Any], Act | Reason]] = [
     (PASSWORD_SENT, FORM | {"captcha": True, "error": "x"}, Reason.CAPTCHA),
     (PASSWORD_SENT, FORM | {"error": "We are down for maintenance"}, Reason.REFUSED),
     (CODE_SENT, CODE, Act.WAIT),
+    (CODE_SENT, {"address": "chrome-error://chromewebdata/", "ready": True}, Act.WAIT),
     (CODE_SENT, CODE | {"error": "Invalid TOTP"}, Reason.WRONG_TOTP),
     (CODE_SENT, CODE | {"error": "Too many wrong tries"}, Reason.BLOCKED),
     (CODE_SENT, {"consent": True}, Reason.CONSENT),
