@@ -26,7 +26,7 @@ from engines.ports import Listing
 from tests.market import lists
 
 NOW = 1_786_950_000.0
-"""2026-08-17 12:00 IST."""
+"""2026-08-17 12:30 IST."""
 CANARY = "token canarykey:canarysecret"
 PATHS = {
     "zerodha": "/instruments",

@@ -94,7 +94,7 @@ OPTION = Instrument("NFO:INFY26AUG1500CE", "INFY 1500 CE", "NFO", Decimal("0.05"
 
 @pytest.fixture
 def listed() -> Lists:
-    return Lists(REAL_INFY, OPTION, replace(REAL_INFY, symbol="BSE:INFY", exchange="BSE"))
+    return Lists(REAL_INFY, replace(REAL_INFY, symbol="BSE:INFY", exchange="BSE"), OPTION)
 
 
 @pytest.fixture
