@@ -80,6 +80,8 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(ANY, Retry, "Zerodha asks for fewer requests", status=(429, 429)),
     Row(ANY, Retry, "Zerodha asks for fewer requests", words=r"^too many requests"),
+    # A lack of money or shares also speaks of the order book, and is a refusal all the same.
+    Row(("place", "modify"), Refused, _SAID, status=(400, 428), words=r"^insufficient "),
     # The order system has it, or may have it.
     Row(WRITES, Unknown, _DOUBT, words=r"timed out|time-?out|check the order ?book|confirm before placing"),
     Row(WRITES, Unknown, _DOUBT, status=(500, 599)),
