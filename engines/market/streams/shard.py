@@ -29,6 +29,7 @@ class Shard:
         self._clock = clock
         self._on_ticks = on_ticks
         self._fresh: set[str] = set()
+        self._closed = False
         self.lines = tuple(_Line(f"{name}{channel}", self, dialect, channel, key, clock, rng) for channel in dialect.manners.channels)
         for line in self.lines:
             line.client.start()
@@ -51,7 +52,7 @@ class Shard:
 
     def take(self, message: str | bytes) -> None:
         ticks = self._dialect.decode(message, self.book, self._clock.now())
-        if ticks:
+        if ticks and not self._closed:  # a successor may already tell newer prices
             if len(self._fresh) < len(self.wanted):
                 self._fresh.update([tick[0] for tick in ticks])
             self._on_ticks(ticks)
@@ -91,6 +92,7 @@ class Shard:
             line.client.reconnect(why)
 
     def close(self, wait: float = 0.0) -> None:
+        self._closed = True
         for line in self.lines:
             line.client.close(0.0)
         for line in self.lines:
