@@ -25,7 +25,7 @@ from engines.core.model import Side, Timestamp
 from engines.ports import Clock, SystemClock
 from tests.emulators.core.exchange import EmulatedAccount, EmulatedExchange, EmulatedOrder, Event, Held, Quote, Trade
 from tests.emulators.core.faults import NOT_BOOKED, ORDER_FAULTS, PUSH_FAULTS, REQUEST_FAULTS, Armed, Fault, Switchboard
-from tests.emulators.core.http import Answer, Call, Failed, Handler, Router, StampedServer, arrived_at, read_call
+from tests.emulators.core.http import Answer, Call, Failed, Handler, Pacer, Ready, Router, StampedServer, arrived_at, read_call
 from tests.emulators.core.listing import Listed, indian_market
 from tests.emulators.core.rates import Rate, Rates
 from tests.emulators.core.sockets import Sockets
@@ -113,6 +113,7 @@ class Emulator:
         self.faults = Switchboard()
         self.rates = Rates(self.rate_table) if rates else None
         self.open_sockets = Sockets()
+        self.pacer = Pacer()
         self.router = Router()
         self.port = port
         self._seen: list[Seen] = []
@@ -134,6 +135,9 @@ class Emulator:
 
     def routes(self) -> None:
         """Adds its routes with `self.route`."""
+
+    def on_start(self) -> None:
+        """On the emulator's thread, before the first request."""
 
     def make_account(self, name: str | None, cash: Decimal, **more: Any) -> EmulatedAccount:
         raise NotImplementedError
@@ -233,6 +237,7 @@ class Emulator:
         self.port = listener.sockets[0].getsockname()[1]
         self._stop = asyncio.Event()
         self._loop = loop
+        self.on_start()
         started.set()
         await self._stop.wait()
         self._loop = None
@@ -255,7 +260,7 @@ class Emulator:
         arrived = arrived_at(request)
         path, query, body, pairs = await read_call(request)
         if path.startswith("/_emulator/"):
-            return self._control(request, path, pairs, body).response()
+            return self._control(request, path, pairs, body).response(request)
         found = self.router.find(request.method, path)
         route, params = found or (None, {})
         call = Call(request, route.name if route else "unknown", request.method, path, query, body, params, pairs, arrived)
@@ -263,7 +268,7 @@ class Emulator:
         name = call.account.name if call.account else None
         if route is None:
             self._note(call, name)
-            return self.unknown_path(call).response()
+            return self.unknown_path(call).response(request)
         if route.quick:
             self._note(call, name)
             return await self._answer_quickly(route.handler, call)
@@ -271,15 +276,16 @@ class Emulator:
         self._note(call, name)
         call.pushes = []
         answer = self._answer(route.handler, call, armed)
+        ready = answer.response(request)
         if self._is_early(call):
             self._release(call, at_once=True)
         if armed is not None and await self._break(call, armed):
-            return _gone(request)
+            return Ready(None)
         due = arrived + self.latency + (armed.seconds if armed is not None and armed.fault is Fault.SLOW else 0.0)
         if due > asyncio.get_running_loop().time():
-            await _until(due)
+            await self.pacer.until(due)
         self._release(call)  # the answer is written when this returns, pushes a moment later
-        return answer.response()
+        return ready
 
     async def _answer_quickly(self, handler: Handler, call: Call) -> web.StreamResponse:
         try:
@@ -288,7 +294,9 @@ class Emulator:
                 result = await result
         except Failed as failed:
             result = failed.answer
-        return result.response() if isinstance(result, Answer) else result if result is not None else _gone(call.request)
+        if isinstance(result, Answer):
+            return result.response(call.request)
+        return Ready(None) if result is None else result
 
     def _answer(self, handler: Handler, call: Call, armed: Armed | None) -> Answer:
         fault = armed.fault if armed else None
@@ -379,13 +387,16 @@ class Emulator:
 
     def _on_event(self, event: Event) -> None:
         push = self.order_push(event)
-        if push is None:
-            return
+        if push is not None:
+            self.queue_push(event.account, push)
+
+    def queue_push(self, account: EmulatedAccount, push: Any) -> None:
+        """To be pushed in its turn: after the answer of the request that causes it, where there is one."""
         kept = self._call.pushes if self._call is not None else None
         if kept is not None:
-            kept.append((event.account, push))
+            kept.append((account, push))
         else:
-            self._outbox.append((event.account, push))
+            self._outbox.append((account, push))
             self._flush_soon()
 
     def _is_early(self, call: Call) -> bool:
@@ -646,25 +657,12 @@ def told(value: Any) -> Any:
     return str(value) if isinstance(value, Decimal) else value
 
 
-async def _until(moment: float) -> None:
-    """Wakes at the loop's time `moment`: the timer is a little early by design of the selector's milliseconds, the rest is yielded away."""
-    loop = asyncio.get_running_loop()
-    woken = loop.create_future()
-    loop.call_at(moment, woken.set_result, None)
-    await woken
-
-
 def reset(transport: asyncio.Transport) -> None:
     """Ends a connection with RST instead of FIN."""
     raw = transport.get_extra_info("socket")
     if raw is not None:
         raw.setsockopt(sockets_of_system.SOL_SOCKET, sockets_of_system.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
-
-
-def _gone(request: web.BaseRequest) -> web.StreamResponse:
-    """What a handler must return although its client hears nothing more."""
-    return web.Response(status=500)
 
 
 __all__ = ["NOT_BOOKED", "AccountLike", "Answer", "Booked", "Call", "Emulator", "Failed", "Fault", "Listed", "MovedClock", "Seen"]
