@@ -5,6 +5,8 @@ from __future__ import annotations
 ROWS = {
     "fanout-50": "tests.bench.fanout",
     "fanout-200": "tests.bench.fanout",
+    "fanout-zerodha-50": "tests.bench.brokers",
+    "fanout-mixed-50": "tests.bench.brokers",
     "order-sequential": "tests.bench.orders",
     "orders-at-once": "tests.bench.orders",
     "orders-lost": "tests.bench.orders",

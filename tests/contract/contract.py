@@ -348,10 +348,12 @@ class BrokerContract:
         assert [row.client_id for row in rows] in ([None], [""], [row.client_id for row in rows if row.client_id not in (None, "")])
         assert len(rows) == 1
 
-    def test_closing_ends_its_threads(self, emulator: Emulator, at_work: Station) -> None:
-        at_work.broker.close()
-        mine = at_work.account.account_id
-        at_work.wait(lambda: not [t for t in threading.enumerate() if t.is_alive() and mine in t.name and "emulator" not in t.name])
+    def test_closing_ends_its_threads(self, emulator: Emulator, station: Station) -> None:
+        before = set(threading.enumerate())
+        station = Station(self.venue, emulator, account_id="CLOSING").connect()
+        assert set(threading.enumerate()) - before, "it has no thread of its own"
+        station.close()
+        station.wait(lambda: not [t.name for t in set(threading.enumerate()) - before if t.is_alive()])
 
     # --- secrets ----------------------------------------------------------------------------------------------------
 

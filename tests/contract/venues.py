@@ -102,9 +102,11 @@ def listing_at(emulator: Emulator, listed: Listed) -> Listing:
 
 def endpoints_of(*emulators: Emulator) -> BrokerEndpoints:
     """Where each broker lives in this test; a broker without an emulator lives nowhere."""
-    env: dict[str, str] = {}
-    for emulator in emulators:
-        env |= emulator.endpoints()
+    return endpoints_at({name: address for emulator in emulators for name, address in emulator.endpoints().items()})
+
+
+def endpoints_at(env: Mapping[str, str]) -> BrokerEndpoints:
+    """From the names of settings to addresses."""
     nowhere, nowhere_ws = "http://127.0.0.1:9", "ws://127.0.0.1:9"
     return BrokerEndpoints(
         KiteEndpoints(env.get("KITE_API_ROOT", nowhere), env.get("KITE_LOGIN_ROOT", nowhere), env.get("KITE_WS_ROOT", nowhere_ws)),
@@ -190,7 +192,7 @@ class Station:
         self.master = EmulatorMaster(emulator)
         tools = BrokerTools(SystemClock(), self.sessions, self.master, random.Random(7), timing, paced=False)
         make = makers(tools, endpoints_of(emulator))[venue.kind]
-        self.account = account_for(venue.kind, **account)
+        self.account = account_for(venue.kind, account.pop("account_id", "A1"), **account)
         self.broker: Broker = make(self.account, self.emulated.credentials if credentials is None else credentials)
         self.reports: list[OrderReport] = []
         self._told = threading.Condition()
