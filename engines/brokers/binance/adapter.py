@@ -360,9 +360,12 @@ class BinanceBroker:
             self._place,
             self._tools,
             self._key,
-            deliver=lambda report: self._on_report(report),  # whoever listens by then
+            deliver=self._deliver,
             on_needs_login=self._lose_login,
         )
+
+    def _deliver(self, report: OrderReport) -> None:
+        self._on_report(report)  # whoever listens by then
 
     def _lose_login(self, error: NeedsLogin) -> None:
         """The next call of the lane says so."""

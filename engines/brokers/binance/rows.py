@@ -264,7 +264,10 @@ def _number(value: Any) -> Decimal:
 
 
 def _moment(milliseconds: Any) -> Timestamp:
-    return int(milliseconds) / 1000 if milliseconds else 0.0
+    try:
+        return int(milliseconds) / 1000 if milliseconds else 0.0
+    except OverflowError:
+        raise ValueError("not a moment of Binance") from None
 
 
 def _why(state: OrderState, reason: Any) -> str:
