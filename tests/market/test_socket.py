@@ -12,6 +12,7 @@ import pytest
 from engines.brokers import socket as module
 from engines.brokers.socket import Heartbeat, SocketClient, SocketState, Target
 from engines.ports import NeedsLogin, Refused, SystemClock
+from tests.brokers.peers import _serving, trusting
 from tests.market.ws_server import WsServer, until
 
 TOKEN = "CANARY-token-5f1d"
@@ -273,6 +274,35 @@ def test_no_reason_and_no_repr_holds_a_secret(make: Callable[..., SocketClient],
     client = make(target=lambda: target)
     until(lambda: heard.reasons(SocketState.WAITING))
     assert TOKEN not in f"{target!r} {heard.states!r} {client!r}"
+
+
+@pytest.fixture
+def guarded() -> Iterator[WsServer]:
+    with WsServer(_serving()) as made:
+        yield made
+
+
+def test_a_certificate_nobody_vouches_for_is_not_talked_to(guarded: WsServer, make: Callable[..., SocketClient], heard: Heard) -> None:
+    make(target=lambda: Target(f"{guarded.url}/?t={TOKEN}"))
+    until(lambda: heard.reasons(SocketState.WAITING))
+    assert "certificate is not trusted" in heard.reasons(SocketState.WAITING)[0]
+    assert guarded.asked == []
+
+
+def test_frames_of_any_size_and_number_arrive_over_tls(
+    guarded: WsServer, make: Callable[..., SocketClient], heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_tls", trusting)
+    client = make(target=lambda: Target(guarded.url), heartbeat=Heartbeat(ping_every=0.05, silent_after=2))
+    peer = guarded.peer()
+    until(lambda: heard.opened)
+    peer.raw(b"".join(bytes([0x82, 2]) + number.to_bytes(2, "big") for number in range(500)))  # many in one record
+    peer.send(b"x" * 300_000)
+    until(lambda: len(heard.messages) == 501)
+    assert heard.messages[:500] == [number.to_bytes(2, "big") for number in range(500)]
+    assert len(heard.messages[500]) == 300_000
+    assert client.send("heard")
+    assert peer.next() == "heard"
 
 
 def test_close_ends_the_thread_and_the_link_and_is_final(server: WsServer, make: Callable[..., SocketClient]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Self
@@ -58,7 +59,8 @@ class Peer:
 
 
 class WsServer:
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.peers: list[Peer] = []
         self.refuse: tuple[int, Mapping[str, str]] | None = None
         self.asked: list[str] = []
@@ -82,7 +84,7 @@ class WsServer:
 
     @property
     def url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}"
+        return f"{'ws' if self._tls is None else 'wss'}://127.0.0.1:{self.port}"
 
     def call(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(PATIENCE)
@@ -109,7 +111,7 @@ class WsServer:
         application.router.add_route("*", "/{tail:.*}", self._serve)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls)
         await site.start()
         self.port = self._runner.addresses[0][1]
 
