@@ -7,6 +7,7 @@ standard output. A list that is cut off or has shrunk is refused, and yesterday'
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import sys
@@ -165,6 +166,7 @@ def job_of(said: Mapping[str, Any]) -> Job:
 
 def main() -> int:
     """Nothing of a failure is printed but its kind: its text may quote what was sent."""
+    gc.disable()  # millions of small values, none of them in a circle, in a process that ends with its job
     if hasattr(os, "nice"):
         with contextlib.suppress(OSError):
             os.nice(10)  # the engines come first

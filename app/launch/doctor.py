@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.data import AccountRow, Data
+from app.data import AccountRow, Data, Instruments
+from app.launch import masters
 from app.launch.common import opened, settings_for
 from config import Settings
 
@@ -57,6 +58,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield _disk(settings.data_dir)
         yield _flush(settings.data_dir)
         yield _keys(settings)
+        yield _instruments(data)
         yield from _accounts(data)
 
 
@@ -131,6 +133,15 @@ def _keys(settings: Settings) -> Finding:
         return Finding("keys", None, "make sure that only your user can read the data folder")
     loose = [p.name for p in settings.data_dir.iterdir() if p.is_file() and "key" in p.name and p.stat().st_mode & 0o077]
     return Finding("keys", not loose, f"readable by others: {', '.join(loose)}" if loose else "readable by their owner only")
+
+
+def _instruments(data: Data) -> Finding:
+    """Whether the brokers' lists are there and of today, for the brokers that have an account."""
+    lists = Instruments(data.data_dir)
+    try:
+        return Finding("instruments", *masters.health(lists, masters.brokers_in_use(data.directory), time.time()))
+    finally:
+        lists.close()
 
 
 def _accounts(data: Data) -> Iterator[Finding]:

@@ -111,7 +111,7 @@ class MasterRefresher:
         if child is not None:
             child.kill()
         if self._thread is not None:
-            self._thread.join(5)
+            self._thread.join(2)
 
     def poke(self) -> None:
         """Something may have changed (a new account): look again now."""
