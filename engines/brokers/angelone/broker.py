@@ -48,7 +48,7 @@ T = TypeVar("T")
 KIND = "angelone"
 EXCHANGE = "NSE"  # whose day is the session's
 KEPT_ROWS = 4000
-LANE_PATIENCE = 1.0
+LANE_PATIENCE = 1.1
 """Seconds that the lane waits for its turn at a book (1 a second, shared with the worker) before it does something else first."""
 WORKER_PATIENCE = 5.0
 JITTER = 0.05
@@ -65,16 +65,22 @@ class _Standing:
 
 
 class AngelOneBroker:
-    def __init__(self, account: Account, credentials: Mapping[str, str], tools: BrokerTools, endpoints: SmartApiEndpoints) -> None:
+    def __init__(
+        self,
+        account: Account,
+        credentials: Mapping[str, str],
+        tools: BrokerTools,
+        endpoints: SmartApiEndpoints,
+        *,
+        reads: Mapping[str, Sequence[Limit]] | None = None,
+    ) -> None:
+        """`reads`: limits on reads by kind, in place of the published ones (an emulator without limits: none)."""
         self._account, self._tools, self._endpoints = account, tools, endpoints
         self._clock, self._master = tools.clock, tools.master
         self._sign_in = SignIn(account.account_id, credentials, tools.clock, tools.sessions)
         rates = orders.in_force(orders.rules()["rates"], self._day())
         self.traits = _traits(rates["orders"])
-        self._budget = Budget(
-            {kind: [Limit(calls, seconds + JITTER) for calls, seconds in pairs] for kind, pairs in rates["reads"].items() if tools.paced},
-            tools.clock,
-        )
+        self._budget = Budget((_limits(rates["reads"]) if tools.paced else {}) if reads is None else reads, tools.clock)
         self._memory = OrderMemory()
         self._standing: OrderedDict[str, _Standing] = OrderedDict()
         self._lost: dict[str, Lost] = {}
@@ -170,7 +176,6 @@ class AngelOneBroker:
         except Exception:
             with self._lock:
                 self._lost[request.client_id] = Lost(request.client_id, params, sent_at)
-            self._look(1.0)
             raise
         order_id = str(answer["orderid"])
         self._note(order_id, _Standing(params["variety"], rows.number(params["price"]), str(answer.get("uniqueorderid") or "")))
@@ -381,6 +386,10 @@ class AngelOneBroker:
 
 def _standing_of(row: rows.Row) -> _Standing:
     return _Standing(rows.text(row, "variety") or "NORMAL", rows.number(row.get("price")), rows.text(row, "uniqueorderid"))
+
+
+def _limits(table: Mapping[str, Sequence[tuple[int, float]]]) -> Mapping[str, Sequence[Limit]]:
+    return {kind: [Limit(calls, seconds + JITTER) for calls, seconds in pairs] for kind, pairs in table.items()}
 
 
 def _traits(limits: Sequence[Sequence[int]]) -> BrokerTraits:

@@ -10,14 +10,18 @@ import base64
 import binascii
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
+
+import structlog
 
 from engines.brokers.angelone.client import SmartClient
 from engines.core.model import Timestamp
 from engines.core.sessions import DAY, day_start
-from engines.ports import Clock, NeedsLogin, Refused, Retry, Session, Sessions
+from engines.ports import Clock, NeedsLogin, Refused, Retry, Session, Sessions, TandemError
+
+log = structlog.get_logger(__name__)
 
 STEP = 30
 """Seconds for which a one-time code stands."""
@@ -84,7 +88,7 @@ class SignIn:
         self._lock = threading.Lock()
         self._over: NeedsLogin | Refused | None = None  # why nothing is tried by itself any more
         self.current: Session | None = None
-        self.ended_at: Timestamp | None = None
+        self._ended_at: Timestamp | None = None
 
     @property
     def details(self) -> Details:
@@ -96,7 +100,7 @@ class SignIn:
             self._over = None
             found = self.current or self._sessions.load(self._account_id)
             if found is not None and self._lasts(found):
-                self.current, self.ended_at = found, None
+                self.current = found
                 return found, False
             return self._sign_in(client), True
 
@@ -110,13 +114,10 @@ class SignIn:
                 return self.current
             if self._over is not None:
                 raise type(self._over)(str(self._over))
-            if not asked and dead is not None and self._clock.now() - dead.started_at < TOO_SOON:
-                self._over = NeedsLogin(
-                    "Angel One ended the session just after it began: is another program signed in with the same client code? Then connect again"
-                )
-                self._forget()
-                raise self._over
             self._forget()
+            if not asked and dead is not None and (why := self._why_not_again(dead)):
+                self._over = NeedsLogin(why)
+                raise self._over
             return self._sign_in(client)
 
     def use(self, client: SmartClient) -> Session:
@@ -139,9 +140,25 @@ class SignIn:
         jwt = str(data["jwtToken"]).removeprefix("Bearer ").strip()
         tokens = {"jwt": jwt, "refresh": str(data.get("refreshToken") or ""), "feed": str(data.get("feedToken") or "")}
         session = Session(details.client_code, tokens, now, expiry(jwt, now))
-        self._sessions.save(self._account_id, session)
-        self.current, self.ended_at = session, None
+        self.current = session
+        self._keep(lambda: self._sessions.save(self._account_id, session))
         return session
+
+    def _why_not_again(self, dead: Session) -> str:
+        """Why a session that the broker has ended is not replaced without a person or the morning asking for it."""
+        now = self._clock.now()
+        if dead.expires_at is not None and now >= dead.expires_at:
+            return "the day's session at Angel One has ended: sign in again"
+        if now - dead.started_at < TOO_SOON:
+            return "Angel One ended the session just after it began: is another program signed in with the same client code? Then connect again"
+        return ""
+
+    def _keep(self, change: Callable[[], None]) -> None:
+        """A store that cannot be written costs a sign-in after the next restart, and nothing now."""
+        try:
+            change()
+        except TandemError as error:
+            log.warning("the session could not be stored", account=self._account_id, error=type(error).__name__)
 
     def _fresh_code(self, details: Details) -> str:
         """A code that was not sent before; Retry until the next step begins."""
@@ -170,13 +187,16 @@ class SignIn:
         )
 
     def _forget(self) -> None:
-        self.current, self.ended_at = None, self._clock.now()
-        self._sessions.clear(self._account_id)
+        self.current = None
+        self._ended_at = self._clock.now()
+        self._keep(lambda: self._sessions.clear(self._account_id))
 
     def expires_at(self) -> Timestamp | None:
-        """When the present session ends; when the last one ended, if the broker ended it early."""
+        """When the present session ends; when the last one did, once it has been given up. None while a new one is being tried for."""
         session = self.current
-        return self.ended_at if session is None else session.expires_at
+        if session is not None:
+            return session.expires_at
+        return self._ended_at if self._over is not None else None
 
     def forget(self) -> None:
         """The session is not this account's, or not wanted any more."""

@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
@@ -58,14 +59,19 @@ Answer = Any
 """A JSON value, (status, text), or None: hang up without a word."""
 
 
+MORNING = datetime(2026, 11, 20, 4, 30, 1, tzinfo=UTC).timestamp()
+"""10:00:01 IST on a Friday: far from midnight, and a second into the step of a one-time code."""
+
+
 class Clock:
-    """The machine's, until a test moves it."""
+    """A morning that passes as it should, until a test moves it."""
 
     def __init__(self) -> None:
+        self._began = time.monotonic()
         self.moved = 0.0
 
     def now(self) -> float:
-        return time.time() + self.moved
+        return MORNING + time.monotonic() - self._began + self.moved
 
     def monotonic(self) -> float:
         return time.monotonic() + self.moved
@@ -92,6 +98,7 @@ class SmartApi:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
                 self._handle({})
@@ -188,11 +195,11 @@ class Rig:
         self._made: list[AngelOneBroker] = []
         self.broker = self.make()
 
-    def make(self, **credentials: str) -> AngelOneBroker:
+    def make(self, *, paced: bool = False, **credentials: str) -> AngelOneBroker:
         tools = BrokerTools(self.clock, self.kept, Master(), Random(1), self.timing)  # type: ignore[arg-type]
         endpoints = SmartApiEndpoints(self.api.url, "ws://127.0.0.1:1/none", "ws://127.0.0.1:1/none")
         account = Account("acc", "user", "Angel", "angelone", Decimal(100_000))
-        made = AngelOneBroker(account, {**CREDENTIALS, **credentials}, tools, endpoints)
+        made = AngelOneBroker(account, {**CREDENTIALS, **credentials}, tools, endpoints, reads=None if paced else {})
         self._made.append(made)
         return made
 

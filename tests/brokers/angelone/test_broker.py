@@ -308,7 +308,8 @@ def test_news_come_by_polling_while_there_is_no_socket(rig: Rig) -> None:
 
 
 def test_reads_keep_to_the_published_rate(rig: Rig) -> None:
-    broker = rig.connect()
+    broker = rig.make(paced=True)
+    broker.connect(rig.told.append)
     broker.order_book()
     with pytest.raises(Retry) as told:
         broker._budget.take("order_book", patience=0.1)  # one a second

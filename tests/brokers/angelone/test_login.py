@@ -10,7 +10,7 @@ import pytest
 
 from engines.brokers.angelone.login import Details, expiry, next_midnight
 from engines.core.sessions import DAY, day_start
-from engines.ports import NeedsLogin, Refused, Retry, Session
+from engines.ports import JournalDown, NeedsLogin, Refused, Retry, Session
 from tests.brokers.angelone.rig import CODE, KEY, OVER, PIN, SECRET, Rig, jwt, ok, refusal, request
 from tests.brokers.angelone.test_broker import Gate
 
@@ -178,7 +178,34 @@ def test_a_renewal_that_must_wait_closes_the_gate_and_is_tried_again(rig: Rig) -
     rig.api.answers["login"] = [(502, "<html>"), ...]
     with pytest.raises(NeedsLogin, match="has to wait"):
         broker.place(request(), Gate())
+    assert broker.session_expires_at is None  # not given up
     rig.next_code()
+    assert broker.place(request(), Gate()).broker_order_id
+
+
+def test_the_days_end_is_not_answered_with_a_new_session(rig: Rig) -> None:
+    broker = rig.connect()
+    ends = broker.session_expires_at
+    assert ends is not None
+    rig.clock.moved += ends - rig.clock.now() + 1
+    rig.api.valid = "another"
+    with pytest.raises(NeedsLogin, match="day's session"):
+        broker.order_book()
+    assert len(rig.api.calls("login")) == 1
+    rig.connect()  # the morning
+    assert len(rig.api.calls("login")) == 2
+    assert broker.order_book() == []
+
+
+def test_a_store_that_cannot_be_written_costs_nothing_now(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise JournalDown("disk full")
+
+    monkeypatch.setattr(rig.kept, "save", full)
+    monkeypatch.setattr(rig.kept, "clear", full)
+    broker = rig.connect()
+    rig.next_code()
+    rig.api.valid = "another"
     assert broker.place(request(), Gate()).broker_order_id
 
 
