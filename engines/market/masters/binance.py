@@ -84,4 +84,5 @@ def _band(filters: Mapping[str, Mapping[str, str]]) -> Decimal | None:
     ]
     if not sides:
         return None
-    return min(_WIDEST_BAND, *((up - 1) * 100 for up, _ in sides), *((1 - down) * 100 for _, down in sides))
+    narrow = min(_WIDEST_BAND, *((up - 1) * 100 for up, _ in sides), *((1 - down) * 100 for _, down in sides))
+    return exact(str(narrow))
