@@ -1,6 +1,6 @@
 """The official SDK over our wire: the same calls and parsing, with our transport in its session and nothing of it done twice.
 
-The SDK is imported when the first account connects, without its ticker: that one brings Twisted along, and our streams do not use it.
+The SDK is imported when the first account connects, without its ticker: that one brings Twisted's reactor along, and our streams do not use it.
 """
 
 from __future__ import annotations
