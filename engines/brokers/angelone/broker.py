@@ -179,7 +179,8 @@ class AngelOneBroker:
             raise
         order_id = str(answer["orderid"])
         self._note(order_id, _Standing(params["variety"], rows.number(params["price"]), str(answer.get("uniqueorderid") or "")))
-        self._book_check.placed(self._clock.now())
+        with self._lock:
+            self._book_check.placed(self._clock.now())
         if self._memory.name(order_id, request.client_id):
             self._look()
         self._watch(order_id)

@@ -54,9 +54,6 @@ class SmartClient:
             raise Retry("Angel One took the log-in but gave no session", after=5.0)
         return data
 
-    def logout(self, client_code: str) -> None:
-        self._call("read", lambda: self._sdk.terminateSession(client_code))
-
     # --- orders
 
     def place(self, params: Params, permit: Permit) -> Mapping[str, Any]:
