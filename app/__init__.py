@@ -56,6 +56,7 @@ def create_app(
     from app.api.metrics import blueprint as metrics
     from app.auth import init_app as init_auth
     from app.live import Hub
+    from app.logins import Logins
     from app.pages import init_app as init_pages
     from app.workspace import EXTENSION, Ownership, Workspace
 
@@ -64,7 +65,17 @@ def create_app(
     the_clock = clock or system.clock
     hub = live or (system.notifier if isinstance(system.notifier, Hub) else Hub(the_clock))
     hub.most_streams = settings.max_streams
-    shop = Workspace(system, data, settings, hub, the_clock, ids or system.ids, Ownership(data.directory), lists)
+    shop = Workspace(
+        system,
+        data,
+        settings,
+        hub,
+        the_clock,
+        ids or system.ids,
+        Ownership(data.directory),
+        Logins(system, data, settings, the_clock),
+        lists,
+    )
     hub.whose_halt = shop.owners.owner_of_halt
     app.extensions[EXTENSION] = shop
     app.extensions["tandem_live"] = hub

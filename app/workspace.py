@@ -18,6 +18,7 @@ from engines.core.model import Account, Halt, HaltScope, StrategyConfig
 from engines.ports import Clock, Directory, Ids, JournalDown
 
 if TYPE_CHECKING:
+    from app.logins import Logins
     from config import Settings
     from engines.system import TradingSystem
 
@@ -135,6 +136,7 @@ class Workspace:
     clock: Clock
     ids: Ids
     owners: Ownership
+    logins: Logins
     lists: Lists | None = None
 
     def taken_over(self) -> None:

@@ -73,9 +73,11 @@ class AutoLogins:
 
     def get(self, account_id: str) -> AutoLogin:
         row = self.store.readers.one("SELECT * FROM auto_logins WHERE account_id = ?", (account_id,))
-        if row is None:
-            return AutoLogin(account_id)
-        return AutoLogin(account_id, row["day"], seconds(row["at"]), row["failures"], row["reason"], row["message"])
+        return AutoLogin(account_id) if row is None else _auto_login(row)
+
+    def all(self) -> Mapping[str, AutoLogin]:
+        """By account, of those that have ever tried."""
+        return {row["account_id"]: _auto_login(row) for row in self.store.readers.all("SELECT * FROM auto_logins")}
 
     def save(self, told: AutoLogin) -> None:
         """For an account that has gone meanwhile nothing is kept. Raises JournalDown."""
@@ -95,3 +97,7 @@ class AutoLogins:
         self.store.journal.run(
             lambda db: db.execute("UPDATE auto_logins SET failures = 0, reason = '', message = '' WHERE account_id = ?", (account_id,))
         )
+
+
+def _auto_login(row: sqlite3.Row) -> AutoLogin:
+    return AutoLogin(row["account_id"], row["day"], seconds(row["at"]), row["failures"], row["reason"], row["message"])

@@ -8,8 +8,8 @@ from typing import NoReturn
 import pytest
 
 from engines.ports import BrokerTraits, NeedsLogin
-from engines.system import Conflict
 from tests.api.rig import Person, Rig
+from tests.support.broker import QuietBroker
 
 OUT = {
     "id", "name", "broker", "credentials", "capital", "max_daily_loss", "max_daily_loss_pct", "max_daily_profit", "max_daily_profit_pct",
@@ -162,13 +162,10 @@ def test_zerodha_by_one_call_answers_where_to_sign_in(trader: Person) -> None:
     assert trader.get(f"/api/accounts/{answer.json['account_id']}").json["max_daily_loss"] == "2000"
 
 
-@pytest.mark.parametrize(
-    ("broker", "credentials"),
-    [("zerodha", KITE), ("angelone", {"api_key": "a1234567890", "client_code": "C100", "pin": "1234", "totp_secret": "JBSWY3DPEHPK3PXP"})],
-)
-def test_a_broker_that_this_version_cannot_connect_says_so(trader: Person, broker: str, credentials: dict[str, str]) -> None:
-    account = trader.account(broker=broker, credentials=credentials, auto_trade=False)
-    said = ("error", f"this version has no connection to {broker} yet")
+def test_a_broker_without_a_connection_says_so(trader: Person) -> None:
+    keys = {"api_key": "a1234567890", "client_code": "C100", "pin": "1234", "totp_secret": "JBSWY3DPEHPK3PXP"}
+    account = trader.account(broker="angelone", credentials=keys, auto_trade=False)
+    said = ("error", "cannot be connected: this version has no connection to angelone")
     path = f"/api/accounts/{account['id']}"
     for answer in (trader.post(f"{path}/verify"), trader.get(path)):
         assert (answer.json["state"], answer.json["state_detail"]) == said
@@ -176,7 +173,7 @@ def test_a_broker_that_this_version_cannot_connect_says_so(trader: Person, broke
     assert (login.json["state"], login.json["state_detail"], login.json["login_url"]) == (*said, None)
 
 
-class SignsInElsewhere:
+class SignsInElsewhere(QuietBroker):
     """A connection that a person has to open at the broker."""
 
     traits = BrokerTraits()
@@ -195,14 +192,16 @@ def test_where_there_is_a_connection_login_leads_to_the_broker(tmp_path: Path) -
     with Rig(tmp_path / "data", brokers={"zerodha": lambda _account, _credentials: SignsInElsewhere()}) as rig:
         made = rig.trader.post("/api/accounts/create-zerodha", {"name": "Kite", **KITE, "capital": "100000"}).json
         path = f"/api/accounts/{made['account_id']}"
-        assert rig.trader.post(f"{path}/login").json["login_url"] == made["login_url"]
+        page, _, state = rig.trader.post(f"{path}/login").json["login_url"].partition("&redirect_params=")
+        assert page == made["login_url"].partition("&redirect_params=")[0]
+        assert state.startswith("state%3D")
         shown = rig.trader.post(f"{path}/verify").json
         assert (shown["state"], shown["state_detail"]) == ("needs_login", "sign in at the broker")
 
 
 def test_a_create_that_is_refused_leaves_nothing_behind(tmp_path: Path) -> None:
     def refuse(_account: object, _credentials: object) -> NoReturn:
-        raise Conflict("the broker does not take these keys")
+        raise RuntimeError("something that nobody expected")
 
     with Rig(tmp_path / "data", brokers={"zerodha": refuse}) as rig:
         trader = rig.trader
@@ -210,7 +209,7 @@ def test_a_create_that_is_refused_leaves_nothing_behind(tmp_path: Path) -> None:
         account = {"name": "Kite", "broker": "zerodha", "credentials": KITE, "capital": "100000"}
         for path, body in (("/api/accounts", account), ("/api/accounts/create-zerodha", kite)):
             refused = trader.post(path, body)
-            assert (refused.status_code, refused.json["detail"]) == (409, "the broker does not take these keys")
+            assert refused.status_code == 500
         assert trader.post("/api/accounts", {**account, "credentials": {}}).status_code == 422
         assert trader.get("/api/accounts").json["items"] == []
         assert trader.get("/api/system/status").json["accounts"]["total"] == 0
@@ -229,6 +228,50 @@ def test_a_live_account_shares_its_name_with_no_other_of_the_same_person(trader:
         assert (answer.status_code, list(answer.json["errors"])) == (422, ["name"])
     assert trader.patch(f"/api/accounts/{kite['account_id']}", {"name": "Single", "capital": "5"}).status_code == 200
     assert trader.rig.other.account(name="Twin")["name"] == "Twin"
+
+
+def test_dry_run_of_a_live_account_ends_only_with_its_name(trader: Person) -> None:
+    account = trader.account(name="For real", broker="zerodha", credentials=KITE, auto_trade=False)
+    path = f"/api/accounts/{account['id']}"
+    for body in ({"dry_run": False}, {"dry_run": False, "confirm": "for real"}):
+        refused = trader.patch(path, body)
+        assert (refused.status_code, list(refused.json["errors"])) == (422, ["confirm"])
+    assert trader.patch(path, {"dry_run": False, "confirm": "For real"}).json["dry_run"] is False
+    assert trader.patch(path, {"dry_run": False}).status_code == 200  # it is off already
+    assert trader.patch(path, {"dry_run": True}).json["dry_run"] is True
+    paper = trader.account(dry_run=True)
+    assert trader.patch(f"/api/accounts/{paper['id']}", {"dry_run": False}).json["dry_run"] is False
+
+
+def test_the_address_that_calls_leave_from_is_one_of_this_machine(trader: Person) -> None:
+    account = trader.account(broker="zerodha", credentials=KITE, auto_trade=False, source_address="127.0.0.1")
+    path = f"/api/accounts/{account['id']}"
+    assert account["source_address"] == "127.0.0.1"
+    for wrong in ("192.0.2.99", "here", "0.0.0.0", "224.0.0.1", ""):
+        refused = trader.patch(path, {"source_address": wrong})
+        assert (refused.status_code, list(refused.json["errors"])) == (422, ["source_address"])
+    assert trader.patch(path, {"source_address": None}).json["source_address"] is None
+    paper = trader.account()
+    assert trader.patch(f"/api/accounts/{paper['id']}", {"source_address": "127.0.0.1"}).status_code == 422
+    assert trader.post("/api/accounts", {"name": "P", "broker": "paper", "capital": "1", "source_address": "127.0.0.1"}).status_code == 422
+
+
+def test_the_automated_log_in_is_asked_for_and_needs_its_secrets(trader: Person) -> None:
+    account = trader.account(broker="zerodha", credentials=KITE, auto_trade=False)
+    path = f"/api/accounts/{account['id']}"
+    assert account["auto_login"] is False
+    refused = trader.patch(path, {"auto_login": True})
+    assert (refused.status_code, list(refused.json["errors"])) == (422, ["auto_login"])
+    assert "user id, password, totp secret" in refused.text
+    off = trader.post(f"{path}/auto-login")
+    assert (off.status_code, "off" in off.json["detail"]) == (409, True)
+    own = {"user_id": "AB1234", "password": "canary-password", "totp_secret": "JBSWY3DPEHPK3PXP"}
+    on = trader.patch(path, {"auto_login": True, "credentials": own})
+    assert (on.status_code, on.json["auto_login"], on.json["auto_login_failures"]) == (200, True, 0)
+    assert "canary" not in on.text
+    other = trader.account()
+    assert trader.patch(f"/api/accounts/{other['id']}", {"auto_login": True}).status_code == 422
+    assert trader.post(f"/api/accounts/{other['id']}/auto-login").status_code == 409
 
 
 def test_login_and_verify_of_paper_answer_its_state(trader: Person) -> None:

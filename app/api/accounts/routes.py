@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from app.api.accounts import books, service
+from app.api.accounts import login as logging_in
 from app.api.accounts.schemas import (
     AccountIn,
     AccountOut,
     AccountPatch,
     AccountQuery,
+    AutoLoginIn,
+    AutoLoginOut,
     AutoTradeIn,
     BalanceOut,
     BookQuery,
@@ -74,7 +77,13 @@ def verify(call: Call, id: str) -> AccountOut:  # noqa: A002
 @routes.post("/api/accounts/{id}/login", out=LoginOut)
 def login(call: Call, id: str) -> LoginOut:  # noqa: A002
     """The address where a person has to sign in at the broker, or the state when nobody has to."""
-    return service.login(call.user, id)
+    return logging_in.login(call.user, id)
+
+
+@routes.post("/api/accounts/{id}/auto-login", body=AutoLoginIn, out=AutoLoginOut, errors=(409,))
+def auto_login(call: Call, id: str) -> AutoLoginOut:  # noqa: A002
+    """Zerodha: sign in by browser now. 409 while it is off, under way, or stopped after two failures (`again` goes on)."""
+    return logging_in.auto_login(call.user, id, call.body, call.by)
 
 
 @routes.get("/api/accounts/{id}/balance", out=BalanceOut, errors=(409,))

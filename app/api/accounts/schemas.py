@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
@@ -47,6 +48,20 @@ def _credential(value: Any) -> Any:
     return value
 
 
+def _source_address(value: str | None) -> str | None:
+    """An address that a connection can leave from; whether it is this machine's is asked when it is set."""
+    if value is None:
+        return None
+    try:
+        address = ipaddress.ip_address(value.strip())
+    except ValueError:
+        raise BadValue("must be an IP address, e.g. 203.0.113.7") from None
+    if address.is_unspecified or address.is_multicast:
+        raise BadValue("must be one address of this machine")
+    return str(address)
+
+
+SourceAddress = Annotated[StrictStr, Field(max_length=45), AfterValidator(_source_address)]
 Credential = Annotated[Any, AfterValidator(_credential), WithJsonSchema({"type": ["string", "boolean", "null"], "maxLength": 1000})]
 Credentials = Annotated[dict[str, Credential], Field(max_length=10)]
 
@@ -91,11 +106,15 @@ class AccountIn(LimitFields):
     """Default: false for paper, true for live brokers."""
     auto_trade: Flag = False
     paper: PaperIn | None = None
+    source_address: SourceAddress | None = None
+    """Live brokers: the address of this machine that their calls leave from; null: the machine's own choice."""
 
     @model_validator(mode="after")
     def fits_broker(self) -> AccountIn:
         if self.paper is not None and self.broker != "paper":
             raise wrong("paper", "is for paper accounts")
+        if self.source_address is not None and self.broker == "paper":
+            raise wrong("source_address", "is for live accounts")
         return self
 
 
@@ -121,10 +140,26 @@ class AccountPatch(Body):
     auto_trade: Flag | None = None
     enabled: Flag | None = None
     paper: PaperIn | None = None
+    source_address: SourceAddress | None = None
+    auto_login: Flag | None = None
+    """Zerodha: a browser may sign in by itself each morning. Needs user id, password and TOTP secret."""
+    confirm: StrictStr | None = None
+    """The account's name, typed; asked of live accounts when dry_run is switched off."""
 
     @model_validator(mode="after")
     def not_null(self) -> AccountPatch:
-        needed = ("name", "credentials", "capital", "flatten_on_limit", "leverage", "dry_run", "auto_trade", "enabled", "paper")
+        needed = (
+            "name",
+            "credentials",
+            "capital",
+            "flatten_on_limit",
+            "leverage",
+            "dry_run",
+            "auto_trade",
+            "enabled",
+            "paper",
+            "auto_login",
+        )
         for name in needed:
             if name in self.model_fields_set and getattr(self, name) is None:
                 raise wrong(name, "cannot be null")
@@ -230,6 +265,12 @@ class AccountOut(Out):
     connected: bool
     currency: str
     queue_depth: int
+    source_address: str | None
+    auto_login: bool
+    auto_login_failures: int
+    auto_login_message: str
+    broker_user_id: str | None
+    """Who is signed in at the broker, masked; null: nobody, or keys without a sign-in."""
     created_at: Moment | None
 
 
@@ -244,6 +285,22 @@ class LoginOut(Out):
     login_url: str | None = None
     state: str | None = None
     state_detail: str | None = None
+
+
+class AutoLoginIn(Body):
+    again: Flag = False
+    """Somebody has looked at what went wrong: try although it has failed twice."""
+
+
+class AutoLoginOut(Out):
+    """What came of an automated log-in: `reason` is a code (captcha, wrong_totp, …), `message` the same for people."""
+
+    signed_in: bool
+    reason: str | None
+    message: str
+    failures: int
+    state: str
+    state_detail: str
 
 
 class BalanceOut(Out):

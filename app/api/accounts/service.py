@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode
 
 from app.api.accounts.schemas import (
     AccountIn,
@@ -18,7 +18,6 @@ from app.api.accounts.schemas import (
     CreatedZerodha,
     KillSwitchIn,
     LimitFields,
-    LoginOut,
     PaperIn,
     PaperOut,
     ZerodhaIn,
@@ -26,22 +25,30 @@ from app.api.accounts.schemas import (
 )
 from app.api.pages import keep, page_of
 from app.api.wire import Page, moment, moment_or_none
-from app.data import AccountRow, Actor, Conflict, NotFound, User
+from app.data import AccountRow, Actor, AutoLogin, Conflict, NotFound, SignIn, User
 from app.problems import Problem, field_problem
 from app.workspace import workspace
 from engines.core.model import Account, Limits, PaperSettings
 from engines.execution.views import AccountView
+from engines.login.automatic import NEEDED
 from engines.ports import TandemError
 
 PAPER = "paper"
 _LIMITS = tuple(LimitFields.model_fields)
+_SIMPLE = ("name", "capital", "leverage", "dry_run", "auto_trade", "enabled", "source_address", "auto_login")
 _ALL = AccountQuery()
 
 
 def list_accounts(user: User, query: AccountQuery = _ALL) -> Page[AccountOut]:
     shop = workspace()
     views = {view.account_id: view for view in shop.system.accounts()}
-    shown = [account_out(row, views.get(row.account.account_id)) for row in shop.data.accounts.list(user.user_id)]
+    rows = shop.data.accounts.list(user.user_id)
+    live = any(row.account.live for row in rows)
+    signed, told = (shop.data.sessions.sign_ins(), shop.data.auto_logins.all()) if live else ({}, {})
+    shown = [
+        account_out(row, views.get(row.account.account_id), signed.get(row.account.account_id), told.get(row.account.account_id))
+        for row in rows
+    ]
     return page_of(keep(shown, query), query, lambda a: (a.created_at, a.id))
 
 
@@ -49,7 +56,10 @@ def get_account(user: User, account_id: str) -> AccountOut:
     row = workspace().data.accounts.get(user.user_id, account_id)
     if row.archived_at is not None:
         raise NotFound("There is no such account.")
-    return account_out(row, view_of(account_id))
+    if not row.account.live:
+        return account_out(row, view_of(account_id))
+    data = workspace().data
+    return account_out(row, view_of(account_id), data.sessions.sign_ins().get(account_id), data.auto_logins.get(account_id))
 
 
 def create_account(user: User, body: AccountIn, by: Actor) -> AccountOut:
@@ -67,7 +77,9 @@ def create_account(user: User, body: AccountIn, by: Actor) -> AccountOut:
         dry_run=live if body.dry_run is None else body.dry_run,
         auto_trade=body.auto_trade,
         paper=_paper(body.paper) if body.paper else PaperSettings(),
+        source_address=body.source_address,
     )
+    _check_source(body.source_address)
     if body.leverage is not None:
         account = replace(account, leverage=body.leverage)
     row = workspace().data.accounts.add(account, _plain(body.credentials), by=by)
@@ -84,7 +96,7 @@ def create_zerodha(user: User, body: ZerodhaIn, by: Actor) -> CreatedZerodha:
     row = workspace().data.accounts.add(account, credentials, by=by)
     with _undone_if_refused(row, by):
         workspace().taken_over()
-    return CreatedZerodha(account_id=row.account.account_id, login_url=_kite_login(body.api_key))
+    return CreatedZerodha(account_id=row.account.account_id, login_url=workspace().logins.begin(user.user_id, row.account.account_id))
 
 
 def change_account(user: User, account_id: str, body: AccountPatch, by: Actor) -> AccountOut:
@@ -97,19 +109,31 @@ def change_account(user: User, account_id: str, body: AccountPatch, by: Actor) -
             )
         if "paper" in given:
             raise field_problem("paper", "is for paper accounts")
+        if body.dry_run is False and account.dry_run and body.confirm != account.name:
+            raise field_problem("confirm", "type the name of the account to let its orders leave for real")
+        _check_source(body.source_address)
+    elif body.source_address is not None:
+        raise field_problem("source_address", "is for live accounts")
+    _check_auto_login(account, body)
     if body.credentials is not None:
         _check_credentials(account.broker, body.credentials, complete=False)
 
     def edit(now: Account) -> Account:
-        simple = {
-            name: getattr(body, name) for name in ("name", "capital", "leverage", "dry_run", "auto_trade", "enabled") if name in given
-        }
+        simple = {name: getattr(body, name) for name in _SIMPLE if name in given}
         limits = {name: getattr(body, name) for name in _LIMITS if name in given}
         changed = replace(now, **simple, limits=replace(now.limits, **limits))
         return replace(changed, paper=_paper(body.paper)) if body.paper else changed
 
     credentials = _plain(body.credentials) if body.credentials is not None else None
-    workspace().data.accounts.change(user.user_id, account_id, edit, credentials=credentials, by=by)
+    shop = workspace()
+    row = shop.data.accounts.change(user.user_id, account_id, edit, credentials=credentials, by=by)
+    if credentials and credentials.get("access_token"):
+        shop.data.sessions.clear(account_id)  # what was pasted is the session now
+    if body.auto_login and not account.auto_login:
+        shop.data.auto_logins.forgive(account_id)
+    if account.broker != PAPER and row.account.enabled and (credentials or row.account.source_address != account.source_address):
+        shop.taken_over()
+        return verify(user, account_id)  # keys and address live inside the connection
     return _taken_over(user, account_id, account.broker)
 
 
@@ -134,17 +158,6 @@ def verify(user: User, account_id: str) -> AccountOut:
     except TandemError:
         pass  # the account's state and state_detail say it
     return get_account(user, account_id)
-
-
-def login(user: User, account_id: str) -> LoginOut:
-    shop = workspace()
-    account = shop.owners.account(user, account_id)
-    if account.broker == "zerodha":
-        credentials = shop.data.directory.credentials(account_id)
-        if not credentials.get("access_token"):
-            return LoginOut(login_url=_kite_login(credentials.get("api_key", "")))
-    shown = verify(user, account_id)
-    return LoginOut(state=shown.state, state_detail=shown.state_detail)
 
 
 def balance(user: User, account_id: str) -> BalanceOut:
@@ -205,7 +218,7 @@ def view_of(account_id: str) -> AccountView | None:
     return next((view for view in workspace().system.accounts() if view.account_id == account_id), None)
 
 
-def account_out(row: AccountRow, view: AccountView | None) -> AccountOut:
+def account_out(row: AccountRow, view: AccountView | None, signed: SignIn | None = None, told: AutoLogin | None = None) -> AccountOut:
     account = row.account
     limits = {name: getattr(account.limits, name) for name in _LIMITS}
     return AccountOut(
@@ -220,6 +233,11 @@ def account_out(row: AccountRow, view: AccountView | None) -> AccountOut:
         auto_trade=account.auto_trade,
         enabled=account.enabled,
         paper=_paper_out(account.paper) if account.broker == PAPER else None,
+        source_address=account.source_address,
+        auto_login=account.auto_login,
+        auto_login_failures=told.failures if told else 0,
+        auto_login_message=told.message if told else "",
+        broker_user_id=f"{signed.user_id[:1]}…{signed.user_id[-2:]}" if signed and signed.user_id else None,
         created_at=moment(row.created_at),
         **_live(account, view),
     )
@@ -239,8 +257,28 @@ def _live(account: Account, view: AccountView | None) -> dict[str, Any]:
         "state", "state_detail", "equity", "available", "used_margin", "realised", "unrealised", "charges", "day_pnl", "day_trades",
         "day_loss_used_pct", "open_positions", "kill_switch", "kill_reason", "locked", "connected", "currency", "queue_depth",
     )  # fmt: skip
-    shown = {name: getattr(view, name) for name in same} | {"session_expires_at": moment_or_none(view.session_expires_at)}
-    return shown
+    return {name: getattr(view, name) for name in same} | {"session_expires_at": moment_or_none(view.session_expires_at)}
+
+
+def _check_source(address: str | None) -> None:
+    """An address that this machine does not have would let no call leave at all."""
+    if address is None:
+        return
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        raise field_problem("source_address", "is not an address of this machine") from None
+
+
+def _check_auto_login(account: Account, body: AccountPatch) -> None:
+    if not body.auto_login:
+        return
+    if account.broker != "zerodha":
+        raise field_problem("auto_login", "is for Zerodha; this account signs in with its keys")
+    known = {**workspace().data.directory.credentials(account.account_id), **(body.credentials or {})}
+    if missing := [name.replace("_", " ") for name in NEEDED if not known.get(name)]:
+        raise field_problem("auto_login", f"needs {', '.join(missing)}: add them to the account first")
 
 
 def _check_credentials(broker: str, credentials: Mapping[str, Any], *, complete: bool) -> None:
@@ -271,7 +309,3 @@ def _paper_out(paper: PaperSettings) -> PaperOut:
 def _plain(credentials: Mapping[str, Any]) -> dict[str, Any]:
     """Credentials are kept as text; null takes one away."""
     return {name: str(value).lower() if isinstance(value, bool) else value for name, value in credentials.items()}
-
-
-def _kite_login(api_key: str) -> str:
-    return f"{workspace().settings.endpoints.kite_login_root}/connect/login?{urlencode({'v': 3, 'api_key': api_key})}"
