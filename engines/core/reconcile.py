@@ -7,7 +7,8 @@ What holds, and is tested in these words:
 4. One name with two orders at the broker is told, never merged.
 5. What the broker has and we do not know is told, never dropped.
 6. A difference of positions is told with both numbers; equal books give no difference.
-7. A book of the whole day that lacks an order it has shown before is not complete, whatever its status said: its silence proves nothing.
+7. While the book holds a nameless order of nobody that looks like an unknown one of ours (instrument, side, quantity), the unknown one stays unknown.
+8. A book of the whole day that lacks an order it has shown before is not complete, whatever its status said: its silence proves nothing.
 
 Pure: it changes nothing and reads no clock. A failed read must not come here at all, because an empty book that may be a failure is not "flat".
 """
@@ -24,6 +25,8 @@ from engines.core.orders import Report, from_report
 
 R = TypeVar("R", bound=Report)
 
+CLOCKS_DIFFER = 5.0
+"""Seconds by which a broker's stamps may lie before ours."""
 _AT_WORK = frozenset({OrderState.OPEN, OrderState.PARTLY_FILLED})
 _NOT_AT_BROKER = FINAL_STATES | {OrderState.PLANNED}
 
@@ -81,8 +84,9 @@ def reconcile(
             elif order.state in _NOT_AT_BROKER and report.state in _AT_WORK and now - order.updated_at >= absent_after:
                 contradictions.append((order, report))
         elif order.state is OrderState.UNKNOWN:
-            since = _absent_since(order, now, absent_after, seen_absent, book_since) if complete else seen_absent.get(order.order_id)
-            if complete and since is not None and since < now:
+            proves = complete and not any(_may_be(order, stranger) for stranger in strangers)
+            since = _absent_since(order, now, absent_after, seen_absent, book_since) if proves else seen_absent.get(order.order_id)
+            if proves and since is not None and since < now:
                 not_placed.append(order)
                 continue
             still_unknown.append(order)
@@ -124,6 +128,16 @@ def _match(orders: Sequence[Order], reports: Iterable[R]) -> tuple[Mapping[str, 
 
 def _shown_before(order: Order, book_since: Timestamp) -> bool:
     return order.broker_order_id is not None and order.created_at >= book_since
+
+
+def _may_be(order: Order, report: Report) -> bool:
+    """Some brokers lose the name that we gave an order: then only its looks are left."""
+    looks = (report.symbol, report.side, report.quantity)
+    return (
+        not report.client_id
+        and looks == (order.symbol, order.side, order.quantity)
+        and (not report.at or report.at >= order.created_at - CLOCKS_DIFFER)
+    )
 
 
 def _furtherness(report: Report) -> tuple[Decimal, bool, Timestamp]:

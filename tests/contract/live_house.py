@@ -13,7 +13,7 @@ from engines.brokers.makers import Maker, makers
 from engines.brokers.tools import BrokerTools, Timing
 from engines.core.model import Account, OrderState, Product, Side
 from engines.execution.jobs import Settle
-from engines.ports import Broker, SystemClock
+from engines.ports import Broker, RandomIds, SystemClock
 from tests.contract.venues import TIMING, EmulatorMaster, MemorySessions, Venue, account_for, endpoints_of
 from tests.emulators.core.emulator import EmulatedAccount, Emulator
 from tests.execution.house import House
@@ -73,6 +73,7 @@ class LiveHouse:
             *(seat.account for seat in self.seats),
             instruments=tuple(master.instruments.values()),
             brokers={kind: self._watched(make) for kind, make in made.items()},
+            ids=RandomIds(),
             secrets={seat.account_id: seat.emulated.credentials for seat in self.seats},
         )
         self.house.until(lambda: all(desk.ready for desk in self.house.system.roster.desks()))

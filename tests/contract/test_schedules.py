@@ -6,7 +6,7 @@ import pytest
 
 from tests.contract.schedules import play
 
-AT_ONCE = 40
+AT_ONCE = 100
 
 
 def test_law_1_3_no_schedule_of_faults_leaves_a_double_a_lost_order_or_a_wrong_book(

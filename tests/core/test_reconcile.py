@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from engines.core.model import FINAL_STATES, ZERO, Order, OrderState, Product
+from engines.core.model import FINAL_STATES, ZERO, Order, OrderState, Product, Side
 from engines.core.orders import EventKind, apply, from_report
 from engines.core.reconcile import Difference, Reconciliation, compare_positions, reconcile
 from engines.ports import OrderReport
@@ -71,6 +72,31 @@ def test_a_day_book_that_lacks_an_order_it_has_shown_before_proves_nothing() -> 
     assert reconcile([UNKNOWN, shown], whole, 151, T, dict(first.seen_absent), whole_day=True).not_placed == (UNKNOWN,)
     yesterday = reconcile([UNKNOWN, shown], [], 150, T, {"O1": 140.0}, 95.0, whole_day=True)
     assert yesterday.not_placed == (UNKNOWN,), "the book of a new day begins without what was shown before it"
+
+
+@pytest.mark.parametrize(
+    ("looks", "proves"),
+    [
+        ({}, False),
+        ({"client_id": "SOMEBODY"}, True),
+        ({"symbol": "NSE:SBIN"}, True),
+        ({"side": Side.SELL}, True),
+        ({"quantity": D(5)}, True),
+        ({"at": 50.0}, True),  # long before ours was made
+        ({"at": 0.0}, False),  # nobody knows when
+    ],
+)
+def test_a_nameless_order_that_looks_like_the_unknown_one_keeps_it_unknown(looks: dict[str, Any], proves: bool) -> None:
+    ours = replace(UNKNOWN, created_at=99.0)
+    fields: dict[str, Any] = {"client_id": None, "symbol": ours.symbol, "side": ours.side, "quantity": ours.quantity, "at": 101.0}
+    book = [replace(report(OrderState.OPEN, "B7"), **(fields | looks))]
+    seen: dict[str, float] = {}
+    for now in (111.0, 112.0, 113.0):
+        result = read(now, [ours], book, seen)
+        seen = dict(result.seen_absent)
+        if result.not_placed:
+            break
+    assert (result.not_placed == (ours,)) is proves
 
 
 def test_a_clock_that_jumps_back_makes_it_the_first_read_again() -> None:

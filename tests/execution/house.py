@@ -53,6 +53,7 @@ from engines.ports import (
     BrokerPosition,
     BrokerTraits,
     DuplicateSignal,
+    Ids,
     JournalDown,
     OrderReport,
     OrderRequest,
@@ -413,13 +414,20 @@ class House:
         brokers: Mapping[str, BrokerMaker] | None = None,
         secrets: Mapping[str, Mapping[str, str]] | None = None,
         live_market: LiveMarketMaker | None = None,
+        ids: Ids | None = None,
         start: bool = True,
     ) -> None:
         self.journal = journal or MemoryJournal()
         self.latch = latch or MemoryLatch()
         self.books = books if books is not None else {}
         self.directory = StaticDirectory(list(accounts or (account(),)), list(strategies), list(mappings), secrets=dict(secrets or {}))
-        self.more: dict[str, Any] = {"instruments": instruments, "brokers": brokers, "secrets": secrets, "live_market": live_market}
+        self.more: dict[str, Any] = {
+            "instruments": instruments,
+            "brokers": brokers,
+            "secrets": secrets,
+            "live_market": live_market,
+            "ids": ids,
+        }
         self.notifier = ListNotifier()
         self.feed = HandFeed(*instruments)
         self.wires: dict[str, WireBroker] = {}
@@ -431,7 +439,7 @@ class House:
             directory=self.directory,
             notifier=self.notifier,
             clock=SystemClock(),
-            ids=_unused_ids(self.journal),
+            ids=ids or _unused_ids(self.journal),
             feed=self.feed,
             brokers={"wire": self._wire, **(brokers or {})},
             settings=EngineSettings(max_price_age=60.0),
