@@ -48,7 +48,7 @@ T = TypeVar("T")
 KIND = "angelone"
 EXCHANGE = "NSE"  # whose day is the session's
 KEPT_ROWS = 4000
-LANE_PATIENCE = 1.1
+LANE_PATIENCE = 0.6
 """Seconds that the lane waits for its turn at a book (1 a second, shared with the worker) before it does something else first."""
 WORKER_PATIENCE = 5.0
 JITTER = 0.05
