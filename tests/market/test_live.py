@@ -372,8 +372,12 @@ def test_binance_needs_no_sign_in_and_its_futures_use_two_connections(house: Hou
     assert house.market.silence(BTC) is None
     by_path["/usdm/market/stream"].close()
     house.until(lambda: house.market.silence(PERP) is None)
+    house.until(lambda: house.market.silence(PERP) is not None)  # its quotes were never interrupted
+    by_path["/usdm/public/stream"].close()
+    house.until(lambda: house.market.silence(PERP) is None)
     house.until(lambda: house.market.status()[1].last_frame_age is not None)
-    by_path["/usdm/public/stream"].send(said("btcusdt@bookTicker", b="64000.1", a="64000.3"))
+    assert house.market.silence(PERP) is None
+    house.first.peers[-1].send(said("btcusdt@bookTicker", b="64000.1", a="64000.3"))
     house.until(lambda: house.market.silence(PERP) is not None)  # told again, though nothing has moved
 
 

@@ -127,12 +127,12 @@ def test_words_are_sent_as_heartbeat_where_a_server_wants_them(server: WsServer,
 
 
 def test_pongs_alone_keep_a_quiet_link(server: WsServer, make: Callable[..., SocketClient], heard: Heard) -> None:
-    client = make(heartbeat=Heartbeat(ping_every=0.02, silent_after=0.2))
+    client = make(heartbeat=Heartbeat(ping_every=0.02, silent_after=0.1))
     server.peer()
-    threading.Event().wait(0.5)
+    threading.Event().wait(0.25)
     assert client.state is SocketState.OPEN
     assert heard.opened == 1
-    assert (client.silence() or 0) < 0.2
+    assert (client.silence() or 0) < 0.1
 
 
 def test_a_frozen_server_is_noticed_and_left_for_a_fresh_link(server: WsServer, make: Callable[..., SocketClient], heard: Heard) -> None:
@@ -161,7 +161,7 @@ def test_a_refused_sign_in_is_not_tried_again_until_told(
     server.refuse = (status, {"X-Error-Message": f"Invalid Auth token {TOKEN}"})
     client = make()
     until(lambda: client.state is SocketState.REFUSED)
-    threading.Event().wait(0.1)
+    threading.Event().wait(0.05)
     assert len(server.asked) == 1
     assert heard.reasons(SocketState.REFUSED) == [f"HTTP {status}: Invalid Auth token …"]
     server.refuse = None

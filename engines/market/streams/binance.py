@@ -12,7 +12,7 @@ from typing import Any, Literal
 from engines.brokers.socket import Target
 from engines.brokers.tools import BinanceEndpoints
 from engines.core.model import Tick, Timestamp
-from engines.market.streams.book import Book
+from engines.market.streams.book import Book, Quote
 from engines.market.streams.dialect import Manners
 from engines.ports import Listing, StreamKey
 
@@ -82,19 +82,21 @@ class BinanceStream:
 def _quote(book: Book, name: str, symbol: str, data: Mapping[str, Any], now: Timestamp) -> list[Tick]:
     """A tick only when a price moved: most quotes change a quantity. Before the first trade, the middle is the last price."""
     bid, ask = float(data["b"]), float(data["a"])
-    last, at, old_bid, old_ask = book.quotes.get(name) or (round((bid + ask) / 2, 10), now, 0.0, 0.0)
-    if (bid, ask) == (old_bid, old_ask):
+    known = book.quotes.get(name) or Quote(round((bid + ask) / 2, 10), now, sure=False)
+    if (bid, ask) == (known.bid, known.ask):
         return []
-    book.quotes[name] = (last, at, bid, ask)
-    return [Tick(symbol, last, bid, ask, at, 0.0)]
+    last = known.last if known.sure else min(max(known.last, bid), ask)
+    book.quotes[name] = Quote(last, known.at, bid, ask, known.sure)
+    return [Tick(symbol, last, bid, ask, known.at, 0.0)]
 
 
 def _trade(book: Book, name: str, symbol: str, data: Mapping[str, Any], now: Timestamp) -> list[Tick]:
     last, quantity, at = float(data["p"]), float(data["q"]), float(data["T"]) / 1000
     if not 0 < at < now + 60:
         at = now
-    _, _, bid, ask = book.quotes.get(name) or (last, at, 0.0, 0.0)
-    book.quotes[name] = (last, at, bid, ask)
+    known = book.quotes.get(name)
+    bid, ask = (known.bid, known.ask) if known is not None else (0.0, 0.0)
+    book.quotes[name] = Quote(last, at, bid, ask)
     return [Tick(symbol, last, bid or last, ask or last, at, quantity)]
 
 

@@ -28,6 +28,16 @@ class Row(NamedTuple):
     ask: int
 
 
+class Quote(NamedTuple):
+    """`at`: when the last price traded; `sure`: no trade since then can have been missed."""
+
+    last: float
+    at: Timestamp
+    bid: float = 0.0
+    ask: float = 0.0
+    sure: bool = True
+
+
 Rows = Iterable[Row] | Iterable[tuple[Hashable, int, int, float, float, int, int]]
 
 
@@ -37,8 +47,8 @@ class Book:
     def __init__(self) -> None:
         self._known: dict[Hashable, tuple[str, float]] = {}  # the broker's number → our symbol, the divisor that makes a price
         self._volumes: dict[Hashable, int] = {}
-        self.quotes: dict[Hashable, tuple[float, float, float, float]] = {}
-        """For brokers that tell quotes and trades apart: last price, its time, bid, ask."""
+        self.quotes: dict[Hashable, Quote] = {}
+        """For brokers that tell quotes and trades apart: what is known of both."""
         self.errors = 0
         """Frames or packets that were not what the broker says they are."""
         self.strays = 0
@@ -61,7 +71,11 @@ class Book:
     def renew(self) -> None:
         """The connection is a new one: what traded in between belongs to no tick, and the next quote is news whatever it says."""
         self._volumes.clear()
-        self.quotes = {key: (last, at, 0.0, 0.0) for key, (last, at, _, _) in list(self.quotes.items())}
+        self.quotes = {key: quote._replace(bid=0.0, ask=0.0, sure=False) for key, quote in list(self.quotes.items())}
+
+    def doubt(self) -> None:
+        """Trades may have been missed: a last price is believed only between bid and ask, until the next one."""
+        self.quotes = {key: quote._replace(sure=False) for key, quote in list(self.quotes.items())}
 
     def ticks(self, rows: Rows, now: Timestamp) -> list[Tick]:
         """Ours for those rows. A tick carries the time of its trade: a quote that moves without one must not look like one, so that candles hold

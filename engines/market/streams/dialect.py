@@ -18,7 +18,8 @@ HEARTBEAT = Heartbeat(ping_every=1.5, silent_after=4.0)
 @dataclass(frozen=True, slots=True)
 class Manners:
     """What a broker allows and promises. `words_within`: seconds within which a healthy connection says something by itself (a frame, a heartbeat, a
-    pong in words); None: it may be quiet for as long as nothing trades. `burst` messages may be sent each `every` seconds."""
+    pong in words); None: it may be quiet for as long as nothing trades. `burst` messages may be sent each `every` seconds. Each share of instruments has one connection
+    for each of the `channels`; the first of them tells the quotes, which are what makes a price fresh."""
 
     connections: int
     per_connection: int

@@ -57,9 +57,13 @@ class Shard:
                 self._fresh.update([tick[0] for tick in ticks])
             self._on_ticks(ticks)
 
-    def unfresh(self) -> None:
-        self._fresh.clear()
-        self.book.renew()
+    def begun(self, channel: str) -> None:
+        """A connection is new: what came over the one before it is not fresh."""
+        if channel == self._dialect.manners.channels[0]:
+            self._fresh.clear()
+            self.book.renew()
+        else:
+            self.book.doubt()
 
     def silence(self, symbol: str) -> float | None:
         return self.quiet() if symbol in self._fresh else None
@@ -127,9 +131,10 @@ class _Line:
 
     def _on_open(self) -> None:
         self._spoke = self._clock.monotonic()
-        self._shard.unfresh()
+        self._shard.begun(self._channel)
         with self._lock:
             self._told.clear()
+            self._rest = (0.0, 0)
             self._open = True
         self.sync()
 
