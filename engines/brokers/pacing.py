@@ -36,14 +36,16 @@ class Budget:
 
     def take(self, call: str, *, patience: float = 5.0, reserve: int = 0) -> None:
         """Waits for the call's turn. Raises Retry, with the seconds to wait, when the turn lies further away than `patience`."""
-        wait = self.wait(call, patience=patience, reserve=reserve)
-        if wait > 0 and not self._wake.wait(wait):
-            return
-        if wait > 0:
-            raise Retry("the connection is being closed")
+        until = self._clock.monotonic() + patience
+        while (wait := self.wait(call, patience=until - self._clock.monotonic(), reserve=reserve)) > 0:
+            if self._wake.wait(wait):
+                raise Retry("the connection is being closed")
+            if not reserve:
+                return
 
     def wait(self, call: str, *, patience: float = float("inf"), reserve: int = 0) -> float:
-        """Reserves the call's moment and says in how many seconds it is."""
+        """In how many seconds the call may leave. The moment is taken with the answer, except with a `reserve`: whoever gives way takes nothing before
+        its moment has come (0.0), and asks again then."""
         bucket = call if call in self._limits else ""
         limits = self._limits.get(call, self._others)
         with self._lock:
@@ -56,9 +58,10 @@ class Budget:
                     earliest = max(earliest, taken[-count] + limit.seconds)
             if limits and taken:
                 earliest = max(earliest, taken[-1])  # in the order in which they were asked for
-            if earliest - now > patience:
+            if earliest - now > max(patience, 0.0):
                 raise Retry("the broker's published rate is used up", after=earliest - now)
-            taken.append(earliest)
+            if not reserve or earliest <= now:
+                taken.append(earliest)
             return earliest - now
 
     def hold(self, seconds: float) -> None:

@@ -32,7 +32,9 @@ def test_no_window_holds_more_than_its_limit(asks):
     left: dict[str, list[float]] = {"quote": [], "": []}
     for call, pause, reserve in asks:
         clock.at += pause
-        left[call if call in limits else ""].append(clock.at + budget.wait(call, reserve=reserve))
+        wait = budget.wait(call, reserve=reserve)
+        if wait == 0.0 or not reserve:
+            left[call if call in limits else ""].append(clock.at + wait)
     for bucket, rules in (("quote", limits["quote"]), ("", others)):
         moments = left[bucket]
         assert moments == sorted(moments)
@@ -51,9 +53,10 @@ def test_what_lies_too_far_away_is_retry_and_takes_no_place():
     assert budget.wait("quote") == 0.0
 
 
-def test_background_reads_leave_the_reserve():
+def test_background_reads_leave_the_reserve_and_hold_nobody_up():
     budget = Budget({}, HandClock(), others=(Limit(3, 1.0),))
-    assert [budget.wait("orders", reserve=2) for _ in range(2)] == [0.0, 1.0]
+    assert [budget.wait("orders", reserve=2) for _ in range(3)] == [0.0, 1.0, 1.0]
+    assert [budget.wait("orders") for _ in range(2)] == [0.0, 0.0]
     other = Budget({}, HandClock(), others=(Limit(3, 1.0),))
     assert [other.wait("orders") for _ in range(4)] == [0.0, 0.0, 0.0, 1.0]
 

@@ -11,6 +11,8 @@ from decimal import Decimal
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engines.brokers.tools import Timing
 from engines.brokers.updates import KEPT_ORDERS, OrderMemory, Updates, tell_whole
@@ -303,3 +305,37 @@ def test_closing_ends_a_worker_that_waits():
     worker.close()  # never started
     with updates(desk):
         pass
+
+
+# --- whatever order the news come in
+
+
+@given(st.data())
+def test_law_3_shuffled_repeated_and_half_read_news_end_at_the_truth(data):
+    """Rows of an order's life in any order, any of them twice, trades that become readable one by one: nothing is told that is not so, the end is told
+    only with all its trades, and a last look tells everything."""
+    sizes = data.draw(st.lists(st.integers(1, 5), max_size=4), label="trades")
+    truth = {f"T{n}": size for n, size in enumerate(sizes)}
+    quantity = sum(sizes) + data.draw(st.integers(0, 3), label="left over") or 1
+    end = S.FILLED if sum(sizes) == quantity else data.draw(st.sampled_from([S.CANCELLED, S.EXPIRED]))
+    life = [row(state=S.PARTLY_FILLED if n else S.OPEN, filled=sum(sizes[:n]), quantity=quantity) for n in range(len(sizes) + 1)]
+    life.append(row(state=end, filled=sum(sizes), quantity=quantity))
+    rows = data.draw(st.permutations(life + data.draw(st.lists(st.sampled_from(life), max_size=4))), label="as they come")
+    memory, told = OrderMemory(), []
+    for news in rows:
+        readable = data.draw(st.integers(0, len(sizes)), label="readable trades")
+        memory.add({"B1": [trade(name, size) for name, size in list(truth.items())[:readable]]})
+        report, _ = memory.whole(news)
+        if memory.is_news(report):
+            memory.told(report)
+            told.append(report)
+    memory.add({"B1": [trade(name, size) for name, size in truth.items()]})
+    last, complete = memory.whole(life[-1])
+    assert complete
+    told.append(last)
+    for report in told:
+        assert {fill.trade_id: fill.quantity for fill in report.fills}.items() <= truth.items()
+        assert report.filled_quantity == sum(fill.quantity for fill in report.fills)
+        if report.state is end:
+            assert report.filled_quantity == sum(sizes)
+    assert (last.state, last.filled_quantity) == (end, sum(sizes))
