@@ -69,7 +69,7 @@ function option(box, item, index) {
   const symbol = document.createElement("b");
   symbol.textContent = item.symbol;
   const name = document.createElement("span");
-  name.textContent = item.name;
+  name.textContent = item.expiry ? item.name.split(", ").at(-1) : item.name; // a contract's symbol says the rest
   const lot = document.createElement("small");
   lot.className = "price";
   lot.textContent = item.lot_size > 1 ? `lot ${item.lot_size}` : "";
