@@ -65,22 +65,13 @@ class _Standing:
 
 
 class AngelOneBroker:
-    def __init__(
-        self,
-        account: Account,
-        credentials: Mapping[str, str],
-        tools: BrokerTools,
-        endpoints: SmartApiEndpoints,
-        *,
-        reads: Mapping[str, Sequence[Limit]] | None = None,
-    ) -> None:
-        """`reads`: limits on reads by kind, in place of the published ones (an emulator without limits: none)."""
+    def __init__(self, account: Account, credentials: Mapping[str, str], tools: BrokerTools, endpoints: SmartApiEndpoints) -> None:
         self._account, self._tools, self._endpoints = account, tools, endpoints
         self._clock, self._master = tools.clock, tools.master
         self._sign_in = SignIn(account.account_id, credentials, tools.clock, tools.sessions)
         rates = orders.in_force(orders.rules()["rates"], self._day())
         self.traits = _traits(rates["orders"])
-        self._budget = Budget((_limits(rates["reads"]) if tools.paced else {}) if reads is None else reads, tools.clock)
+        self._budget = Budget(_limits(rates["reads"]) if tools.paced else {}, tools.clock)
         self._memory = OrderMemory()
         self._standing: OrderedDict[str, _Standing] = OrderedDict()
         self._lost: dict[str, Lost] = {}

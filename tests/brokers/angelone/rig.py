@@ -196,10 +196,10 @@ class Rig:
         self.broker = self.make()
 
     def make(self, *, paced: bool = False, **credentials: str) -> AngelOneBroker:
-        tools = BrokerTools(self.clock, self.kept, Master(), Random(1), self.timing)  # type: ignore[arg-type]
+        tools = BrokerTools(self.clock, self.kept, Master(), Random(1), self.timing, paced=paced)  # type: ignore[arg-type]
         endpoints = SmartApiEndpoints(self.api.url, "ws://127.0.0.1:1/none", "ws://127.0.0.1:1/none")
         account = Account("acc", "user", "Angel", "angelone", Decimal(100_000))
-        made = AngelOneBroker(account, {**CREDENTIALS, **credentials}, tools, endpoints, reads=None if paced else {})
+        made = AngelOneBroker(account, {**CREDENTIALS, **credentials}, tools, endpoints)
         self._made.append(made)
         return made
 

@@ -53,9 +53,9 @@ class House:
         addresses = emulator.endpoints()
         endpoints = SmartApiEndpoints(addresses["SMARTAPI_ROOT"], addresses["SMARTAPI_WS_ROOT"], addresses["SMARTAPI_ORDER_WS_ROOT"])
         timing = Timing(connect=1.0, read=0.3, poll=0.05, safety_poll=20.0, silent_after=1.0)
-        tools = BrokerTools(emulator.clock, Kept(), Master(emulator), Random(2), timing)  # type: ignore[arg-type]
+        tools = BrokerTools(emulator.clock, Kept(), Master(emulator), Random(2), timing, paced=False)  # type: ignore[arg-type]
         account = Account(self.account.name, "user", "Angel", "angelone", D(100_000))
-        self.broker = AngelOneBroker(account, self.account.credentials, tools, endpoints, reads={})
+        self.broker = AngelOneBroker(account, self.account.credentials, tools, endpoints)
         self.broker.connect(self.told.append)
         self._number = 0
 
