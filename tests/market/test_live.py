@@ -341,6 +341,36 @@ def test_shares_are_spread_over_connections_and_what_does_not_fit_is_told(house:
     assert house.market.status()[0].subscribed == 1
 
 
+def test_a_connection_too_many_leaves_the_others_alone_and_is_tried_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "TRY_AGAIN", 0.1)
+    monkeypatch.setattr(KiteStream, "manners", replace(KiteStream.manners, per_connection=1))
+    house.sign_in_zerodha("Z1")
+    house.sign_in_zerodha("Z2")
+    house.want(INFY)
+    assert tokens(house.first.peer()) == [257]
+    house.first.refuse = (403, {})
+    house.want(INFY, SBIN)
+    house.until(lambda: house.troubles("prices_zerodha"))
+    assert "was refused connection 2" in house.troubles("prices_zerodha")[0]
+    assert house.first.open() == 1
+    house.first.refuse = None
+    house.until(lambda: house.first.open() == 2)
+    peer = house.first.peer()
+    assert "Z1" in peer.path
+    assert tokens(peer) == [513]
+
+
+def test_a_connection_whose_thread_has_ended_is_begun_anew(house: House) -> None:
+    house.sign_in_zerodha()
+    house.want(INFY)
+    house.first.peer()
+    house.until(lambda: house.market.status()[0].state == "open")
+    house.market._streams["zerodha"]._shards[0].lines[0].client.close()  # as if it had died: nobody who knows of it wanted that
+    house.until(lambda: "ended by itself" in "".join(house.troubles("prices_zerodha")))
+    assert tokens(house.first.peer()) == [257]
+    house.until(lambda: house.told[-1][1] == "over")
+
+
 def test_a_new_days_list_is_asked_for_by_its_new_numbers(house: House) -> None:
     house.sign_in_zerodha()
     house.want(INFY, SBIN)

@@ -25,6 +25,8 @@ class Shard:
     def __init__(self, name: str, dialect: Dialect, key: StreamKey | None, clock: Clock, rng: Random, on_ticks: OnTicks) -> None:
         self.book = Book()
         self.wanted: dict[str, Listing] = {}
+        self.refused_at: float | None = None
+        """When the broker refused this connection although it accepts others of the same sign-in."""
         self._dialect = dialect
         self._clock = clock
         self._on_ticks = on_ticks

@@ -159,7 +159,10 @@ class Stream:
         down = bool(self._shards) and self._shards[0].state is not SocketState.OPEN
         self._down_since = (self._down_since or now) if down else None
         self._failing_since = (self._failing_since or now) if down else None
-        if self._active in self._refused or (self._down_since is not None and now - self._down_since >= LONG_DOWN):
+        if any(shard.state is SocketState.CLOSED for shard in self._shards):  # its thread has died; nobody here closed it
+            events.append(self._trouble("has ended by itself and is begun anew"))
+            self._sign_in(self._active)
+        elif self._active in self._refused or (self._down_since is not None and now - self._down_since >= LONG_DOWN):
             self._fail_over(now)
         if events:
             self._troubled = True
@@ -169,27 +172,32 @@ class Stream:
         return events
 
     def _look_at(self, shard: Shard, number: int) -> list[Event]:
-        name, events = self.dialect.name, []
+        events = []
         for state, reason in shard.reasons():
-            if state is SocketState.REFUSED:
-                if number == 0 and self._active is not None:
-                    self._refused.setdefault(self._active, self._clock.monotonic())
-                what = f"{name} does not accept the sign-in of its price stream ({reason})"
-                events.append(Event(self.broker, "critical", f"{what}: its prices are stale until another one is accepted"))
-            else:
+            if state is SocketState.REFUSED and number == 0:
+                self._refused.setdefault(self._active or "", self._clock.monotonic())
+                events.append(self._trouble(f"is not signed in ({reason}): its prices are stale until it is", "critical"))
+            elif state is SocketState.REFUSED:
+                shard.refused_at = self._clock.monotonic()
                 events.append(
-                    Event(self.broker, "warning", f"{name}'s price stream broke off ({reason}): its prices are stale until it is back")
+                    self._trouble(f"was refused connection {number + 1} ({reason}): the prices of what it should carry are stale")
                 )
+            else:
+                events.append(self._trouble(f"broke off ({reason}): its prices are stale until it is back"))
+        if shard.refused_at is not None and self._clock.monotonic() - shard.refused_at >= TRY_AGAIN:
+            shard.refused_at = None
+            shard.reconnect("tried once more")
         mute = shard.tend()
         if mute:
-            events.append(Event(self.broker, "warning", f"{name}'s price stream is {mute}: its prices are stale until it is back"))
-        notice = shard.book.notice
+            events.append(self._trouble(f"is {mute}: its prices are stale until it is back"))
+        notice, shard.book.notice = shard.book.notice, ""
         if notice:
-            shard.book.notice = ""
-            events.append(Event(self.broker, "warning", f"{name}'s price stream complains: {notice}"))
-        if events:
-            self._detail = events[-1].trouble or ""
+            events.append(self._trouble(f"complains: {notice}"))
         return events
+
+    def _trouble(self, what: str, severity: str = "warning") -> Event:
+        self._detail = f"{self.dialect.name}'s price stream {what}"
+        return Event(self.broker, severity, self._detail)
 
     def _fail_over(self, now: float) -> None:
         """Another account's sign-in; where there is none that may do, the refused one again after a while."""
