@@ -66,7 +66,7 @@ class LiveHouse:
             random.Random(7),
             self.timing,
             paced=False,
-            orders=lambda key: self.house.system.live_orders(key),
+            orders=lambda key: self.house.system.live_orders(key) if hasattr(self, "house") else (),  # lanes start before the house stands
         )
         made = makers(tools, endpoints_of(*self.emulators.values()))
         self.house = House(
