@@ -43,14 +43,22 @@ class KiteEmulator(Emulator):
         Rate(READS, 10, 1),
     )
 
-    def __init__(self, *, login_page: str = "normal", consent: bool = False, instruments_file: Path | None = None, **more: Any) -> None:
+    def __init__(
+        self,
+        *,
+        login_page: str = "normal",
+        consent: bool = False,
+        instruments_file: Path | None = None,
+        heartbeat: float = 1.0,
+        **more: Any,
+    ) -> None:
         self.by_key: dict[str, EmulatedAccount] = {}
         self.by_header: dict[str, EmulatedAccount] = {}
         self.any_user = False  # True: somebody other than the app's owner may sign in to it
         self.login_desk = LoginDesk(self, page=login_page, consent=consent)
         self.market_desk = MarketDesk(self, instruments_file)
         self.order_desk = OrderDesk(self)
-        self.stream_desk = StreamDesk(self)
+        self.stream_desk = StreamDesk(self, heartbeat)
         super().__init__(**more)
         self.tokens = {symbol: token_of(x.listed) for symbol, x in self.exchange.quotes.items()}
         self.symbols = {token: symbol for symbol, token in self.tokens.items()}

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 3
 TOKENS = 3000
-BEAT = 1.0
 
 
 class StreamDesk:
-    def __init__(self, emulator: KiteEmulator) -> None:
+    def __init__(self, emulator: KiteEmulator, heartbeat: float) -> None:
         self.emulator = emulator
+        self.heartbeat = heartbeat
 
     def routes(self) -> None:
         self.emulator.route("GET", "/", "stream", self.connect, quick=True)
@@ -40,7 +40,7 @@ class StreamDesk:
         if emulator.open_sockets.count(account.name) >= CONNECTIONS:
             raise Failed(error("NetworkException", "Too many connections", 429))
         return await emulator.open_sockets.serve(
-            call.request, account.name, frozenset({"orders"}), self.message, on_open=self._greet, beat=(BEAT, HEARTBEAT)
+            call.request, account.name, frozenset({"orders"}), self.message, on_open=self._greet, beat=(self.heartbeat, HEARTBEAT)
         )
 
     def _greet(self, socket: Socket) -> None:
