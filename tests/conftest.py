@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import canaries
 from tests.support.net import forbid_outside
 from tests.support.server import Server
 
@@ -23,6 +24,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     forbid_outside()  # before any test module is imported: an import may reach out, too
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Whatever a test printed, logged or failed with is looked through for secrets at the end."""
+    for _, text in report.sections:
+        canaries.saw(text)
+    if report.longrepr is not None:
+        canaries.saw(str(report.longrepr))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    factory = getattr(session.config, "_tmp_path_factory", None)
+    base = getattr(factory, "_basetemp", None)
+    places = canaries.found(base.rglob("*") if base is not None else ())
+    if places:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        raise pytest.UsageError(f"a secret of an emulated broker was found in: {', '.join(places)}")
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def house(settings: Settings, data: Data) -> House:
     lists = MasterRefresher(
         master=master,
         endpoints=settings.endpoints,
-        clock=clock,
+        clock=SystemClock(),  # a replay lives in the past, the brokers' lists do not
         wanted=lambda: brokers_in_use(data.directory),
         on_trouble=system.incident_log.raise_,
         on_clear=system.incident_log.resolve,

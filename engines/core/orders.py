@@ -13,7 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from engines.core.model import ZERO, Fill, Order, OrderState, Timestamp
+from engines.core.model import ZERO, Fill, Order, OrderState, Side, Timestamp
 
 
 class EventKind(StrEnum):

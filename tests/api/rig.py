@@ -19,6 +19,7 @@ from config import Settings
 from engines.market.simulated import SimulatedFeed
 from engines.ports import RandomIds, SystemClock
 from engines.system import BrokerMaker, TradingSystem
+from tests.support import canaries
 
 PASSWORD = "correct horse battery"
 MACHINE = Actor(None, "cli")
@@ -40,7 +41,9 @@ class Person:
         if body is not None:
             data = json.dumps(body)
             sent.setdefault("Content-Type", "application/json")
-        return self.client.open(path, method=method, data=data, headers=sent)
+        answer = self.client.open(path, method=method, data=data, headers=sent)
+        canaries.saw(answer.data)
+        return answer
 
     def get(self, path: str, **more: Any) -> TestResponse:
         return self.call("GET", path, **more)

@@ -17,6 +17,7 @@ from engines.core.matching import MatchingEngine, Outcome, OutcomeKind
 from engines.core.model import ZERO, Instrument, OrderType, PaperSettings, Product, Side, Tick, Timestamp
 from engines.core.risk import margin_required
 from tests.emulators.core.listing import Listed
+from tests.support import canaries
 
 LEVERAGE = Decimal(5)
 
@@ -268,6 +269,7 @@ class EmulatedExchange:
             partial: MatchingEngine(PaperSettings(partial_fills=partial, session_hours=self._hours), LEVERAGE) for partial in (False, True)
         }
         account = self.accounts[name] = EmulatedAccount(name, credentials, cash, engines, market)
+        canaries.watch(account.secrets)
         return account
 
     # --- the market ------------------------------------------------------------------------------------------------

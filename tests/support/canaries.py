@@ -1,0 +1,40 @@
+"""Secrets that must be seen nowhere: every key, token and password that an emulated broker ever gave out in this run, searched for at its end.
+
+What is searched: all output and log lines that pytest caught, every exception text of a failed test, the body of every answer that the tests' clients
+got, and every file that the suite wrote. A secret is told by its own letters, so only those long enough to mean nothing else are looked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+_TOKEN = re.compile(rb"[A-Za-z0-9_\-]{12,}")
+_BIGGEST = 64 * 1024 * 1024
+_secrets: list[list[str]] = []
+_seen: set[bytes] = set()
+
+
+def watch(secrets: list[str]) -> None:
+    """These, and whatever is added to the list later, are secrets."""
+    _secrets.append(secrets)
+
+
+def saw(text: str | bytes) -> None:
+    """Something that went to a place where no secret belongs."""
+    _seen.update(_TOKEN.findall(text if isinstance(text, bytes) else text.encode(errors="replace")))
+
+
+def watched() -> set[bytes]:
+    return {token for secrets in _secrets for secret in secrets for token in _TOKEN.findall(secret.encode())}
+
+
+def found(files: Iterable[Path]) -> list[str]:
+    """Where a secret was seen, without the secret itself. Empty: nowhere."""
+    secrets = watched()
+    places = ["output, log lines, errors or answers"] if secrets & _seen else []
+    for path in files:
+        if path.is_file() and not path.is_symlink() and path.stat().st_size <= _BIGGEST and secrets.intersection(_TOKEN.findall(path.read_bytes())):
+            places.append(str(path))
+    return places
