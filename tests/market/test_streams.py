@@ -82,6 +82,18 @@ def test_frames_of_any_mixture_are_read_in_order() -> None:
     assert book.errors == 0
 
 
+@pytest.mark.parametrize("odd", [0, 1, 3, 6])
+def test_long_rows_of_full_packets_are_read_around_anything_else(odd: int) -> None:
+    dialect, book = kite(*[Listing(f"S{n}", "zerodha", str(n * 256 + 1), "NSE", "x") for n in range(6)], NIFTY)
+    packets = [full(token=n * 256 + 1, last=1000 + n) for n in range(6)]
+    packets.insert(odd, struct.pack(">8I", 256265, 2450005, 1, 1, 1, 1, 1, int(NOW)))
+    told = dialect.decode(frame(*packets), book, NOW)
+    names = [f"S{n}" for n in range(6)]
+    names.insert(odd, "NSE:NIFTY 50")
+    assert [tick.symbol for tick in told] == names
+    assert book.errors == book.strays == 0
+
+
 def test_the_documented_packet_reads_as_documented() -> None:
     if not SHARED.is_dir():
         pytest.skip("the documented packets are not here")

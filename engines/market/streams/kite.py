@@ -28,7 +28,6 @@ _FULL = struct.Struct(">2x II 8x I 24x I 12x I 4x I 56x I 52x".replace(" ", ""))
 _QUOTE = struct.Struct(">2x II 8x I 24x".replace(" ", ""))
 _INDEX_FULL = struct.Struct(">2x II 20x I".replace(" ", ""))
 _PAIR = struct.Struct(">2x II".replace(" ", ""))
-_FULL_HIGH, _FULL_LOW = bytes([0]), bytes([184])
 
 
 class KiteStream:
@@ -77,23 +76,23 @@ def read_frame(frame: bytes, book: Book) -> Iterator[Row] | Iterator[tuple[int, 
         if len(frame) != 1:
             book.errors += 1
         return iter(())
-    count = int.from_bytes(frame[:2], "big")
-    size = _FULL.size
-    if len(frame) == 2 + count * size and frame[2::size] == _FULL_HIGH * count and frame[3::size] == _FULL_LOW * count:
-        return _FULL.iter_unpack(memoryview(frame)[2:])  # the usual: thousands of full packets, and nothing else
-    return _mixture(frame, count, book)
+    return _packets(frame, book)
 
 
-def _mixture(frame: bytes, count: int, book: Book) -> Iterator[Row]:
-    place, end = 2, len(frame)
-    for _ in range(count):
+def _packets(frame: bytes, book: Book) -> Iterator[Row] | Iterator[tuple[int, int, int, int, int, int, int]]:
+    left, place, end = int.from_bytes(frame[:2], "big"), 2, len(frame)
+    view = memoryview(frame)
+    while left:
         size = int.from_bytes(frame[place : place + 2], "big")
         after = place + 2 + size
         if after > end or place + 2 > end:
             book.errors += 1
             return
-        if size == 184:
-            yield Row(*_FULL.unpack_from(frame, place))
+        if size == 184:  # the usual: a long row of them, read in one go
+            row = min(left, _full_in_a_row(frame, place))
+            after = place + row * _FULL.size
+            yield from _FULL.iter_unpack(view[place:after])
+            left -= row - 1
         elif size == 32:
             token, last, stamped = _INDEX_FULL.unpack_from(frame, place)
             yield Row(token, last, -1, 0, stamped, last, last)
@@ -105,9 +104,17 @@ def _mixture(frame: bytes, count: int, book: Book) -> Iterator[Row]:
             yield Row(token, last, -1, 0, 0, last, last)
         else:
             book.errors += 1
-        place = after
+        place, left = after, left - 1
     if place != end:
         book.errors += 1
+
+
+def _full_in_a_row(frame: bytes, place: int) -> int:
+    """How many full packets follow each other from here on: each begins where the one before it ends, with the length of a full one."""
+    whole = (len(frame) - place) // _FULL.size
+    end = place + whole * _FULL.size
+    high, low = frame[place : end : _FULL.size], frame[place + 1 : end : _FULL.size]
+    return min(whole - len(high.lstrip(b"\x00")), whole - len(low.lstrip(b"\xb8")))
 
 
 def _read_words(message: str, book: Book) -> None:
