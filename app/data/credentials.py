@@ -109,12 +109,15 @@ def write_private(path: Path, text: str) -> None:
 
 IDENTIFIERS = frozenset({"api_key", "client_code", "user_id"})
 """What says which key or person it is; everything else that is stored is a secret."""
+SWITCHES = frozenset({"testnet"})
 HIDDEN = "•••"
 
 
 def mask(credentials: Mapping[str, str]) -> dict[str, str]:
-    """What may be shown: the ends of an identifier, so that a person knows it again; of anything else only that it is set."""
-    return {name: _ends(value) if name in IDENTIFIERS else HIDDEN for name, value in credentials.items() if value}
+    """What may be shown: the ends of an identifier, so that a person knows it again; of anything else only that it is set. A switch is no secret."""
+    return {
+        name: value if name in SWITCHES else _ends(value) if name in IDENTIFIERS else HIDDEN for name, value in credentials.items() if value
+    }
 
 
 def _ends(value: str) -> str:

@@ -13,14 +13,14 @@ from typing import Any
 from flask import Flask, Response, request
 from jinja2 import StrictUndefined
 
-from app.pages import accounts, dashboard, errors, guide, machine, mappings, positions, profit, settings, strategies, trade, words
+from app.pages import accounts, dashboard, errors, guide, machine, mappings, positions, profit, settings, strategies, trade, words, zerodha
 from app.pages import format as fmt
 from app.pages.assets import Assets
 from app.pages.assets import blueprint as assets_blueprint
 from app.pages.room import EXTENSION
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
-ROOMS = (dashboard, accounts, strategies, mappings, trade, positions, profit, machine, settings, guide)
+ROOMS = (dashboard, accounts, strategies, mappings, trade, positions, profit, machine, settings, guide, zerodha)
 for _room in ROOMS:  # once, where they are made: a blueprint that an application has registered takes no more
     _room.routes.register_error_handler(Exception, errors.answer)
 THEMES = ("dark", "light")

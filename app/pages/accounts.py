@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from app.api.accounts.schemas import CREDENTIALS
-from app.pages import curves, words
+from app.pages import brokers, curves, words
 from app.pages import format as fmt
 from app.pages.room import accounts as own_accounts
 from app.pages.room import by_place, form, page, reads, room, strategy_names
 
 routes: Blueprint = room("accounts")
-
-CREDENTIAL_WORDS = {
-    "api_key": ("API key", ""),
-    "api_secret": ("API secret", ""),
-    "user_id": ("User id", "with password and TOTP secret, the daily sign-in runs by itself"),
-    "password": ("Password", ""),
-    "totp_secret": ("TOTP secret", "the text behind the QR code, not a six-digit code"),
-    "access_token": ("Access token", "of today, if you have one: it skips the sign-in"),
-    "client_code": ("Client code", ""),
-    "pin": ("PIN", ""),
-    "testnet": ("Testnet", ""),
-}
-
-TRADED = ("paper",)
-"""Kinds of broker that this version sends orders to; accounts at the others can be set up and kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +37,8 @@ def index() -> Response:
         account.id: sum(m.account_id == account.id and m.enabled and m.strategy_id in active for m in read.mappings())
         for account in own_accounts()
     }
-    return page("accounts/list.html", accounts=own_accounts(), running=running)
+    sessions = {account.id: brokers.session_words(account, time.time()) for account in own_accounts()}
+    return page("accounts/list.html", accounts=own_accounts(), running=running, sessions=sessions)
 
 
 @routes.get("/accounts/new")
@@ -84,12 +71,24 @@ def show(account_id: str) -> Response:
         mappings=mappings,
         allocated=sum((mapping.allocation_pct for mapping in mappings), Decimal(0)),
         strategy_names=strategy_names(),
+        live=account.broker != "paper",
+        session=brokers.session_words(account, time.time()),
+        going_live=brokers.going_live(account) if account.broker != "paper" else [],
+        auto_login_risk=brokers.AUTO_LOGIN_RISK,
+        just_signed_in="signed_in" in request.args,
         spark=curves.path([(at, value - curve[0][1]) for at, value in curve]) if curve else "",
     )
 
 
 def _form() -> dict[str, Any]:
-    return {"brokers": words.BROKERS, "traded": TRADED, "credentials": CREDENTIALS, "credential_words": CREDENTIAL_WORDS}
+    return {
+        "brokers": words.BROKERS,
+        "small_print": brokers.SMALL_PRINT,
+        "credentials": CREDENTIALS,
+        "credential_words": brokers.FIELDS,
+        "form_help": {code: text.format(base=request.host_url.rstrip("/")) for code, text in brokers.FORM_HELP.items()},
+        "source_help": brokers.SOURCE_HELP,
+    }
 
 
 def limit_rows(account: Any, positions: list[Any]) -> list[LimitRow]:

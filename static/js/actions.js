@@ -47,21 +47,23 @@ async function act(button) {
   done(button, data);
 }
 
-// A switch in a table: it moves at once, goes back when the API refuses, and asks first where real money is meant.
+// A switch in a table: it moves at once, goes back when the API refuses, and asks first where real money is meant: on the way that
+// `data-guard` names (on unless it says off), with a word to type where one is given.
 async function flip(toggle) {
   const on = toggle.checked;
   const name = toggle.dataset.switch;
-  const word = on ? toggle.dataset.typeIn : "";
+  const asks = toggle.dataset.ask && on === (toggle.dataset.guard !== "off");
+  const word = toggle.dataset.typeIn;
   const body = { [name]: on };
   try {
-    if (word) {
+    if (asks) {
       const given = await ask({
         title: toggle.dataset.ask,
         text: toggle.dataset.text,
-        confirm: "Switch on",
+        confirm: on ? "Switch on" : "Switch off",
         tone: "danger",
         word,
-        attempt: (typed) => send(toggle.dataset.target, { ...body, confirm: typed.typed }, freshKey()),
+        attempt: (typed) => send(toggle.dataset.target, word ? { ...body, confirm: typed.typed } : body, freshKey()),
       });
       if (!given) {
         toggle.checked = !on;

@@ -68,6 +68,11 @@ def account(id: str, name: str, broker: str, capital: str, day: str | None, **ch
         "connected": known,
         "currency": "INR",
         "queue_depth": 0,
+        "source_address": None,
+        "auto_login": False,
+        "auto_login_failures": 0,
+        "auto_login_message": "",
+        "broker_user_id": None if broker == "paper" or not known else "A…34",
         "created_at": ago(86400 * 40),
     }
     return AccountOut(**{**fields, **changes})
