@@ -13,6 +13,7 @@ from typing import Any
 from engines.brokers.binance.books import CONDITIONAL, Books
 from engines.brokers.binance.client import Client, Place, sorted_out
 from engines.brokers.binance.errors import Answer
+from engines.brokers.binance.house import LANE_PAUSE_AT, PAUSE_AT
 from engines.brokers.binance.keys import NOT_CHECKED, check_key, endpoints_for, is_test
 from engines.brokers.binance.news import News
 from engines.brokers.binance.register import Entry, Register
@@ -89,7 +90,7 @@ class BinanceBroker:
         if not self._key or not self._secret:
             raise Refused("the account has no API key and secret yet")
         if self._lane is None:
-            self._lane = self._make_side()
+            self._lane = self._make_side(LANE_PAUSE_AT)
         lane = self._lane
         lane.client.resume()
         if not lane.client.house.clock_known(self._clock):
@@ -344,13 +345,14 @@ class BinanceBroker:
         if self._news is not None:
             self._news.updates.look(after)
 
-    def _make_side(self) -> _Side:
-        client = Client(self._place, self._key, self._secret, self._clock, self._tools.timing)
+    def _make_side(self, share: float) -> _Side:
+        share = share if self._tools.paced else float("inf")
+        client = Client(self._place, self._key, self._secret, self._clock, self._tools.timing, share)
         books = Books(client, self._register, self._clock, lambda: self._tools.orders(self._account.account_id))
         return _Side(client, books, Sender(client, self._account, self._margin_mode))
 
     def _make_news(self) -> News:
-        side = self._make_side()
+        side = self._make_side(PAUSE_AT)
         return News(
             self._account.account_id,
             side.client,

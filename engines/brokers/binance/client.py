@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from engines.brokers.binance.errors import CLOCK, Answer, Call, classify
-from engines.brokers.binance.house import Budget, House, budget_at, house_at
+from engines.brokers.binance.house import PAUSE_AT, Budget, House, budget_at, house_at
 from engines.brokers.binance.rows import Market
 from engines.brokers.tools import BinanceEndpoints, Timing
 from engines.brokers.wire import RequestsLikeSession, Wire, Writing
@@ -25,6 +25,7 @@ from engines.ports import Clock, Halted, Permit, Refused, Retry, TandemError, Un
 RECEIVE_WINDOW_MS = 5000
 READ_PATIENCE = 5.0
 """Seconds that a read waits when the address must; longer waits are an error that says so."""
+_one_at_a_time = threading.Lock()  # of importing: fifty lanes start at the same moment
 _WRITES = frozenset({"place", "cancel", "modify"})
 
 
@@ -42,17 +43,20 @@ class Place:
 
 
 class Client:
-    def __init__(self, place: Place, key: str, secret: str, clock: Clock, timing: Timing) -> None:
+    def __init__(self, place: Place, key: str, secret: str, clock: Clock, timing: Timing, share: float = PAUSE_AT) -> None:
+        """`share` of Binance's published weight may be used up before reads pause."""
         spot, futures = place.endpoints.spot_root, place.endpoints.futures_root
         self.market = place.market
         self.house: House = house_at(place.root, place.market)
         self.wire = Wire(spot, *([] if futures == spot else [futures]), source_address=place.source_address, timing=timing)
-        self._clock = clock
+        self._clock, self._share = clock, share
         self._stopped = threading.Event()
         self._secrets = tuple(part for part in (key, secret) if len(part) >= 4)
         own = budget_at(place.root, place.market, place.source_address)
         self._budgets: dict[str, Budget] = {"sapi": budget_at(spot, "sapi", place.source_address), "own": own}
-        self.sdk = _exchange_class()({"apiKey": key, "secret": secret, "enableRateLimit": False, "timeout": timing.read * 1000})
+        with _one_at_a_time:
+            exchange = _exchange_class()
+        self.sdk = exchange({"apiKey": key, "secret": secret, "enableRateLimit": False, "timeout": timing.read * 1000})
         self.sdk.adopt(self.house, spot, futures, RequestsLikeSession(self.wire), lambda: self.house.stamp_ms(clock))
 
     # --- requests
@@ -113,11 +117,11 @@ class Client:
     def _await_turn(self, budget: Budget, weight: int, *, urgent: bool) -> None:
         """A read may wait a moment for its turn; an order is told at once how long it would be."""
         try:
-            budget.ask(weight, self._clock.now(), urgent=urgent)
+            budget.ask(weight, self._clock.now(), urgent=urgent, share=self._share)
         except Retry as error:
             if urgent or error.after > READ_PATIENCE or self._stopped.wait(error.after):
                 raise
-            budget.ask(weight, self._clock.now(), urgent=urgent)
+            budget.ask(weight, self._clock.now(), urgent=urgent, share=self._share)
 
     def sync_clock(self) -> None:
         """Measure Binance's clock against ours; each market has its own."""

@@ -16,8 +16,8 @@ from engines.brokers.binance.filters import Rules, rules_of
 from engines.brokers.binance.rows import Market
 from engines.ports import Clock, Retry
 
-PAUSE_AT = 0.8
-"""Share of the published weight that reads may use up; orders and cancels go on until Binance itself says stop."""
+PAUSE_AT, LANE_PAUSE_AT = 0.8, 0.95
+"""Shares of the published weight that the update worker's reads and the lane's may use up; orders and cancels go on until Binance itself says stop."""
 WEIGHT_PER_MINUTE = {"spot": 6000, "usdm": 2400, "sapi": 12000}
 BAN = 120.0
 RULES_LAST = 6 * 3600.0
@@ -42,13 +42,14 @@ class Budget:
     def used(self) -> int:
         return self._used
 
-    def ask(self, weight: int, now: float, *, urgent: bool) -> None:
-        """Raises Retry when this address must wait. `now` is wall time: Binance's minutes are the clock's. `urgent`: an order, a change or a cancel."""
+    def ask(self, weight: int, now: float, *, urgent: bool, share: float = PAUSE_AT) -> None:
+        """Raises Retry when this address must wait. `now` is wall time: Binance's minutes are the clock's. `urgent`: an order, a change or a cancel;
+        everything else may use up `share` of the limit."""
         with self._lock:
             if now < self._banned_until:
                 raise Retry(f"Binance has asked this address to wait another {self._banned_until - now:.0f} s", self._banned_until - now)
             self._turn(now)
-            if not urgent and self._used + weight > self._limit * PAUSE_AT:
+            if not urgent and self._used + weight > self._limit * share:
                 raise Retry("Binance's request limit for this address is nearly used up; reads wait for the next minute", 60 - now % 60)
             if not urgent:  # orders and cancels that succeed weigh nothing
                 self._used += weight

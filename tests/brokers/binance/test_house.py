@@ -40,6 +40,7 @@ def test_reads_pause_before_the_limit_and_orders_go_on() -> None:
     with pytest.raises(Retry) as caught:
         budget.ask(1, 75.0, urgent=False)
     assert caught.value.after == 45.0
+    budget.ask(1, 75.0, urgent=False, share=0.95)  # a lane that looks for an order goes before those who only watch
     budget.ask(1, 75.0, urgent=True)
     budget.ask(1, 120.0, urgent=False)  # the next minute
 
