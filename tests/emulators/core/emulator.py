@@ -590,6 +590,10 @@ class Emulator:
         """No order pushes while it is on."""
         self.do(lambda: setattr(self, "_muted", on))
 
+    def set_latency(self, seconds: float) -> None:
+        """How long after its arrival each request is answered, from now on."""
+        self.latency = float(seconds)
+
     def wait_idle(self) -> None:
         """Returns when what was pushed so far has been written."""
         self.do(self._flush)
@@ -609,7 +613,9 @@ class Emulator:
 
 CONTROLS = frozenset(
     """add_account price walk fault no_faults book fills position hold requests by_hand cancel_by_hand reject expire_day expire_session revoke
-    set_address advance sockets cut_sockets freeze_sockets mute_updates wait_idle endpoints url ws_url set_latency login_data""".split()
+    set_address advance sockets cut_sockets freeze_sockets mute_updates wait_idle endpoints url ws_url set_latency
+    sign_in set_login_page set_redirect tell_error
+    permit overload hide_orders block""".split()
 )
 
 

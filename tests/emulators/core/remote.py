@@ -5,6 +5,7 @@ Answers are JSON: decimals come as texts, rows as dictionaries.
 
 from __future__ import annotations
 
+import http.client
 import json
 import subprocess
 import sys
@@ -13,8 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-
-from tests.support.http import Client
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -26,13 +25,16 @@ class Remote:
         self.url = url
         self.accounts = accounts or []
         self.endpoints = endpoints or {}
-        self._client = Client(urlsplit(url).port or 80)
+        self._connection = http.client.HTTPConnection("127.0.0.1", urlsplit(url).port or 80, timeout=10)
 
     def call(self, name: str, **given: Any) -> Any:
-        answer = self._client.post(f"/_emulator/{name}", json.dumps(given, default=str).encode(), Content_Type="application/json")
+        body = json.dumps(given, default=str)
+        self._connection.request("POST", f"/_emulator/{name}", body, {"Content-Type": "application/json"})
+        answer = self._connection.getresponse()
+        told = json.loads(answer.read())
         if answer.status != 200:
-            raise RuntimeError(answer.json["error"])
-        return answer.json["result"]
+            raise RuntimeError(told["error"])
+        return told["result"]
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_"):
@@ -40,7 +42,7 @@ class Remote:
         return lambda **given: self.call(name, **given)
 
     def close(self) -> None:
-        self._client.close()
+        self._connection.close()
 
 
 @contextmanager
