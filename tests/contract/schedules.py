@@ -14,10 +14,8 @@ from random import Random
 
 from engines.core.model import OrderState, OrderType, Side
 from tests.contract.live_house import LiveHouse, Seat
-from tests.contract.venues import VENUES as ALL_VENUES
+from tests.contract.venues import VENUES
 from tests.emulators.core.schedule import Schedule
-
-VENUES = ALL_VENUES[:2]
 
 ROUNDS = 4
 NEVER_THERE = frozenset({OrderState.NOT_PLACED, OrderState.DENIED})
