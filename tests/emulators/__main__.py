@@ -21,8 +21,13 @@ def build(options: argparse.Namespace) -> tuple[Emulator, list[EmulatedAccount]]
     emulator: Emulator = made(
         seed=options.seed, latency=options.latency_ms / 1000, rates=options.rates, hours=options.hours, port=options.port
     )
-    more: dict[str, Any] = {"redirect": options.redirect} if options.redirect and options.kind == "kite" else {}
-    return emulator, [emulator.add_account(**more) for _ in range(options.accounts)]
+    return emulator, [emulator.add_account(**_more(options, number)) for number in range(options.accounts)]
+
+
+def _more(options: argparse.Namespace, number: int) -> dict[str, Any]:
+    if options.kind == "binance":
+        return {"market": ("spot", "usdm")[number % 2]}
+    return {"redirect": options.redirect} if options.redirect and options.kind == "kite" else {}
 
 
 def tell(emulator: Emulator, accounts: list[EmulatedAccount], as_json: bool) -> str:

@@ -15,6 +15,7 @@ from tests.emulators.binance.errors import Api
 from tests.emulators.binance.weights import Weights
 from tests.emulators.core.exchange import EmulatedAccount
 from tests.emulators.core.faults import Fault
+from tests.emulators.core.remote import emulator_process
 
 BTC, PERP = "BINANCE:BTCUSDT", "BINANCE:BTCUSDT.P"
 MARKET = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
@@ -495,3 +496,13 @@ def test_overload_and_an_empty_book(emulator: BinanceEmulator, spot: EmulatedAcc
     emulator.reject(spot, str(placed["orderId"]))
     row = said(sdk.ask(emulator, spot, "GET", "/api/v3/order", symbol="BTCUSDT", orderId=placed["orderId"]))
     assert (row["status"], row["executedQty"]) == ("REJECTED", "0.00000000")
+
+
+def test_a_process_of_its_own_has_an_account_of_each_market_and_the_whole_control() -> None:
+    with emulator_process("binance", "--accounts", "2") as remote:
+        assert [x["market"] for x in remote.accounts] == ["spot", "usdm"]
+        remote.overload()
+        spot = remote.accounts[0]["name"]
+        remote.permit(account=spot, enableWithdrawals=True)
+        assert Decimal(remote.by_hand(account=spot, symbol=BTC, side="BUY", quantity="0.01")) > 0
+        assert [(x["symbol"], Decimal(x["filled"]), x["status"]) for x in remote.book(account=spot)] == [(BTC, Decimal("0.01"), "complete")]

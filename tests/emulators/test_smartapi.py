@@ -336,3 +336,12 @@ def test_two_clients_never_see_each_others_orders(emulator: SmartApiEmulator, ac
     assert [len(x.orderBook()["data"]) for x in clients] == [1, 1]
     clients[0].access_token = clients[1].access_token
     assert clients[0].orderBook()["errorCode"] == "AG8001"  # another's token with this one's key
+
+
+def test_a_test_may_bend_the_book(emulator: SmartApiEmulator, account: EmulatedAccount) -> None:
+    client = sdk.signed_in(emulator, account)
+    client.placeOrderFullResponse(dict(TERMS))
+    emulator.bend_book = lambda rows: [{**x, "orderstatus": "something new"} for x in rows * 2]
+    assert [x["orderstatus"] for x in client.orderBook()["data"]] == ["something new"] * 2
+    emulator.money_as_text, emulator.bend_book = True, lambda rows: rows
+    assert client.orderBook()["data"][0]["price"] == "820.5"

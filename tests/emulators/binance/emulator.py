@@ -392,6 +392,3 @@ def _conditional(algo: Algo) -> Booked:
         algo.created_at,
         False,
     )
-
-
-__all__ = ["BinanceEmulator", "OrderType"]

@@ -31,6 +31,7 @@ from tests.emulators.core.rates import Rate, Rates
 from tests.emulators.core.sockets import Sockets
 
 GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>"
+READ_FIRST = 0.004
 QUIET = 30.0
 """Seconds for which an answer is withheld when a fault names none."""
 
@@ -275,6 +276,9 @@ class Emulator:
         armed = call.fault = self.faults.take(name, call.name, REQUEST_FAULTS)
         self._note(call, name)
         call.pushes = []
+        if self.latency > 2 * READ_FIRST:
+            # Requests that come at the same moment are all read, and stamped, before the first of them is worked on.
+            await self.pacer.until(arrived + READ_FIRST)
         answer = self._answer(route.handler, call, armed)
         ready = answer.response(request)
         if self._is_early(call):

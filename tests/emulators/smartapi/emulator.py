@@ -68,6 +68,8 @@ class SmartApiEmulator(Emulator):
         self.envelope = envelope
         self.one_time_codes = one_time_codes
         self.money_as_text = money_as_text
+        self.bend_book: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] = lambda rows: rows
+        """What a test may put between the order book and its answer: doubled rows, an unknown status, yesterday's book."""
         super().__init__(**common)
         self.sign_ins = SignIns(self.clock.now, self.rng, single=single_session, seconds=session_seconds)
         self.exchange.next_trade_id = lambda order: str(50_000_000 + self._next("trade"))

@@ -62,7 +62,7 @@ class Orders:
         return _acted(order)
 
     def book(self, call: Call) -> Answer:
-        found = [self.row(x) for x in call.account.orders.values()]
+        found = self._emulator.bend_book([self.row(x) for x in call.account.orders.values()])
         return Answer(answers.success(found or None))
 
     def trades(self, call: Call) -> Answer:

@@ -15,7 +15,7 @@ from tests.emulators.core.exchange import Event, Quote, Status
 from tests.emulators.core.http import Call, dumps
 from tests.emulators.core.sockets import Socket
 from tests.emulators.smartapi import answers, packets, rows
-from tests.emulators.smartapi.packets import DEPTH, DEPTH_EXCHANGE, EXCHANGE_TYPES, LTP
+from tests.emulators.smartapi.packets import DEPTH, DEPTH_EXCHANGE, EXCHANGE_TYPES
 
 if TYPE_CHECKING:
     from tests.emulators.smartapi.emulator import SmartApiEmulator
@@ -193,6 +193,3 @@ def _error(socket: Socket, correlation: str | None, code: str, message: str) -> 
 
 def _refused(status: int, why: str) -> web.Response:
     return web.Response(status=status, headers={"x-error-message": why})
-
-
-__all__ = ["LTP", "Streams"]
