@@ -30,8 +30,9 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 STEADY = 10.0
 """Seconds a link must have lived for the next failure to be counted as the first one."""
 _MOST_WAITING = 10_000
-_PATIENCE = 0.2  # for the rest of a frame, before the thread looks at its other duties
+_PATIENCE = 0.2  # for the rest of a frame
 _WRITE_PATIENCE = 3.0
+_CHUNK, _A_TURN = 16_384, 256  # bytes fetched, messages handed over, before the thread looks at its other duties
 _REFUSALS = frozenset({401, 403})
 
 
@@ -229,11 +230,11 @@ class SocketClient:
             if beat.text is not None and now >= text_due:
                 link.write(beat.text)
                 text_due = now + beat.text_every
-            wait = min(ping_due, text_due, heard + beat.silent_after) - now
+            wait = 0.0 if link.holds_more else min(ping_due, text_due, heard + beat.silent_after) - now
             ready = [key.fileobj for key, _ in selector.select(max(0.0, wait))]
             if self._bell.listener in ready:
                 self._bell.drain()
-            if link.socket in ready:  # before silence is judged: we may be the ones who slept
+            if link.socket in ready or link.holds_more:  # before silence is judged: we may be the ones who slept
                 ending = self._read(link)
                 if ending is not None:
                     return ending
@@ -318,14 +319,17 @@ class _Link:
             self.socket.close()
             raise
         self.socket.settimeout(_PATIENCE)
-        receive = self._web.frame_buffer.recv
+        self._rest = b""
+        self._receive, self._hear = self._web.frame_buffer.recv, hear
+        self._web.frame_buffer.recv = self._some
 
-        def heard(size: int) -> bytes:  # any byte is life, also one in the middle of a frame
-            data: bytes = receive(size)
-            hear()
-            return data
-
-        self._web.frame_buffer.recv = heard
+    def _some(self, size: int) -> bytes:
+        """At most so many bytes; many small frames are fetched from the system at once. Any byte is life, also one in the middle of a frame."""
+        if not self._rest:
+            self._rest = self._receive(_CHUNK)
+            self._hear()
+        taken, self._rest = self._rest[:size], self._rest[size:]
+        return taken
 
     def write(self, message: str | bytes) -> None:
         self.socket.settimeout(_WRITE_PATIENCE)
@@ -338,8 +342,9 @@ class _Link:
         self.socket.settimeout(_PATIENCE)
 
     def messages(self) -> Iterable[str | bytes | None]:
-        """What has arrived whole; None when the peer closes. The rest of a frame that is still on its way is waited for only a moment."""
-        while True:
+        """What has arrived whole, up to a number that leaves time for other duties; None when the peer closes. The rest of a frame that is still on its
+        way is waited for only a moment."""
+        for _ in range(_A_TURN):
             try:
                 opcode, frame = self._web.recv_data_frame(control_frame=True)
             except self._timeouts:
@@ -351,8 +356,13 @@ class _Link:
                 yield frame.data.decode("utf-8", "replace")
             elif opcode == self._binary:
                 yield bytes(frame.data)
-            if not (isinstance(self.socket, ssl.SSLSocket) and self.socket.pending()):
+            if not self.holds_more:
                 return
+
+    @property
+    def holds_more(self) -> bool:
+        """Bytes that have left the system's socket: nobody else will call for them."""
+        return bool(self._rest) or (isinstance(self.socket, ssl.SSLSocket) and self.socket.pending() > 0)
 
     def close(self) -> None:
         with contextlib.suppress(Exception):  # a goodbye is politeness; the link may be long gone

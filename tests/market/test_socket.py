@@ -120,6 +120,26 @@ def test_a_frame_in_pieces_is_put_together_though_its_rest_is_late(
     until(lambda: heard.messages == [b"half, half"])
 
 
+def test_thousands_of_small_frames_leave_room_for_what_is_to_be_sent(
+    server: WsServer, make: Callable[..., SocketClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_A_TURN", 7)
+    taken: list[bytes] = []
+
+    def answer(message: str | bytes) -> None:
+        taken.append(bytes(message[:4]) if isinstance(message, bytes) else b"")
+        if len(taken) == 1:
+            client.send("in between")
+
+    client = make(on_message=answer, heartbeat=Heartbeat(ping_every=0.02, silent_after=2))
+    peer = server.peer()
+    until(lambda: client.state is SocketState.OPEN)
+    peer.raw(b"".join(b"\x82\x7e\x01\x7b" + number.to_bytes(4, "big") + bytes(375) for number in range(3000)))
+    assert peer.next() == "in between"
+    until(lambda: len(taken) == 3000)
+    assert taken == [number.to_bytes(4, "big") for number in range(3000)]
+
+
 def test_words_are_sent_as_heartbeat_where_a_server_wants_them(server: WsServer, make: Callable[..., SocketClient]) -> None:
     make(heartbeat=Heartbeat(ping_every=0.05, text="ping", text_every=0.02, silent_after=1))
     peer = server.peer()
