@@ -5,6 +5,7 @@ sign in with, lets prices walk, and stops at Ctrl-C or when its input ends.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
 from importlib import import_module
@@ -59,6 +60,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one line for programs; prices stand still")
     options = parser.parse_args()
     emulator, accounts = build(options)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)  # what it keeps grows with every order: a full collection would be a pause in a measurement
     try:
         with emulator:
             print(tell(emulator, accounts, options.json), flush=True)

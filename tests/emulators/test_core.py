@@ -289,6 +289,18 @@ class TestControl:
         finally:
             remote.close()
 
+    def test_a_broker_that_was_down_comes_back_with_its_books(self) -> None:
+        made = KiteEmulator()
+        with made:
+            trader, port = made.add_account(), made.port
+            assert send_order(made, trader).status == 200
+        with pytest.raises(ConnectionRefusedError):
+            send_order(made, trader)
+        with made:
+            assert made.port == port
+            assert send_order(made, trader).status == 200
+            assert len(made.book(trader)) == 2
+
     def test_prices_walk(self, trader: EmulatedAccount) -> None:
         with KiteEmulator(seed=9) as made:
             before = {symbol: x.last for symbol, x in made.exchange.quotes.items()}

@@ -25,6 +25,7 @@ class Remote:
         self.url = url
         self.accounts = accounts or []
         self.endpoints = endpoints or {}
+        self.pid = 0
         self._connection = http.client.HTTPConnection("127.0.0.1", urlsplit(url).port or 80, timeout=10)
 
     def call(self, name: str, **given: Any) -> Any:
@@ -54,6 +55,7 @@ def emulator_process(kind: str, *options: str) -> Iterator[Remote]:
         assert process.stdin is not None
         told = json.loads(process.stdout.readline())
         remote = Remote(told["url"], told["accounts"], told["endpoints"])
+        remote.pid = process.pid
         try:
             yield remote
         finally:
