@@ -241,3 +241,13 @@ def test_marks_come_over_the_market_route(emulator: BinanceEmulator) -> None:
     ws = connect(f"{emulator.ws_url}/market/ws/btcusdt@markPrice@1s")
     assert (heard(ws)["e"], emulator.sockets(kind="ticks")) == ("markPriceUpdate", 1)
     assert requests.get(f"{emulator.url}/fapi/v1/premiumIndex?symbol=BTCUSDT", timeout=5).json()["markPrice"] == "68000.00000000"
+
+
+def test_a_client_that_talks_too_much_is_cut_off() -> None:
+    with BinanceEmulator(rates=True) as emulator:
+        ws = connect(f"{emulator.ws_url}/ws/btcusdt@trade")
+        for number in range(6):
+            ws.send(json.dumps({"method": "SUBSCRIBE", "params": ["ethusdt@trade"], "id": number}))
+        assert [heard(ws)["id"] for _ in range(5)] == list(range(5))
+        opcode, data = ws.recv_data()
+        assert (opcode, int.from_bytes(data[:2])) == (websocket.ABNF.OPCODE_CLOSE, 1008)

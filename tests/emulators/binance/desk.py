@@ -131,7 +131,7 @@ class Desk:
         """The order, booked; `Api` when the exchange refuses."""
         account, emulator = asked.account, self.emulator
         if len(self.orders(account, terms.market, working=True)) >= MOST_OPEN:
-            raise refusal(-1013, filter="MAX_NUM_ORDERS") if self.kind == "spot" else refusal(-1015, limit=MOST_OPEN, interval="ACCOUNT")
+            raise refusal(-1013, filter="MAX_NUM_ORDERS") if self.kind == "spot" else refusal(-2025)
         armed = emulator.order_fault(account)
         fault = armed.fault if armed else None
         emulator.weights.order(account.name, self.group, emulator.clock.now())

@@ -34,6 +34,7 @@ WORDS = {
     -2019: "Margin is insufficient.",
     -2021: "Order would immediately trigger.",
     -2022: "ReduceOnly Order is rejected.",
+    -2025: "Reach max open order limit.",
     -4003: "Quantity less than or equal to zero.",
     -4004: "Quantity less than min quantity.",
     -4005: "Quantity greater than max quantity.",

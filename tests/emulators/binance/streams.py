@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.emulators.binance.emulator import BinanceEmulator
 
 MOST_STREAMS = 1024
+MOST_MESSAGES = {SPOT: 5, USDM: 10}  # a second, from one client; beyond, it is cut off
+POLICY = 1008
 LISTEN_SECONDS = 3600.0
 WHAT = {"placed": "NEW", "fill": "TRADE", "cancelled": "CANCELED", "rejected": "REJECTED", "expired": "EXPIRED"}
 
@@ -214,7 +216,17 @@ class Streams:
 
         return serve
 
+    def _hasty(self, socket: Socket) -> bool:
+        """Whether the client talks more than it may; counted only where limits are enforced."""
+        now = self._emulator.clock.monotonic()
+        recent = [x for x in socket.state.get("heard", ()) if x > now - 1] + [now]
+        socket.state["heard"] = recent
+        return self._emulator.weights.enforced and len(recent) > MOST_MESSAGES[socket.state["kind"]]
+
     def _on_order(self, socket: Socket, message: str | bytes) -> None:
+        if self._hasty(socket):
+            close_soon(socket, POLICY)
+            return
         try:
             asked = json.loads(message)
             method, names = asked["method"], [str(x) for x in asked.get("params", [])]

@@ -6,6 +6,7 @@ A test that uses them calls `keep_quiet` first: constructing one makes a `logs` 
 from __future__ import annotations
 
 import importlib
+import ssl
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +23,8 @@ from tests.emulators.smartapi.emulator import SmartApiEmulator
 def keep_quiet(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setattr("logzero.logfile", lambda *_, **__: None)
+    # Each client loads the machine's certificates into a context that it never uses: most of the time that a test takes.
+    monkeypatch.setattr(ssl, "create_default_context", lambda *_, **__: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
 
 def module(name: str) -> ModuleType:
