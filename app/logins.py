@@ -22,9 +22,12 @@ from engines.ports import Clock, Session
 
 if TYPE_CHECKING:
     from config import Settings
+    from engines.execution.supervisor import Worker
     from engines.system import TradingSystem
 
 STATE_SECONDS = 15 * 60
+LOOK_EVERY = 2.0
+ENGINE = "log-ins"
 MACHINE = Actor(None, "system")
 
 
@@ -94,6 +97,16 @@ class Logins:
     def attempt(self, account_id: str) -> AutoLogin:
         """The automated log-in, now. Raises Busy or JournalDown."""
         return self.automatic.attempt(account_id)
+
+    def start(self) -> None:
+        """Automated log-ins by schedule, on a watched thread that ends with the engines."""
+        self._system.supervisor.add(ENGINE, self._loop)
+
+    def _loop(self, worker: Worker) -> None:
+        while not worker.pause(LOOK_EVERY):
+            worker.beat()
+            self.schedule.step()
+        self.schedule.stop()
 
     def _remember(self, account_id: str, changes: Mapping[str, str | None]) -> None:
         self._data.accounts.change(None, account_id, lambda account: account, credentials=changes, by=MACHINE)

@@ -54,6 +54,7 @@ def serve(settings: Settings, *, engines: bool, browser: bool, prepare: Prepare 
         from app import create_app
         from app.launch import compose, logs
         from app.launch.common import opened
+        from app.workspace import EXTENSION
         from engines.ports import SystemClock
 
         data = stack.enter_context(opened(settings, exclusive=True))
@@ -69,6 +70,7 @@ def serve(settings: Settings, *, engines: bool, browser: bool, prepare: Prepare 
             system, data, settings, live=live, clock=SystemClock(), lists=house.lists
         )  # a replay lives in the past, its visitors do not
         house.start()
+        app.extensions[EXTENSION].logins.start()
         if not engines:
             system.board.switch_engines(on=False, user_id=None)  # for this run only: nothing is journaled
         web = WebServer(app, listener, threads=settings.threads)

@@ -102,6 +102,7 @@ ENGINES = {
     "execution": "Orders and exits",
     "risk": "Limits of the day",
     "supervisor": "Watch over the others",
+    "log-ins": "Automated log-ins",
 }
 
 BROKERS = {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, redirect, request
+from flask import Blueprint, Response, redirect, request, session
 
 from app.api.accounts import login
 from app.auth import actor, person
 from app.pages.room import form, page, room
 
 routes: Blueprint = room("zerodha")
+_OUTCOME = "login_outcome"  # in the sign-in cookie: status, title, text, account
 
 
 @routes.get("/zerodha/login/<account_id>")
@@ -26,12 +27,22 @@ def begin(account_id: str) -> Response:
 @routes.get("/zerodha/callback")
 @form
 def callback() -> Response:
-    """What the broker's page leads back to."""
+    """What the broker's page leads back to. Always leads on: the address of this one holds a token."""
     try:
         done = login.finish(person(), request.args, actor())
     except login.LoginProblem as problem:
-        return _told(problem)
+        session[_OUTCOME] = [problem.status, problem.title, problem.text, problem.account_id]
+        return redirect("/zerodha/outcome")  # type: ignore[return-value]
     return redirect(f"/accounts/{done.account.account_id}?signed_in=1")  # type: ignore[return-value]
+
+
+@routes.get("/zerodha/outcome")
+@form
+def outcome() -> Response:
+    """Why the last log-in of this browser came to nothing."""
+    if _OUTCOME not in session:
+        return redirect("/accounts")  # type: ignore[return-value]
+    return _told(login.LoginProblem(*session[_OUTCOME]))
 
 
 def _told(problem: login.LoginProblem) -> Response:

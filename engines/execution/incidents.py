@@ -20,6 +20,7 @@ LASTING = frozenset(
         "thread_died",
         "thread_stuck",
         "needs_login",
+        "login_failed",
         "session_ends_soon",
         "instruments",
         "prices_full",
