@@ -9,6 +9,7 @@ import gc
 import json
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from tests.emulators.core.emulator import Emulator
@@ -19,8 +20,9 @@ KINDS = {"kite": "KiteEmulator", "smartapi": "SmartApiEmulator", "binance": "Bin
 
 def build(options: argparse.Namespace) -> tuple[Emulator, list[EmulatedAccount]]:
     made = getattr(import_module(f"tests.emulators.{options.kind}.emulator"), KINDS[options.kind])
+    given: dict[str, Any] = {"instruments_file": options.instruments} if options.instruments and options.kind == "kite" else {}
     emulator: Emulator = made(
-        seed=options.seed, latency=options.latency_ms / 1000, rates=options.rates, hours=options.hours, port=options.port
+        seed=options.seed, latency=options.latency_ms / 1000, rates=options.rates, hours=options.hours, port=options.port, **given
     )
     return emulator, [emulator.add_account(**_more(options, number)) for number in range(options.accounts)]
 
@@ -57,6 +59,7 @@ def main() -> None:
     parser.add_argument("--rates", action="store_true", help="enforce the published request limits")
     parser.add_argument("--hours", action="store_true", help="trade in the exchange's hours only")
     parser.add_argument("--redirect", help="kite: the address registered for the apps")
+    parser.add_argument("--instruments", type=Path, help="kite: a CSV that is served as the instrument list")
     parser.add_argument("--json", action="store_true", help="one line for programs; prices stand still")
     options = parser.parse_args()
     emulator, accounts = build(options)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from kiteconnect import exceptions as kite_errors
+from requests.adapters import HTTPAdapter
 
 from tests.emulators.core.faults import Fault
 from tests.emulators.kite import KiteEmulator
@@ -229,6 +230,12 @@ class TestRefusals:
         emulator.set_address(customer.account, ("127.0.0.1",))
         assert customer.order()
 
+    def test_the_address_is_the_one_that_the_connection_comes_from(self, emulator: KiteEmulator, customer: Customer) -> None:
+        emulator.set_address(customer.account, ("127.0.0.9",))
+        customer.kite.reqsession.mount("http://", From("127.0.0.9"))
+        assert customer.order()
+        assert emulator.requests(customer.account, "place")[-1].source == "127.0.0.9"
+
     def test_a_session_that_is_over(self, emulator: KiteEmulator, customer: Customer) -> None:
         emulator.expire_session(customer.account)
         called: list[int] = []
@@ -297,6 +304,17 @@ class TestRefusals:
             customer.kite.orders()
         assert customer.kite.orders() == []
         assert len(customer.kite.orders()) == 1
+
+
+class From(HTTPAdapter):
+    """Calls that leave from an address of their own."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **more: Any) -> None:
+        super().init_poolmanager(*args, **more, source_address=(self.address, 0))
 
 
 class Still:

@@ -248,7 +248,7 @@ class _Stamped(RequestHandler):
 
 class StampedServer(web.Server):
     def __call__(self) -> RequestHandler:
-        return _Stamped(self, loop=self._loop, access_log=None, keepalive_timeout=3630.0)
+        return _Stamped(self, loop=self._loop, access_log=None, keepalive_timeout=3630.0)  # type: ignore[arg-type]  # None: no access log
 
 
 def arrived_at(request: web.BaseRequest) -> float:
