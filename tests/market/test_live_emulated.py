@@ -15,7 +15,7 @@ from engines.market.streams.kite import KiteStream
 from engines.market.streams.live import LiveMarket
 from engines.market.streams.smartapi import SmartApiStream
 from engines.ports import SystemClock
-from tests.contract.venues import ANGELONE, VENUES, ZERODHA, Station, Venue, endpoints_of
+from tests.contract.venues import ANGELONE, VENUES, ZERODHA, EmulatorMaster, Station, Venue, endpoints_of
 from tests.market.ws_server import until
 
 
@@ -25,13 +25,15 @@ class Watched:
     def __init__(self, venue: Venue) -> None:
         self.venue, self.emulator = venue, venue.emulator().start()
         self.emulator.price(venue.symbol, venue.price)
-        self.station = Station(venue, self.emulator).connect()
+        # Binance's prices need no sign-in, so its adapter need not be here
+        self.station = Station(venue, self.emulator).connect() if venue.emulated_by != "binance" else None
+        self.master = EmulatorMaster(self.emulator)
         self.ticks: list[Tick] = []
         self.told: list[tuple[str, str, str]] = []
         self.market = LiveMarket(
             clock=SystemClock(),
             rng=random.Random(4),
-            master=self.station.master,
+            master=self.master,
             endpoints=endpoints_of(self.emulator),
             on_ticks=self.ticks.extend,
             on_trouble=lambda kind, severity, message: self.told.append((kind, severity, message)),
@@ -40,7 +42,7 @@ class Watched:
         self.wanted = {venue.symbol}
 
     def sign_in(self) -> None:
-        self.market.offer(self.venue.kind, self.station.broker.stream_key(), "A1")
+        self.market.offer(self.venue.kind, self.station.broker.stream_key() if self.station else None, "A1")
 
     def until(self, condition: Callable[[], object]) -> None:
         def step() -> object:
@@ -60,7 +62,8 @@ class Watched:
 
     def close(self) -> None:
         self.market.stop()
-        self.station.close()
+        if self.station is not None:
+            self.station.close()
         self.emulator.stop()
 
 
@@ -135,6 +138,7 @@ def test_a_session_that_is_over_is_told_and_shown_to_nobody(watched: Callable[[V
     here = watched(venue)
     here.sign_in()
     here.until(here.fresh)
+    assert here.station is not None
     here.emulator.expire_session(here.station.emulated)
     here.until(lambda: any(severity == "critical" for _, severity, _ in here.told))
     assert not here.fresh()
@@ -146,7 +150,7 @@ def test_a_session_that_is_over_is_told_and_shown_to_nobody(watched: Callable[[V
 def test_indices_and_options_are_carried_too(watched: Callable[[Venue], Watched]) -> None:
     for venue in (ZERODHA, ANGELONE):
         here = watched(venue)
-        listed = {symbol for kind, symbol in here.station.master.listings if kind == venue.kind}
+        listed = {symbol for kind, symbol in here.master.listings if kind == venue.kind}
         here.wanted = listed
         here.sign_in()
         assert "NSE:NIFTY 50" in listed

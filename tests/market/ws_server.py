@@ -63,6 +63,7 @@ class WsServer:
         self._tls = tls
         self.peers: list[Peer] = []
         self.refuse: tuple[int, Mapping[str, str]] | None = None
+        self.refuse_where = ""  # only requests whose address holds this
         self.asked: list[str] = []
         self._arrived: queue.Queue[Peer] = queue.Queue()
         self._loop = asyncio.new_event_loop()
@@ -118,7 +119,7 @@ class WsServer:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.path_qs)
         await self._thawed.wait()
-        if self.refuse is not None:
+        if self.refuse is not None and self.refuse_where in request.path_qs:
             status, headers = self.refuse
             return web.Response(status=status, headers=headers, text="no")
         socket = web.WebSocketResponse(autoping=True, compress=False, timeout=0.2, max_msg_size=0)
