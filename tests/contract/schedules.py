@@ -6,13 +6,15 @@ twice, nothing lost, no wrong position, no order left unknown. A seed that fails
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
 from engines.core.model import OrderState, OrderType, Side
+from engines.ports import SystemClock
 from tests.contract.live_house import LiveHouse, Seat
 from tests.contract.venues import VENUES
 from tests.emulators.core.schedule import Schedule
@@ -43,13 +45,13 @@ def play(seeds: Sequence[int]) -> list[Failure]:
             house.tell_prices()
             for seed, seat in seated:
                 _act(house, seat, rngs[seed])
-            house.house.until(house.settled, patience=30)
+            _wait(house.settled, 30)
         for emulator in house.emulators.values():
             emulator.no_faults()
             emulator.wait_idle()
-        house.house.until(lambda: _quiet(house), patience=30)
+        _wait(lambda: _quiet(house), 30)
         house.read_the_books()
-        house.house.until(lambda: all(_agrees(house, seat) for _, seat in seated) or _give_up(house), patience=15)
+        _wait(lambda: all(not differences(house, seat) for _, seat in seated), 15)
         return [Failure(seed, seat.account_id, what) for seed, seat in seated for what in differences(house, seat)]
 
 
@@ -86,17 +88,11 @@ def _quiet(house: LiveHouse) -> bool:
     return house.settled() and all(lane.idle for lane in house.house.system.roster.lanes())
 
 
-_patience: dict[int, int] = {}
-
-
-def _give_up(house: LiveHouse) -> bool:
-    """What still differs after a while differs: the failures say how."""
-    _patience[id(house)] = _patience.get(id(house), 0) + 1
-    return _patience[id(house)] > 1500
-
-
-def _agrees(house: LiveHouse, seat: Seat) -> bool:
-    return not differences(house, seat)
+def _wait(true: Callable[[], bool], patience: float) -> None:
+    """Until it is so, or patience ends: what still differs then differs, and the failures say how."""
+    pause, deadline = threading.Event(), SystemClock().monotonic() + patience
+    while not true() and SystemClock().monotonic() < deadline:
+        pause.wait(0.01)
 
 
 def differences(house: LiveHouse, seat: Seat) -> list[str]:
