@@ -290,28 +290,40 @@ class AngelOneBroker:
     def _changed(self, write: Callable[[SmartClient], T]) -> T:
         """An order call, once more after signing in anew when the session was over: that answer proves that nothing was booked."""
         client = self._signed_in()
-        session = self._session(client)
+        try:
+            session = self._session(client)
+        except Retry as error:
+            raise _waits(error) from None
         try:
             return write(client)
         except NeedsLogin:
             try:
                 self._renewed(client, session)
             except Retry as error:
-                raise NeedsLogin(f"the session at Angel One is over, and signing in has to wait: {error}") from None
+                raise _waits(error) from None
             return write(client)
 
     def _session(self, client: SmartClient) -> Session:
-        """The client speaks with the present session from now on; one that was lost and could not be replaced at once is tried for again."""
-        if self._sign_in.current is None:
-            self._renewed(client, None)
-        return self._sign_in.use(client)
-
-    def _renewed(self, client: SmartClient, dead: Session | None) -> None:
+        """The client speaks with the present session from now on."""
+        before = self._sign_in.current
         try:
-            self._sign_in.renew(client, dead)
+            session = self._sign_in.use(client)
         except Refused as error:
             raise NeedsLogin(str(error)) from None
-        self._sign_in.use(client)
+        if before is None:
+            self._go_on()
+        return session
+
+    def _renewed(self, client: SmartClient, dead: Session) -> None:
+        try:
+            self._sign_in.renew(client, dead)
+            self._sign_in.use(client)
+        except Refused as error:
+            raise NeedsLogin(str(error)) from None
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """There is a session again."""
         if self._news is not None:
             self._news.begin()
 
@@ -374,6 +386,10 @@ class AngelOneBroker:
 
     def _day(self) -> str:
         return session_day(self._clock.now(), EXCHANGE)
+
+
+def _waits(error: Retry) -> NeedsLogin:
+    return NeedsLogin(f"the session at Angel One is over, and signing in has to wait: {error}")
 
 
 def _standing_of(row: rows.Row) -> _Standing:

@@ -121,10 +121,8 @@ class SignIn:
             return self._sign_in(client)
 
     def use(self, client: SmartClient) -> Session:
-        """Let the client speak with the present session; NeedsLogin when there is none."""
-        session = self.current
-        if session is None:
-            raise self._over or NeedsLogin("this account is not signed in at Angel One")
+        """Let the client speak with the present session; one that was lost and not replaced at once is tried for again, with what `renew` raises."""
+        session = self.current or self.renew(client, None)
         client.use(session.tokens["jwt"], tuple(session.tokens.values()))
         return session
 

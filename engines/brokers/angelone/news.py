@@ -126,4 +126,8 @@ class News:
             self.updates.look()
 
     def _on_needs_login(self, _error: NeedsLogin) -> None:
-        log.info("order updates wait for a sign-in", socket=self.socket.name)
+        """The worker has stopped reading. Somebody else may have signed in anew just before it did."""
+        if self._session() is not None:
+            self.updates.resume()
+        else:
+            log.info("order updates wait for a sign-in", socket=self.socket.name)

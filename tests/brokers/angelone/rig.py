@@ -64,7 +64,7 @@ MORNING = datetime(2026, 11, 20, 4, 30, 1, tzinfo=UTC).timestamp()
 
 
 class Clock:
-    """A morning that passes as it should, until a test moves it."""
+    """A morning that passes as it should, until a test moves it. What waits is measured by a clock that never jumps."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -74,7 +74,7 @@ class Clock:
         return MORNING + time.monotonic() - self._began + self.moved
 
     def monotonic(self) -> float:
-        return time.monotonic() + self.moved
+        return time.monotonic()
 
 
 class SmartApi:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from random import Random
@@ -43,6 +44,13 @@ class Master:
         return scrip and Listing(scrip.instrument.symbol, "angelone", scrip.token, scrip.exchange, scrip.symbol)
 
 
+class HouseClock:
+    """The emulator's time of day; what waits is measured by a clock that never jumps."""
+
+    def __init__(self, emulator: SmartApiEmulator) -> None:
+        self.now, self.monotonic = emulator.clock.now, time.monotonic
+
+
 class House:
     """One account, connected."""
 
@@ -53,7 +61,7 @@ class House:
         addresses = emulator.endpoints()
         endpoints = SmartApiEndpoints(addresses["SMARTAPI_ROOT"], addresses["SMARTAPI_WS_ROOT"], addresses["SMARTAPI_ORDER_WS_ROOT"])
         timing = Timing(connect=1.0, read=0.3, poll=0.05, safety_poll=20.0, silent_after=1.0)
-        tools = BrokerTools(emulator.clock, Kept(), Master(emulator), Random(2), timing, paced=False)  # type: ignore[arg-type]
+        tools = BrokerTools(HouseClock(emulator), Kept(), Master(emulator), Random(2), timing, paced=False)  # type: ignore[arg-type]
         account = Account(self.account.name, "user", "Angel", "angelone", D(100_000))
         self.broker = AngelOneBroker(account, self.account.credentials, tools, endpoints)
         self.broker.connect(self.told.append)
