@@ -1,0 +1,156 @@
+"""A live account in a real browser against the real program and an emulated Kite: made, logged in at the broker, logged in by itself, taken live.
+`TANDEM_SHOTS=folder` keeps a picture of each step at both sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyotp
+import pytest
+
+from tests.emulators.core.exchange import EmulatedAccount
+from tests.emulators.kite.emulator import KiteEmulator
+from tests.pages.test_journey import Person
+from tests.support.browser import browser
+from tests.support.server import OWNER, Server
+
+NAME = "Kite family"
+
+
+@pytest.fixture
+def kite() -> Iterator[KiteEmulator]:
+    with KiteEmulator(seed=11) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def customer(kite: KiteEmulator) -> EmulatedAccount:
+    return kite.add_account()
+
+
+@pytest.fixture
+def server(data_dir: Path, kite: KiteEmulator) -> Iterator[Server]:
+    server = Server(data_dir, env={**kite.endpoints(), "TANDEM_FEED": "simulated"})
+    server.make_owner()
+    with server:
+        yield server
+
+
+@pytest.fixture
+def person(server: Server) -> Iterator[Person]:
+    with browser() as chrome:
+        yield Person(chrome, server.base)
+
+
+@pytest.mark.timeout(150)
+def test_from_the_form_to_real_orders(person: Person, server: Server, kite: KiteEmulator, customer: EmulatedAccount) -> None:
+    kite.set_redirect(customer, f"{server.base}/zerodha/callback")
+    _signs_in(person)
+    _adds_the_account(person, customer)
+    _logs_in_at_the_broker(person, customer)
+    _gives_what_the_automated_log_in_needs(person, customer)
+    _is_logged_in_by_itself(person, kite, customer)
+    _goes_live(person)
+    severe = [line["message"] for line in person.chrome.get_log("browser") if line["level"] == "SEVERE"]
+    assert [line for line in severe if " 422 " not in line] == []
+    shown = person.chrome.page_source
+    assert not [secret for secret in customer.canaries() if secret in shown]
+
+
+def _press(person: Person, css: str, text: str = "") -> None:
+    """A click that no message of a moment ago can catch."""
+    person.chrome.execute_script("arguments[0].scrollIntoView({block: 'center'}); arguments[0].click()", person.see(css, text))
+
+
+def _signs_in(person: Person) -> None:
+    person.go("/login")
+    person.type("[name=email]", OWNER[0])
+    person.type("[name=password]", OWNER[1])
+    person.click("[type=submit]")
+    person.see("h2", "Welcome to Tandem")
+
+
+def _adds_the_account(person: Person, customer: EmulatedAccount) -> None:
+    person.go("/accounts/new")
+    person.click("label.choice", "Zerodha")
+    person.see("legend", "Sign-in at Zerodha")
+    person.photograph("live-form")
+    person.type("#f-name", NAME)
+    person.type("#f-capital", "5,00,000")
+    person.type("#f-zerodha-api_key", customer.credentials["api_key"])
+    person.type("#f-zerodha-api_secret", customer.credentials["api_secret"])
+    person.type("#f-zerodha-source", "10.1.2.3")
+    person.click("form[data-api] [type=submit]")
+    person.see(".error", "not an address of this machine")
+    person.type("#f-zerodha-source", "127.0.0.1")
+    person.click("form[data-api] [type=submit]")
+    person.see("h1", NAME)
+    person.see(".mode", "LIVE")
+    person.see(".mode.dry")
+    person.see(".badge", "needs login")
+    person.photograph("live-account")
+
+
+def _logs_in_at_the_broker(person: Person, customer: EmulatedAccount) -> None:
+    person.click(".page-head a", "Log in at Zerodha")
+    person.type("#userid", customer.name)
+    person.type("#password", customer.credentials["password"])
+    person.click("button[type=submit]")
+    person.type(".twofa-form input", pyotp.TOTP(customer.credentials["totp_secret"]).now())
+    person.see(".callout", "Signed in at Zerodha")
+    person.see("#connection", "session ends in")
+    person.see("#connection .badge", "ready")
+    person.photograph("live-signed-in")
+
+
+def _gives_what_the_automated_log_in_needs(person: Person, customer: EmulatedAccount) -> None:
+    _press(person, "#connection input[data-switch=auto_login]")
+    person.see("#ask p", "the broker does not recommend automating it")
+    person.photograph("auto-login-warning")
+    person.click("[data-ask-yes]")
+    person.see("[data-ask-error]", "needs password, totp secret")
+    person.click("[data-ask-no]")
+    person.click(".page-head a", "Edit")
+    person.type("#f-zerodha-password", customer.credentials["password"])
+    person.type("#f-zerodha-totp_secret", customer.credentials["totp_secret"])
+    person.click("form[data-api] [type=submit]")
+    person.see("h1", NAME)
+    _press(person, "#connection input[data-switch=auto_login]")
+    person.click("[data-ask-yes]")
+    person.see("#connection button", "Log in automatically now")
+
+
+def _is_logged_in_by_itself(person: Person, kite: KiteEmulator, customer: EmulatedAccount) -> None:
+    kite.set_login_page("captcha")
+    _press(person, "#connection button", "Log in automatically now")
+    person.see("#connection .callout", "captcha")
+    person.see("#connection .callout", "It has stopped until you try again")
+    person.photograph("auto-login-failed")
+    kite.set_login_page("normal")
+    kite.expire_session(customer)
+    _press(person, "#connection button", "Verify")
+    person.see("#connection .badge", "needs login")
+    kite.advance(30)  # or the broker would see the code that the person typed a moment ago
+    _press(person, "#connection button", "Log in automatically now")
+    person.click("[data-ask-yes]", "Try again")
+    person.see("#connection .badge", "ready")
+    person.until("!document.querySelector('#connection .callout')")
+
+
+def _goes_live(person: Person) -> None:
+    person.see("#going-live", "Only family shares the address")
+    _press(person, "#going-live input[data-switch=dry_run]")
+    person.see("#ask-title", "leave for real")
+    person.photograph("going-live")
+    assert not person.see("[data-ask-yes]").is_enabled()
+    person.type("#ask-type", NAME)
+    person.click("[data-ask-yes]", "Switch off")
+    person.until("!document.querySelector('.page-head .mode.dry')")
+    person.see("#going-live", "real money")
+    person.photograph("live-now")
+    person.chrome.execute_script("document.getElementById('connection').scrollIntoView()")
+    person.photograph("live-now-panel")
+    person.go("/accounts")
+    person.see("#t-accounts td", "session ends in")
+    person.photograph("live-list")
