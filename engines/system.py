@@ -305,7 +305,9 @@ class TradingSystem:
         lane = self.roster.lane(account_id)
         if desk.account.broker != "paper" or lane is None:
             lane = self.roster.restart_lane(desk)  # credentials may be new, and they live inside the broker's client
-        if lane is not None:
+            if lane is not None:
+                lane.connecting.done.wait(self.settings.connect_patience)
+        else:
             job = Connect()
             lane.put(job)
             job.done.wait(self.settings.connect_patience)

@@ -21,7 +21,7 @@ from engines.ports import Session
 log = logging.getLogger("tandem.data")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class SqliteSessions:
     """Implements engines.ports.Sessions."""
 

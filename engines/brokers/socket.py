@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import structlog
 
+from engines.brokers.transport import connect_from
 from engines.ports import Clock, NeedsLogin, Refused, TandemError
 
 log = structlog.get_logger(__name__)
@@ -396,8 +397,7 @@ def _dial(url: str, source_address: str | None, timeout: float) -> socket.socket
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise ConnectionError("not the address of a WebSocket")
     port = parts.port or (443 if parts.scheme == "wss" else 80)
-    source = (source_address, 0) if source_address else None
-    plain = socket.create_connection((parts.hostname, port), timeout, source)
+    plain = connect_from(source_address, (parts.hostname, port), timeout)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if parts.scheme == "ws":
         return plain

@@ -121,7 +121,8 @@ def settle(lane: Lane) -> bool:
         lane.tools.on_needs_login(desk, str(error))
         return False
     except (TandemError, OSError, ValueError) as error:
-        desk.state_detail = f"order book could not be read: {error}"
+        if not desk.ready:  # one read that fails later is no state: whoever needs it asks again
+            desk.state_detail = f"order book could not be read: {error}"
         return False
     now = lane.tools.clock.now()
     traits = lane.broker.traits

@@ -7,6 +7,7 @@ broker and tells the desk what came back; whatever is not proof is unknown, and 
 from __future__ import annotations
 
 import queue
+import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -86,6 +87,12 @@ class Job(Protocol):
     def run(self, lane: Lane) -> None: ...
 
 
+class Connecting(Job, Protocol):
+    """The job that signs in; `done` when it has come to a verdict."""
+
+    done: threading.Event
+
+
 @dataclass(frozen=True, slots=True)
 class LaneTools:
     clock: Clock
@@ -101,8 +108,10 @@ class LaneTools:
 
 
 class Lane:
-    def __init__(self, desk: Desk, broker: Broker, tools: LaneTools, exit_reserve: int = 2) -> None:
+    def __init__(self, desk: Desk, broker: Broker, tools: LaneTools, connecting: Connecting, exit_reserve: int = 2) -> None:
         self.desk = desk
+        self.connecting = connecting
+        """The lane's first job: whoever has just made the lane may wait for it."""
         self.broker = broker
         self.tools = tools
         self.gate = Gate()

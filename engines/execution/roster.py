@@ -128,9 +128,9 @@ class Roster:
         except (LookupError, ValueError, TandemError) as error:
             desk.state_detail = f"cannot be connected: {error}"
             return None
-        lane = Lane(desk, broker, self._lane_tools)
+        lane = Lane(desk, broker, self._lane_tools, Connect())
         self._lanes = self._lanes | {account.account_id: lane}
-        lane.put(Connect())
+        lane.put(lane.connecting)
         self._supervisor.add(f"{LANE}{account.account_id}", lane.loop, lane.depth, patience=20.0, wake=lane.wake)
         return lane
 

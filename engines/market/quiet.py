@@ -17,7 +17,7 @@ class QuietFeed:
     def prime(self) -> Sequence[Tick]:
         return ()
 
-    def start(self, on_ticks: Callable[[Sequence[Tick]], None]) -> None:
+    def start(self, on_ticks: Callable[[Sequence[Tick]], None]) -> None:  # noqa: ARG002 - the port's
         return None
 
     def stop(self) -> None:

@@ -7,6 +7,7 @@ ROWS = {
     "fanout-200": "tests.bench.fanout",
     "fanout-zerodha-50": "tests.bench.brokers",
     "fanout-mixed-50": "tests.bench.brokers",
+    "feed": "tests.bench.feed",
     "master": "tests.bench.master",
     "order-sequential": "tests.bench.orders",
     "orders-at-once": "tests.bench.orders",
