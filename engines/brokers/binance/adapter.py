@@ -21,7 +21,7 @@ from engines.brokers.binance.rows import Market, algo_row, fills_in_answer, orde
 from engines.brokers.binance.sending import Exists, Sender, symbol_for
 from engines.brokers.tools import BinanceEndpoints, BrokerTools
 from engines.brokers.updates import OrderMemory, tell_whole
-from engines.core.model import FINAL_STATES, ZERO, Account, OrderType, Timestamp
+from engines.core.model import FINAL_STATES, Account, OrderType, Timestamp
 from engines.ports import (
     Balance,
     BrokerPosition,
@@ -45,6 +45,7 @@ TRAITS: Mapping[str, BrokerTraits] = {
     "spot": BrokerTraits(10.0, 10, absent_after=20.0, currency="USDT", windows=((50, 10.0), (160_000, 86_400.0))),
     "usdm": BrokerTraits(25.0, 25, absent_after=20.0, currency="USDT", windows=((300, 10.0), (1_200, 60.0))),
 }
+PATIENCE = 2.0
 WHOLE_EVERY = 60.0
 """Seconds between reads of everything that is open at Binance, also what others placed: such a read weighs as much as a dozen by symbol."""
 
@@ -124,15 +125,24 @@ class BinanceBroker:
             settings = client.ask("fapiPrivate", "GET", "symbolConfig", weight=5, call="login")
             lane.sender.learn_settings(str(told.get("dualSidePosition")).lower() == "true", settings)
             user_id, permissions = "", ()
-            if not client.house.rules:
-                self._asking("read", client.learn)
+            self._learn_once(client)
         if not told.get("canTrade", True):
             raise Refused("Binance has closed this account for trading")
         lane.books.learn_names()
         for symbol in self._register.symbols() - client.house.rules.keys():
-            lane.sender.rules(symbol, self._clock.now())
+            lane.sender.rules(symbol)
         name = f"key …{self._key[-4:]}" if len(self._key) > 12 else "key"
         return Profile(user_id or name, name, ("BINANCE",), permissions, warnings)
+
+    def _learn_once(self, client: Client) -> None:
+        """The first account reads what is listed; the others wait for it a moment, and no longer."""
+        waited = client.house.reading.acquire(timeout=PATIENCE)
+        try:
+            if not client.house.rules:
+                self._asking("read", client.learn)
+        finally:
+            if waited:
+                client.house.reading.release()
 
     def profile(self) -> Profile:
         if self._profile is None:
@@ -162,7 +172,7 @@ class BinanceBroker:
     def place(self, request: OrderRequest, permit: Permit) -> OrderReport:
         symbol = symbol_for(request, self._market)
         lane = self._connected()
-        fitted = lane.sender.fitted(request, symbol, self._clock.now())
+        fitted = lane.sender.fitted(request, symbol)
         if self._market == "usdm" and not request.reduce_only:
             lane.sender.prepare(symbol)
         conditional = self._market == "usdm" and request.order_type in CONDITIONAL
@@ -194,9 +204,9 @@ class BinanceBroker:
             return report if report is not None else self._standing(entry)
         row = order_row(answer)
         books = self._connected().books
-        fills = tuple(books.fill(trade) for trade in fills_in_answer(answer))
-        report = self._register.take(row)
-        return replace(report if report is not None else self._standing(entry), fills=fills)
+        fills = tuple(books.fill(trade) for trade in fills_in_answer(answer, row))
+        report = self._register.take(row) or self._standing(entry)
+        return replace(report, fills=fills) if fills else report
 
     def _standing(self, entry: Entry) -> OrderReport:
         """What is known of an order that an answer tells nothing new of."""
@@ -254,7 +264,7 @@ class BinanceBroker:
             trigger_price=trigger_price or request.trigger_price,
             order_type=OrderType.LIMIT if request.order_type is OrderType.MARKET and price is not None else request.order_type,
         )
-        fitted = lane.sender.fitted(wanted, entry.symbol, self._clock.now())
+        fitted = lane.sender.fitted(wanted, entry.symbol)
         if self._market == "usdm" and wanted.order_type is OrderType.LIMIT and fitted.price is not None:
             try:
                 answer = lane.sender.amend(entry, request.side, fitted.quantity, fitted.price)
@@ -267,30 +277,29 @@ class BinanceBroker:
 
     def _replace(self, lane: _Side, entry: Entry, wanted: OrderRequest) -> OrderReport | None:
         """Cancel first, so that the rest to be placed is known exactly and can never fill twice."""
-        entry.changing = True
+        self._register.change(entry)
         try:
             answer = lane.sender.delete(entry)
-            over = order_row(answer) if answer is not None else None
-            if over is not None:
-                entry.filled[entry.leg] = max(entry.filled.get(entry.leg, ZERO), over.filled)
-        except TandemError:
+            gone = order_row(answer) if answer is not None else None
+        except (TandemError, ValueError):
             entry.changing = False
             self._look(0.0)
             raise
-        rest = replace(wanted, quantity=wanted.quantity - sum(entry.filled.values(), ZERO))
-        entry.leg, entry.proven, entry.doubted_at = entry.leg + 1, False, self._clock.monotonic()
+        filled = self._register.next_leg(entry, gone, self._clock.monotonic())
+        placed = True
         try:
+            rest = replace(wanted, quantity=wanted.quantity - filled)
             if rest.quantity <= 0:
                 raise Refused("nothing is left of it to be changed")
-            fitted = lane.sender.fitted(rest, entry.symbol, self._clock.now())
+            fitted = lane.sender.fitted(rest, entry.symbol)
             posted = lane.sender.post(rest, entry, fitted, None)
         except Unknown:
             raise
         except (TandemError, Exists) as error:
-            entry.leg -= 1
+            placed = False
             raise Refused(f"the order was taken back, and its change was not accepted: {error}") from None
         finally:
-            entry.changing = False
+            self._register.settle_change(entry, placed=placed)
             self._look(0.0)
         return self._accepted(entry, posted)
 
@@ -308,7 +317,7 @@ class BinanceBroker:
         books = self._connected().books
         now = self._clock.monotonic()
         whole = self._whole_at is None or now - self._whole_at >= WHOLE_EVERY
-        rows = books.rows(whole=whole)
+        rows = books.rows(whole=whole, ended_since=0.0)
         if whole:
             self._whole_at = now
         for row in rows:

@@ -6,6 +6,7 @@ was shown, because its memory may lag behind.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,8 +19,7 @@ from engines.brokers.binance.rows import Market, TradeRow, algo_row, canonical, 
 from engines.core.model import ZERO, Order, OrderState, OrderType, Product
 from engines.ports import Balance, BrokerFill, BrokerPosition, BrokerTrade, Clock, Holding, OrderReport, Refused, Retry
 
-MOST_BY_SYMBOL = 10
-"""Symbols whose open orders are read one by one; beyond it one read of all of them weighs less."""
+JUST_NOW = 120.0
 DAY_MS = 86_400_000
 MOST_TRADES = 1000
 CASH = "USDT"
@@ -59,27 +59,37 @@ class Books:
 
     # --- orders
 
-    def rows(self, *, whole: bool = False) -> list[OrderReport]:
-        """Every order of ours that can still change, and what has ended; `whole`: also whatever else is open at Binance. Fills are not among them."""
+    def rows(self, *, whole: bool = False, ended_since: float | None = None) -> list[OrderReport]:
+        """Every order of ours that can still change or has ended (since a moment ago); `whole`: also whatever else is open at Binance. Fills are not
+        among them."""
         self.learn_names()
         at_work = self._register.open(self._clock.monotonic())
-        symbols = {entry.symbol for entry in at_work}
         seen: set[str] = set()
         told: dict[str, OrderReport] = {}
-        if whole or symbols:
-            for raw in self._open_orders(None if whole or len(symbols) > MOST_BY_SYMBOL else symbols):
-                self._note(order_row(raw), told, seen)
-            if self._market == "usdm" and (whole or any(entry.conditional for entry in at_work)):
-                for raw in self._read("openAlgoOrders", {}, 40):
-                    row = algo_row(raw)
-                    report = self._register.take_algo(row)
-                    if report is not None:
-                        told[report.broker_order_id] = report
-                        seen.add(report.client_id or "")
+        for raw in self._open("openOrders", at_work, self._paths.open_one, self._paths.open_all, self._paths.order, whole=whole):
+            self._note(order_row(raw), told, seen)
+        if self._market == "usdm":
+            waiting = [entry for entry in at_work if entry.conditional and entry.order_id is None]
+            for raw in self._open("openAlgoOrders", waiting, 1, 40, 1, whole=whole):
+                report = self._register.take_algo(algo_row(raw))
+                if report is not None:
+                    told[report.broker_order_id] = report
+                    seen.add(report.client_id or "")
         for entry in at_work:
             if entry.client_id not in seen and (found := self.ask(entry)) is not None:
                 told[found.broker_order_id] = found
-        return [*told.values(), *(report for report in self._register.ended() if report.broker_order_id not in told)]
+        over = self._register.ended(self._clock.now() - JUST_NOW if ended_since is None else ended_since)
+        return [*told.values(), *(report for report in over if report.broker_order_id not in told)]
+
+    def _open(self, path: str, entries: Sequence[Entry], by_symbol: int, of_all: int, by_name: int, *, whole: bool) -> list[Any]:
+        """What is open, read in the way that weighs least; a symbol with so few orders that asking for each weighs no more is left to that."""
+        if whole:
+            return self._read(path, {}, of_all)
+        count = Counter(entry.symbol for entry in entries)
+        symbols = sorted(symbol for symbol, orders in count.items() if orders * by_name > by_symbol)
+        if len(symbols) * by_symbol > of_all:
+            return self._read(path, {}, of_all)
+        return [raw for symbol in symbols for raw in self._read(path, {"symbol": symbol}, by_symbol)]
 
     def ask(self, entry: Entry) -> OrderReport | None:
         """One order by its name; what was last told where Binance does not find it; None where it never did."""
@@ -138,11 +148,6 @@ class Books:
             entry.leg -= 1
             entry.doubted_at = None
 
-    def _open_orders(self, symbols: Collection[str] | None) -> list[Any]:
-        if symbols is None:
-            return self._read("openOrders", {}, self._paths.open_all)
-        return [raw for symbol in sorted(symbols) for raw in self._read("openOrders", {"symbol": symbol}, self._paths.open_one)]
-
     # --- trades
 
     def fills(self, names: Collection[str]) -> dict[str, list[BrokerFill]]:
@@ -199,6 +204,16 @@ class Books:
         rows = answer if isinstance(answer, list) else [answer]
         prices = {row["symbol"]: Decimal(str(row["price"])) for row in rows if "symbol" in row and "price" in row}
         self._client.house.learn_prices(prices, self._clock.now())
+
+    def renew_rules(self) -> None:
+        """Read anew what Binance allows in the symbols in use, where that was long ago."""
+        for symbol in self._client.house.stale(self._register.symbols(), self._clock.now()):
+            try:
+                self._client.learn(symbol)
+            except Answer as no:
+                raise sorted_out("read", no) from None
+            if self._market == "usdm":
+                return  # one read is all of them
 
     # --- money, coins, positions
 

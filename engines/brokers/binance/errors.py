@@ -43,7 +43,7 @@ class Row:
 
 
 CLOCK, DUPLICATE, SPOT_REJECT, NO_SUCH_ORDER, CANCEL_REJECTED, MODE = -1021, -4116, -2010, -2013, -2011, -4061
-NOTHING_TO_REDUCE, OPEN_ORDERS, OPEN_POSITION = -2022, -4047, -4048
+NOTHING_TO_REDUCE, OPEN_ORDERS, OPEN_POSITION, FILTER = -2022, -4047, -4048, -1013
 
 _M = Means
 TABLE: dict[int, Row] = {
@@ -69,7 +69,7 @@ TABLE: dict[int, Row] = {
     ),
     -2017: Row(_M.KEY, "the API key is locked at Binance"),
     # the order
-    -1013: Row(_M.REFUSED),
+    FILTER: Row(_M.REFUSED),
     -1111: Row(_M.REFUSED, "more decimals than Binance takes"),
     -1116: Row(_M.REFUSED, "Binance does not take this kind of order here"),
     -1121: Row(_M.REFUSED, "Binance does not list this symbol"),

@@ -20,7 +20,7 @@ PAUSE_AT, LANE_PAUSE_AT = 0.8, 0.95
 """Shares of the published weight that the update worker's reads and the lane's may use up; orders and cancels go on until Binance itself says stop."""
 WEIGHT_PER_MINUTE = {"spot": 6000, "usdm": 2400, "sapi": 12000}
 BAN = 120.0
-RULES_LAST = 6 * 3600.0
+RULES_LAST = 3 * 3600.0
 CLOCK_LASTS = 1200.0
 PRICES_LAST = 300.0
 _BEHIND_MS = 200
@@ -89,14 +89,20 @@ class House:
     by_id: dict[str, list[Any]] = field(default_factory=dict)
     read_at: dict[str, float] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    reading: threading.Lock = field(default_factory=threading.Lock)  # of the whole list
     _offset_ms: float = 0.0
     _offset_at: float | None = None
     _prices: dict[str, tuple[Decimal, float]] = field(default_factory=dict)
 
     # --- rules
 
-    def fresh(self, symbol: str, now: float) -> bool:
-        return symbol in self.rules and now - self.read_at.get(symbol, 0.0) < RULES_LAST
+    def stale(self, symbols: Iterable[str], now: float) -> list[str]:
+        """Those whose rules were read too long ago, or never."""
+        return [symbol for symbol in symbols if now - self.read_at.get(symbol, 0.0) >= RULES_LAST]
+
+    def doubt(self, symbol: str) -> None:
+        """Binance has refused what fitted these rules."""
+        self.read_at.pop(symbol, None)
 
     def learn(self, rows: Iterable[Mapping[str, Any]], parse_market: Any, now: float) -> None:
         """Take over entries of exchangeInfo; `parse_market` is ccxt's. USD-M keeps perpetuals only."""

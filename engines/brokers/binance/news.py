@@ -75,6 +75,7 @@ class News:
             self._stream.tend()
             if not self.client.house.clock_known(self._clock):
                 self._measure_clock()
+            self._books.renew_rules()
             return self._books.rows()
 
     def fills(self, broker_order_ids: Collection[str]) -> Mapping[str, Sequence[BrokerFill]]:

@@ -16,6 +16,7 @@ from engines.core.model import FINAL_STATES, ZERO, OrderState, Side
 from engines.ports import BrokerFill, OrderReport
 
 KEPT = 4000
+SHOWN = 500
 DOUBT_LASTS = 900.0
 """Seconds for which an order whose fate was never learned is asked for: far longer than the engine waits before it concludes."""
 _NEXT = "-"
@@ -106,13 +107,37 @@ class Register:
         with self._lock:
             return [e for e in self._entries.values() if not e.ended and (e.name is not None or now - e.since < DOUBT_LASTS)]
 
-    def ended(self) -> list[OrderReport]:
+    def ended(self, since: float = 0.0) -> list[OrderReport]:
+        """What became of those that have ended, the newest of them."""
         with self._lock:
-            return [e.last for e in self._entries.values() if e.ended and e.last is not None]
+            return [e.last for e in self._entries.values() if e.ended and e.last is not None and e.last.at >= since][-SHOWN:]
 
     def symbols(self) -> frozenset[str]:
         with self._lock:
             return frozenset(entry.symbol for entry in self._entries.values())
+
+    # --- one order, several of Binance's in a row
+
+    def change(self, entry: Entry) -> None:
+        """It is being taken back to make way: until that is over nothing of it is told but its trades."""
+        with self._lock:
+            entry.changing = True
+
+    def next_leg(self, entry: Entry, gone: OrderRow | None, now: float) -> Decimal:
+        """The order as it was is over; what has filled of it so far."""
+        with self._lock:
+            if gone is not None:
+                entry.filled[entry.leg] = max(entry.filled.get(entry.leg, ZERO), gone.filled)
+            entry.leg, entry.proven, entry.doubted_at = entry.leg + 1, False, now
+            return entry.before
+
+    def settle_change(self, entry: Entry, *, placed: bool) -> None:
+        """`placed` False: nothing has followed, and the order ends with the leg before."""
+        with self._lock:
+            entry.changing = False
+            if not placed:
+                entry.leg -= 1
+                entry.doubted_at = None
 
     # --- what Binance tells
 

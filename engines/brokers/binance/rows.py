@@ -156,9 +156,8 @@ def trade_row(raw: Json) -> TradeRow:
         raise ValueError(f"not a trade of Binance: {type(error).__name__} {error}") from None
 
 
-def fills_in_answer(raw: Json) -> tuple[TradeRow, ...]:
-    """The trades that a FULL answer of spot already tells."""
-    row = order_row(raw)
+def fills_in_answer(raw: Json, row: OrderRow) -> tuple[TradeRow, ...]:
+    """The trades that a FULL answer of spot already tells of its order."""
     return tuple(
         TradeRow(
             row.symbol,

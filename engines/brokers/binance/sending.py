@@ -12,7 +12,7 @@ from typing import Any
 
 from engines.brokers.binance.books import CONDITIONAL, PATHS
 from engines.brokers.binance.client import Client, sorted_out
-from engines.brokers.binance.errors import MODE, Answer, Means, meaning
+from engines.brokers.binance.errors import FILTER, MODE, Answer, Means, meaning
 from engines.brokers.binance.filters import Fitted, Rules, fit, text
 from engines.brokers.binance.register import Entry
 from engines.brokers.binance.rows import Market, native
@@ -80,22 +80,22 @@ class Sender:
 
     # --- requests
 
-    def rules(self, symbol: str, now: float) -> Rules:
+    def rules(self, symbol: str) -> Rules:
+        """Known ones, however old: the update worker renews them. Read here only for the first order in a symbol."""
         house = self._client.house
-        if not house.fresh(symbol, now):
+        if symbol not in house.rules:
             try:
                 self._client.learn(symbol)
             except Answer as answer:
-                if symbol not in house.rules:
-                    raise sorted_out("read", answer) from None
+                raise sorted_out("read", answer) from None
         rules = house.rules.get(symbol)
         if rules is None:
             raise Refused(f"Binance does not list {symbol}")
         return rules
 
-    def fitted(self, request: OrderRequest, symbol: str, now: float) -> Fitted:
+    def fitted(self, request: OrderRequest, symbol: str) -> Fitted:
         return fit(
-            self.rules(symbol, now),
+            self.rules(symbol),
             request.side,
             request.order_type,
             request.quantity,
@@ -151,6 +151,8 @@ class Sender:
                     continue
                 if meaning("place", no.status, no.code, no.message).means is Means.EXISTS:
                     raise Exists from None
+                if no.code == FILTER:
+                    self._client.house.doubt(entry.symbol)
                 raise sorted_out("place", no) from None
             except Halted as error:
                 if attempt == 2:

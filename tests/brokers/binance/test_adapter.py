@@ -361,7 +361,7 @@ def test_a_changed_spot_order_is_the_same_order_to_us(binance: BinanceEmulator, 
 def test_only_what_has_not_filled_is_placed_anew(binance: BinanceEmulator, desk: Desk) -> None:
     station = desk("spot").connect()
     binance.fault(Fault.PARTIAL_FILLS, account=station.emulated)
-    request = station.limit(station.venue.price + station.venue.tick * 50)
+    request = station.limit(station.venue.price + station.venue.tick * 50, quantity=Decimal(1))
     report = station.place(request)
     for step in range(50):
         if held(station):

@@ -135,7 +135,7 @@ def test_a_full_answer_carries_its_trades() -> None:
     row = order_row(FULL)
     assert (row.symbol, row.order_id, row.client_id, row.side) == ("BTCUSDT", "28", "0MC3ABCD1234567890", Side.SELL)
     assert (row.state, row.quantity, row.filled, row.at) == (OrderState.FILLED, D(10), D(10), 1507725176.595)
-    assert [(t.trade_id, t.quantity, t.price, t.commission, t.commission_asset) for t in fills_in_answer(FULL)] == [
+    assert [(t.trade_id, t.quantity, t.price, t.commission, t.commission_asset) for t in fills_in_answer(FULL, row)] == [
         ("56", D(1), D(4000), D(4), "USDT"),
         ("57", D(9), D(3999), D("19.995"), "USDT"),
     ]
