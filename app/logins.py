@@ -6,6 +6,7 @@ Wires `engines.login` to the data service and the trading system. It shows nothi
 from __future__ import annotations
 
 import secrets
+import socket
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -29,6 +30,16 @@ STATE_SECONDS = 15 * 60
 LOOK_EVERY = 2.0
 ENGINE = "log-ins"
 MACHINE = Actor(None, "system")
+
+
+def is_our_address(address: str) -> bool:
+    """Whether connections can leave from it."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True
 
 
 class BadState(ValueError):

@@ -14,12 +14,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from app.data import AccountRow, Data, Instruments
+from app.data import AccountRow, AutoLogin, Data, Instruments, SignIn
 from app.launch import masters
 from app.launch.common import opened, settings_for
+from app.logins import is_our_address
 from config import Settings
+from engines.core.model import Account
+from engines.core.sessions import IST
+from engines.login.browser import installed
+from engines.login.reasons import WORDS, Reason
 
 SLOW_FLUSH_MS = 20.0
 LEAST_FREE_MB = 500
@@ -149,14 +155,45 @@ def _accounts(data: Data) -> Iterator[Finding]:
     rows = data.accounts.list(None)
     if not rows:
         yield Finding("accounts", None, "none yet")
+    signed = data.sessions.sign_ins()
     for row in rows:
         if row.account.enabled:
             yield _account(row, NEEDED.get(row.account.broker, _nothing))
+            if row.account.live:
+                yield from _connection(row.account, signed.get(row.account.account_id))
+            if row.account.auto_login:
+                yield _auto_login(row, data.auto_logins.get(row.account.account_id))
 
 
 def _account(row: AccountRow, missing: Callable[[Mapping[str, str]], str]) -> Finding:
     lacks = missing(row.credentials)
     return Finding(f"account {row.account.name}", not lacks, f"{row.account.broker}: {lacks or 'has what it needs to sign in'}")
+
+
+def _connection(account: Account, signed: SignIn | None) -> Iterator[Finding]:
+    """Today's session, and whether this machine has the address that the account's calls are to leave from."""
+    if signed is not None and (signed.expires_at is None or signed.expires_at > time.time()):
+        until = "" if signed.expires_at is None else f" until {datetime.fromtimestamp(signed.expires_at + IST, UTC):%d %b %H:%M} IST"
+        yield Finding(f"session {account.name}", True, f"signed in{until}")
+    elif account.broker == "zerodha":
+        yield Finding(f"session {account.name}", None, "none for today: log in from the account's page")
+    if account.source_address is not None:
+        ours = is_our_address(account.source_address)
+        told = (
+            f"calls leave from {account.source_address}"
+            if ours
+            else f"{account.source_address} is not an address of this machine: no call can leave"
+        )
+        yield Finding(f"address {account.name}", ours, told)
+
+
+def _auto_login(row: AccountRow, told: AutoLogin) -> Finding:
+    check = f"log-in {row.account.name}"
+    if installed() is None:
+        return Finding(check, False, WORDS[Reason.NO_BROWSER])
+    if told.stopped:
+        return Finding(check, False, f"the automated log-in has stopped: {told.message}")
+    return Finding(check, None if told.failures else True, told.message or "a browser signs in at 08:15 IST on trading days")
 
 
 def _nothing(_credentials: Mapping[str, str]) -> str:

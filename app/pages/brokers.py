@@ -35,8 +35,10 @@ SMALL_PRINT = {
 FORM_HELP = {
     "zerodha": "Make an app at developers.kite.trade (Connect plan) and register {base}/zerodha/callback as its redirect address. One app serves one client.",
     "angelone": "Make an app at smartapi.angelone.in and turn on TOTP there. The API key, your client code, its PIN and the TOTP secret sign in each morning.",
-    "binance_spot": "Make a key with reading and spot trading allowed, withdrawals off, and this machine's address on its list. A key that can withdraw is refused.",
-    "binance_usdm": "Make a key with reading and futures allowed, withdrawals off, and this machine's address on its list. A key that can withdraw is refused.",
+    "binance_spot": "Make a key with reading and spot trading allowed, withdrawals off, and this machine's address on its list. A key that can withdraw is refused."
+    " Capital and limits of this account are in USDT.",
+    "binance_usdm": "Make a key with reading and futures allowed, withdrawals off, and this machine's address on its list. A key that can withdraw is refused."
+    " Capital and limits of this account are in USDT.",
 }
 
 SOURCE_HELP = {
@@ -72,10 +74,6 @@ def session_words(account: Any, now: float) -> tuple[str, str]:
         return "session has ended", "bad"
     hours, minutes = divmod(int(left // 60), 60)
     return f"session ends in {f'{hours} h {minutes} min' if hours else f'{minutes} min'}", "warn" if left < SOON else ""
-
-
-def testnet(account: Any) -> bool:
-    return str(account.credentials.get("testnet", "")) == "true"
 
 
 def going_live(account: Any) -> list[Step]:

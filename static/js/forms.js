@@ -113,6 +113,8 @@ function busy(form, button, on) {
   }
 }
 
+const NOT_WELL = ["needs_login", "error"];
+
 // "{state} {detail}" in words, for a message.
 function told(template, data) {
   const text = template.replace(/\{(\w+)\}/g, (_, name) => words(data[name])).trim();
@@ -131,7 +133,7 @@ export function done(from, data) {
     location.assign(filled(place, data));
     return;
   }
-  if (said) toast(told(said, data));
+  if (said) toast(told(said, data), NOT_WELL.includes(data.state) ? "bad" : undefined);
   if ("stay" in from.dataset) return;
   closeDialog(from);
   document.body.dispatchEvent(new CustomEvent("tandem:wrote"));

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,6 +25,7 @@ from app.api.accounts.schemas import (
 from app.api.pages import keep, page_of
 from app.api.wire import Page, moment, moment_or_none
 from app.data import AccountRow, Actor, AutoLogin, Conflict, NotFound, SignIn, User
+from app.logins import is_our_address
 from app.problems import Problem, field_problem
 from app.workspace import workspace
 from engines.core.model import Account, Limits, PaperSettings
@@ -262,13 +262,8 @@ def _live(account: Account, view: AccountView | None) -> dict[str, Any]:
 
 def _check_source(address: str | None) -> None:
     """An address that this machine does not have would let no call leave at all."""
-    if address is None:
-        return
-    try:
-        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
-            probe.bind((address, 0))
-    except OSError:
-        raise field_problem("source_address", "is not an address of this machine") from None
+    if address is not None and not is_our_address(address):
+        raise field_problem("source_address", "is not an address of this machine")
 
 
 def _check_auto_login(account: Account, body: AccountPatch) -> None:
