@@ -14,7 +14,7 @@ from engines.brokers.binance.books import CONDITIONAL, Books
 from engines.brokers.binance.client import Client, Place, sorted_out
 from engines.brokers.binance.errors import Answer
 from engines.brokers.binance.house import LANE_PAUSE_AT, PAUSE_AT
-from engines.brokers.binance.keys import NOT_CHECKED, check_key, endpoints_for, is_test
+from engines.brokers.binance.keys import NOT_CHECKED, check_key, endpoints_for, is_test, tidy
 from engines.brokers.binance.news import News
 from engines.brokers.binance.register import Entry, Register
 from engines.brokers.binance.rows import Market, algo_row, fills_in_answer, order_row
@@ -59,7 +59,7 @@ class BinanceBroker:
         self._market: Market = "usdm" if market == "usdm" else "spot"
         self.traits = TRAITS[self._market]
         self._account, self._tools, self._clock = account, tools, tools.clock
-        self._key, self._secret = str(credentials.get("api_key", "")), str(credentials.get("api_secret", ""))
+        self._key, self._secret = str(credentials.get("api_key", "")).strip(), tidy(str(credentials.get("api_secret", "")))
         self._margin_mode = str(credentials.get("margin_mode", "isolated")).lower()
         self._test = is_test(credentials)
         self._place = Place(self._market, endpoints_for(endpoints, self._test), account.source_address)

@@ -103,7 +103,7 @@ class Books:
         """Orders that the engine has and this process has not placed: sent before a restart."""
         for order in self._known():
             symbol = native(order.symbol, self._market)
-            if symbol is not None and self._register.get(order.client_id) is None:
+            if symbol is not None and order.state is not OrderState.PLANNED and self._register.get(order.client_id) is None:
                 conditional = self._market == "usdm" and order.order_type in CONDITIONAL
                 self._register.expect(order.client_id, symbol, order.side, order.quantity, conditional, self._clock.monotonic())
 

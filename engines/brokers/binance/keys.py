@@ -50,6 +50,18 @@ def check_key(told: Mapping[str, Any], market: Market) -> tuple[str, ...]:
     return () if told.get("ipRestrict") else (NO_ADDRESSES,)
 
 
+def tidy(secret: str) -> str:
+    """A private key as its library reads it, whatever a form or a clipboard has made of its lines; any other secret without the blanks around it."""
+    secret = secret.strip()
+    if "PRIVATE KEY" not in secret:
+        return secret
+    _, head, rest = secret.split("-----", 2)
+    body, _, foot = rest.partition("-----")
+    packed = "".join(body.split())
+    lines = [packed[at : at + 64] for at in range(0, len(packed), 64)]
+    return "\n".join([f"-----{head}-----", *lines, f"-----{foot.partition('-----')[0]}-----"])
+
+
 def is_test(credentials: Mapping[str, Any]) -> bool:
     return str(credentials.get("testnet", "")).strip().lower() in ("1", "true", "yes", "on")
 

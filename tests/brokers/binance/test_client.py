@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from engines.brokers.binance.books import CONDITIONAL
 from engines.brokers.binance.client import Client, Place
 from engines.brokers.binance.filters import Fitted
+from engines.brokers.binance.keys import tidy
 from engines.brokers.binance.sending import Sender
 from engines.brokers.binance.stream import signature
 from engines.brokers.tools import BinanceEndpoints, Timing
@@ -21,6 +26,7 @@ from tests.brokers.binance.test_filters import SPOT, USDM
 
 KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"  # the pair in Binance's own documents
+RSA = rsa.generate_private_key(65537, 2048)
 NOWHERE = BinanceEndpoints("http://127.0.0.1:9", "http://127.0.0.1:9", "ws://127.0.0.1:9", "ws://127.0.0.1:9", "ws://127.0.0.1:9/ws-api/v3")
 
 
@@ -73,6 +79,22 @@ def test_accounts_share_what_is_listed(spot: Client) -> None:
 def test_the_signature_is_the_one_in_binances_documents(spot: Client) -> None:
     payload = "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559"
     assert signature(spot.sdk, payload) == "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71"
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "rsa"])
+@pytest.mark.parametrize(
+    "spoil", [str, lambda pem: pem.replace("\n", "\r\n"), lambda pem: pem.replace("\n", " "), lambda pem: f"  {pem}\n\n"]
+)
+def test_private_keys_sign_however_they_were_pasted(kind: str, spoil: Callable[[str], str]) -> None:
+    private = ed25519.Ed25519PrivateKey.generate() if kind == "ed25519" else RSA
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    client = Client(Place("spot", NOWHERE), "key", tidy(spoil(pem)), SystemClock(), Timing())
+    signed = base64.b64decode(signature(client.sdk, "a=1&b=2"))
+    if isinstance(private, ed25519.Ed25519PrivateKey):
+        private.public_key().verify(signed, b"a=1&b=2")
+    else:
+        private.public_key().verify(signed, b"a=1&b=2", padding.PKCS1v15(), hashes.SHA256())
+    client.close()
 
 
 def _request(symbol: str, kind: OrderType, side: Side = Side.SELL, *, reduce_only: bool = False) -> OrderRequest:
