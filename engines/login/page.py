@@ -68,11 +68,12 @@ def judge(stage: Stage, seen: Seen) -> Act | Reason:
     if facts.get("captcha"):
         return Reason.CAPTCHA
     error = str(facts.get("error") or "")
-    if error and error != seen.before and stage is not Stage.OPENED:
+    form = facts.get("user") and facts.get("password")
+    if error and error != seen.before and (stage is not Stage.OPENED or (facts.get("ready") and not form)):
         return refusal(stage, error)
     if facts.get("consent") or "/connect/authorize" in str(facts.get("address")):
         return Reason.CONSENT
-    if stage is Stage.OPENED and facts.get("user") and facts.get("password"):
+    if stage is Stage.OPENED and form:
         return Act.TYPE_PASSWORD
     if stage is Stage.PASSWORD_SENT and facts.get("code") and not facts.get("password"):
         return Act.TYPE_CODE
@@ -86,9 +87,13 @@ def refusal(stage: Stage, error: str) -> Reason:
         return Reason.CAPTCHA
     if any(word in low for word in ("blocked", "locked", "disabled", "too many", "attempts exceeded", "suspended")):
         return Reason.BLOCKED
-    if stage is Stage.CODE_SENT:
+    if "not enabled" in low:
+        return Reason.WRONG_USER
+    if stage is Stage.CODE_SENT and any(word in low for word in ("totp", "code", "otp", "invalid", "incorrect")):
         return Reason.WRONG_TOTP
-    if any(word in low for word in ("password", "user id", "user_id", "username", "credential", "invalid", "incorrect")):
+    if stage is Stage.PASSWORD_SENT and any(
+        word in low for word in ("password", "user id", "user_id", "username", "credential", "invalid", "incorrect")
+    ):
         return Reason.WRONG_PASSWORD
     return Reason.REFUSED
 

@@ -58,7 +58,7 @@ class LoginSchedule:
             self._thread.start()
 
     def stop(self) -> None:
-        """No attempt begins any more; one that is under way ends with the process."""
+        """No attempt begins any more; one that is under way ends by its own time limit."""
         self._stopping.set()
 
     def join(self, timeout: float) -> None:

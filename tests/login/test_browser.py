@@ -9,51 +9,68 @@ from collections.abc import Iterator
 
 import pytest
 
+from engines.brokers.tools import KiteEndpoints
+from engines.brokers.zerodha.login import generate_session, login_url
 from engines.login.browser import Task
 from engines.login.program import PROGRAM, Outcome, run_browser
 from engines.login.reasons import Reason
-from tests.login.kite_page import PASSWORD, SECRET, USER, KitePage, served
+from tests.emulators.core.exchange import EmulatedAccount
+from tests.emulators.kite.emulator import KiteEmulator
 from tests.support.net import free_port
+
+USER, PASSWORD, SECRET = "AB1234", "canary-password-5521", "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
 
 @pytest.fixture(scope="module")
-def kite() -> Iterator[KitePage]:
-    with served() as page:
-        yield page
+def kite() -> Iterator[KiteEmulator]:
+    with KiteEmulator(seed=5) as emulator:
+        yield emulator
 
 
-def attempt(kite: KitePage, mode: str = "normal", password: str = PASSWORD, secret: str = SECRET) -> Outcome:
-    kite.mode = mode
-    kite.codes.clear()
-    kite.passwords.clear()
-    return run_browser(Task(kite.address, USER, password, secret, seconds=15.0, settled=1.0))
+def attempt(kite: KiteEmulator, customer: EmulatedAccount, **changes: str) -> Outcome:
+    own = customer.credentials | changes
+    task = Task(
+        login_url(own["api_key"], None, KiteEndpoints(kite.url, kite.url, kite.ws_url)),
+        own["user_id"],
+        own["password"],
+        own["totp_secret"],
+        seconds=15.0,
+        settled=1.0,
+    )
+    return run_browser(task)
 
 
-@pytest.mark.parametrize("mode", ["normal", "manual"])
-def test_it_signs_in_and_tells_the_token(kite: KitePage, mode: str) -> None:
-    done = attempt(kite, mode)
-    assert (done.reason, done.request_token) == (None, "T0k3n")
-    assert done.step is not None
-    assert kite.passwords == [PASSWORD]
-    assert len(kite.codes) == 1
+def tries(kite: KiteEmulator) -> tuple[int, int]:
+    return len(kite.requests(on="login")), len(kite.requests(on="twofa"))
+
+
+def test_it_signs_in_and_tells_the_token(kite: KiteEmulator) -> None:
+    customer, before = kite.add_account(), tries(kite)
+    done = attempt(kite, customer)
+    assert (done.reason, done.step is None) == (None, False)
+    assert tries(kite) == (before[0] + 1, before[1] + 1)
+    key, secret = customer.credentials["api_key"], customer.credentials["api_secret"]
+    endpoints = KiteEndpoints(kite.url, kite.url, kite.ws_url)
+    assert generate_session(key, secret, done.request_token, endpoints=endpoints).user_id == customer.name
+    assert done.request_token not in repr(done)
 
 
 @pytest.mark.parametrize(
-    ("mode", "password", "secret", "why", "tries"),
+    ("page", "change", "why", "sent"),
     [
-        ("captcha", PASSWORD, SECRET, Reason.CAPTCHA, (0, 0)),
-        ("changed", PASSWORD, SECRET, Reason.CHANGED_PAGE, (0, 0)),
-        ("normal", "canary-wrong", SECRET, Reason.WRONG_PASSWORD, (1, 0)),
-        ("normal", PASSWORD, SECRET[:-4] + "AAAA", Reason.WRONG_TOTP, (1, 1)),
-        ("consent", PASSWORD, SECRET, Reason.CONSENT, (1, 1)),
+        ("changed", {}, Reason.CHANGED_PAGE, (0, 0)),
+        ("normal", {"totp_secret": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"}, Reason.WRONG_TOTP, (1, 1)),
     ],
 )
 def test_it_says_why_not_and_never_tries_twice(
-    kite: KitePage, mode: str, password: str, secret: str, why: Reason, tries: tuple[int, int]
+    kite: KiteEmulator, page: str, change: dict[str, str], why: Reason, sent: tuple[int, int]
 ) -> None:
-    done = attempt(kite, mode, password, secret)
+    customer, before = kite.add_account(), tries(kite)
+    kite.set_login_page(page)
+    done = attempt(kite, customer, **change)
+    kite.set_login_page("normal")
     assert (done.reason, done.request_token) == (why, "")
-    assert (len(kite.passwords), len(kite.codes)) == tries
+    assert tries(kite) == (before[0] + sent[0], before[1] + sent[1])
 
 
 def test_a_page_that_is_not_there() -> None:

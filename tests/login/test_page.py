@@ -20,6 +20,7 @@ TABLE: list[tuple[Stage, dict[str, Any], Act | Reason]] = [
     (OPENED, FORM | {"captcha": True}, Reason.CAPTCHA),
     (OPENED, FORM | {"error": "Session expired"}, Act.TYPE_PASSWORD),
     (OPENED, {"user": True}, Act.WAIT),
+    (OPENED, {"ready": True, "error": "Invalid `api_key`."}, Reason.REFUSED),
     (OPENED, {"address": "https://kite/connect/authorize?x"}, Reason.CONSENT),
     (PASSWORD_SENT, FORM, Act.WAIT),
     (PASSWORD_SENT, FORM | {"code": True}, Act.WAIT),
@@ -34,6 +35,8 @@ TABLE: list[tuple[Stage, dict[str, Any], Act | Reason]] = [
     (CODE_SENT, {"address": "chrome-error://chromewebdata/", "ready": True}, Act.WAIT),
     (CODE_SENT, CODE | {"error": "Invalid TOTP"}, Reason.WRONG_TOTP),
     (CODE_SENT, CODE | {"error": "Too many wrong tries"}, Reason.BLOCKED),
+    (CODE_SENT, {"error": "The user is not enabled for the app."}, Reason.WRONG_USER),
+    (CODE_SENT, {"error": "Your session has expired. Please login again."}, Reason.REFUSED),
     (CODE_SENT, {"consent": True}, Reason.CONSENT),
 ]
 
