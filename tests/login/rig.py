@@ -25,10 +25,10 @@ from engines.brokers.tools import BrokerTools, KiteEndpoints
 from engines.market.simulated import SimulatedFeed
 from engines.ports import RandomIds, SystemClock
 from engines.system import TradingSystem
+from tests.data.making import cheap_user
 from tests.emulators.core.exchange import EmulatedAccount
 from tests.emulators.kite.emulator import KiteEmulator
 
-PASSWORD = "correct horse battery"
 MACHINE = Actor(None, "cli")
 CALLBACK = "http://localhost/zerodha/callback"
 
@@ -81,7 +81,10 @@ class LoginRig:
         return made
 
     def person(self, name: str, role: UserRole = UserRole.TRADER) -> Someone:
-        return Someone(self, self.data.users.add(f"{name}@example.com", PASSWORD, role=role, by=MACHINE))
+        cheap_user(self.data, f"{name}@example.com", role.value)
+        user = self.data.users.find(f"{name}@example.com")
+        assert user is not None
+        return Someone(self, user)
 
 
 class Someone:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from app.data import UserRole
+from engines.core.sessions import DAY, day_start, load_calendar, session_day
 from engines.login.browser import Task
 from engines.login.program import Outcome
 from engines.login.reasons import Reason
@@ -188,3 +189,39 @@ def test_the_automated_log_in_on_demand(rig: LoginRig, asha: Someone, customer: 
     asha.log_in(account_id, customer)
     assert rig.data.auto_logins.get(account_id).failures == 0
     assert [i for i in rig.system.incidents() if i.account_id == account_id] == []
+
+
+def test_the_morning_of_a_trading_day_signs_in_whoever_asked_for_it(rig: LoginRig, asha: Someone) -> None:
+    asked, not_asked = rig.kite.add_account(), rig.kite.add_account()
+    ids = {}
+    for customer in (asked, not_asked):
+        secrets = {name: customer.credentials[name] for name in ("user_id", "password", "totp_secret")}
+        ids[customer.name] = asha.account(customer, f"Morning {customer.name}", **secrets)
+    asha.api("PATCH", f"/api/accounts/{ids[asked.name]}", {"auto_login": True})
+    tried: list[str] = []
+
+    def through_the_pages(task: Task) -> Outcome:
+        tried.append(task.user_id)
+        address = asha.at_the_broker(task.address, asked)
+        return Outcome(None, None, parse_qs(urlsplit(address).query)["request_token"][0])
+
+    automatic, before = rig.logins.automatic, rig.logins.automatic.run
+    try:
+        automatic.run = through_the_pages
+        for hour, minute, sum_of_tries in ((8, 10, 0), (8, 20, 1), (9, 0, 1)):
+            rig.clock.ahead = 0.0
+            rig.clock.ahead = _next_trading_day(rig.clock.now()) + hour * 3600 + minute * 60 - rig.clock.now()
+            rig.logins.schedule.step()
+            rig.logins.schedule.join(20)
+            assert tried == [asked.name] * sum_of_tries
+    finally:
+        automatic.run, rig.clock.ahead = before, 0.0
+    assert asha.api("GET", f"/api/accounts/{ids[asked.name]}").json["state"] == "ready"
+    assert asha.api("GET", f"/api/accounts/{ids[not_asked.name]}").json["state"] == "needs_login"
+
+
+def _next_trading_day(now: float) -> float:
+    """Its midnight in India, after today."""
+    calendar = load_calendar()
+    days = (day_start(now, "NSE") + n * DAY for n in range(1, 15))
+    return next(day for day in days if calendar.windows(session_day(day, "NSE"), "NSE"))
