@@ -30,7 +30,6 @@ from tests.emulators.core.exchange import EmulatedAccount
 from tests.emulators.kite.emulator import KiteEmulator
 
 MACHINE = Actor(None, "cli")
-CALLBACK = "http://localhost/zerodha/callback"
 
 
 class MovedClock(SystemClock):

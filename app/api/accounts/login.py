@@ -41,7 +41,7 @@ def login(user: User, account_id: str) -> LoginOut:
         return LoginOut(login_url=shop.logins.begin(user.user_id, account_id))
     shown = verify(user, account_id)
     if account.broker == ZERODHA and shown.state == "needs_login":
-        return LoginOut(login_url=shop.logins.begin(user.user_id, account_id), state=shown.state, state_detail=shown.state_detail)
+        return LoginOut(login_url=shop.logins.begin(user.user_id, account_id))
     return LoginOut(state=shown.state, state_detail=shown.state_detail)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -37,6 +38,8 @@ PAPER = "paper"
 _LIMITS = tuple(LimitFields.model_fields)
 _SIMPLE = ("name", "capital", "leverage", "dry_run", "auto_trade", "enabled", "source_address", "auto_login")
 _ALL = AccountQuery()
+FIRST_TRY = 3.0
+STARTING = "starting"  # what the engines say of an account before it has tried to connect
 
 
 def list_accounts(user: User, query: AccountQuery = _ALL) -> Page[AccountOut]:
@@ -84,7 +87,8 @@ def create_account(user: User, body: AccountIn, by: Actor) -> AccountOut:
         account = replace(account, leverage=body.leverage)
     row = workspace().data.accounts.add(account, _plain(body.credentials), by=by)
     with _undone_if_refused(row, by):
-        return _taken_over(user, row.account.account_id, body.broker)
+        shown = _taken_over(user, row.account.account_id, body.broker)
+    return _tried_once(user, shown) if live else shown
 
 
 def create_zerodha(user: User, body: ZerodhaIn, by: Actor) -> CreatedZerodha:
@@ -209,6 +213,15 @@ def _taken_over(user: User, account_id: str, broker: str) -> AccountOut:
     if broker == PAPER and view is not None and not view.connected and view.state != "disabled":
         shop.system.connect(account_id)
     return get_account(user, account_id)
+
+
+def _tried_once(user: User, shown: AccountOut) -> AccountOut:
+    """A new account's first try to connect is awaited for a moment, so that its first answer is not that it has just begun."""
+    shop, pause = workspace(), threading.Event()
+    until = shop.clock.monotonic() + FIRST_TRY
+    while shop.system.account(shown.id).state_detail == STARTING and shop.clock.monotonic() < until:
+        pause.wait(0.02)
+    return get_account(user, shown.id)
 
 
 # --- shapes --------------------------------------------------------------------------------------------------------
