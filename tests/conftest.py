@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.support import canaries
@@ -24,23 +26,43 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     forbid_outside()  # before any test module is imported: an import may reach out, too
+    # As the program itself does it: a traceback tells where, never what the variables held.
+    structlog.configure(
+        processors=[structlog.stdlib.add_log_level, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    )
+
+
+SECRETS = pytest.StashKey[list[str]]()
+"""Where a secret of an emulated broker was seen, by whichever process of the suite."""
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Whatever a test printed, logged or failed with is looked through for secrets at the end."""
-    for _, text in report.sections:
-        canaries.saw(text)
+    for name, text in report.sections:
+        canaries.saw(text, f"{report.nodeid}, {name}")
     if report.longrepr is not None:
-        canaries.saw(str(report.longrepr))
+        canaries.saw(str(report.longrepr), f"{report.nodeid}, its failure")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash.setdefault(SECRETS, []).extend(getattr(node, "workeroutput", {}).get("secrets", ()))
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    factory = getattr(session.config, "_tmp_path_factory", None)
-    base = getattr(factory, "_basetemp", None)
-    places = canaries.found(base.rglob("*") if base is not None else ())
-    if places:
+    base = getattr(getattr(session.config, "_tmp_path_factory", None), "_basetemp", None)
+    places = session.config.stash.setdefault(SECRETS, [])
+    places += canaries.found(base.rglob("*") if base is not None else ())
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["secrets"] = places
+    elif places:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        raise pytest.UsageError(f"a secret of an emulated broker was found in: {', '.join(places)}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for place in terminalreporter.config.stash.get(SECRETS, []):
+        terminalreporter.write_line(f"FAILED: a secret of an emulated broker was seen: {place}", red=True)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -20,7 +21,7 @@ from engines.execution.exits import ExitDesk
 from engines.execution.lane import Lane
 from engines.execution.outcomes import Tracker
 from engines.execution.views import BrokerBook
-from engines.ports import JournalDown, NeedsLogin, Refused, TandemError
+from engines.ports import Halted, JournalDown, NeedsLogin, Refused, TandemError
 
 SETTLE_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 FLATTEN_EVERY = 0.3
@@ -221,10 +222,16 @@ class Modify:
         if request is None:
             return "the instrument is not known"
         wanted = {"quantity": self.quantity, "price": self.price, "trigger_price": self.trigger_price}
+        # A changed entry raises exposure as a new one does. How a broker changes an order is its adapter's business, so the gate is held for
+        # the whole of it; a stop that comes meanwhile waits its moment and then cuts the connection.
+        gate = lane.gate.permit(lambda: lane.why_not(request_order), _nothing, _nothing)() if request_order.raises_exposure else nullcontext()
         try:
-            report = lane.broker.modify(
-                broker_order_id, request, quantity=self.quantity, price=self.price, trigger_price=self.trigger_price
-            )
+            with gate:
+                report = lane.broker.modify(
+                    broker_order_id, request, quantity=self.quantity, price=self.price, trigger_price=self.trigger_price
+                )
+        except Halted as error:
+            return f"a stop forbids it ({error})"
         except (TandemError, OSError) as error:
             lane.put(Settle())
             return str(error)
@@ -233,6 +240,10 @@ class Modify:
         lane.desk.mark(self.order_id, EventKind.ACCEPTED, {"modified": detail}, **changes)
         lane.report(report)
         return ""
+
+
+def _nothing() -> None:
+    """Nobody asks when the bytes of a change left."""
 
 
 @dataclass(slots=True)

@@ -285,7 +285,7 @@ class Lane:
             self.in_flight = order.order_id
 
         try:
-            report = self.broker.place(request, self.gate.permit(lambda: self._why_not(order), leaving, left))
+            report = self.broker.place(request, self.gate.permit(lambda: self.why_not(order), leaving, left))
         except Halted as error:
             self._denied(order, str(error))
         except Exception as error:  # sorted by what it proves; whatever proves nothing is unknown (law 1)
@@ -320,7 +320,7 @@ class Lane:
         if order_id is not None:
             self.desk.sent(order_id)
 
-    def _why_not(self, order: Order) -> str | None:
+    def why_not(self, order: Order) -> str | None:
         """Asked under the gate: only exposure-raising orders can be stopped here (law 7)."""
         if not order.raises_exposure:
             return None

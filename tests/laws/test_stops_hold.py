@@ -5,8 +5,12 @@ from __future__ import annotations
 import threading
 from decimal import Decimal
 
+import pytest
+
 from engines.core.model import HaltScope, OrderState, OrderType, Role
+from engines.execution.jobs import Modify
 from engines.ports import JournalDown, SystemClock
+from engines.system import Conflict
 from tests.execution.house import INFY, USER, House, account, books_balance
 
 
@@ -65,6 +69,42 @@ def test_law_4_a_stop_waits_for_the_write_in_progress_or_cuts_it():
         assert wire.aborted  # a write that does not end is cut before the stop is acknowledged
         wire.may_write.set()
         house.until(lambda: flat(house, halt.halt_id))
+
+
+def test_law_4_after_a_stop_no_entry_is_changed_either():
+    with House(account("A1", broker="wire"), script=lambda request: "open") as house:
+        (order,) = house.send("BUY", 10, order_type=OrderType.LIMIT, price=Decimal(99), wait=0.5)
+        asked: list[object] = []
+        house.wires["A1"].modify = lambda *_, **terms: asked.append(terms)
+        house.system.modify_order(order.order_id, quantity=Decimal(12))
+        assert len(asked) == 1
+        house.system.set_engines(False, None, USER)  # a stop that leaves resting orders where they are
+        with pytest.raises(Conflict, match="stop"):
+            house.system.modify_order(order.order_id, quantity=Decimal(11))
+        lane = house.system.roster.lane("A1")
+        job = Modify(order.order_id, Decimal(50), None, None)
+        lane.put(job)  # asked before the stop, reached by the lane after it
+        job.done.wait(5)
+        assert "stop forbids" in job.error
+        assert len(asked) == 1
+
+
+def test_law_4_a_change_that_hangs_does_not_hold_up_a_stop():
+    with House(account("A1", broker="wire"), script=lambda request: "open") as house:
+        (order,) = house.send("BUY", 10, order_type=OrderType.LIMIT, price=Decimal(99), wait=0.5)
+        wire, reached, released = house.wires["A1"], threading.Event(), threading.Event()
+
+        def hang(*_, **terms):
+            reached.set()
+            released.wait(5)
+
+        wire.modify, wire.abort = hang, released.set
+        house.system.roster.lane("A1").put(Modify(order.order_id, Decimal(50), None, None))
+        assert reached.wait(5)
+        began = SystemClock().monotonic()
+        stop(house)
+        assert SystemClock().monotonic() - began < 2
+        assert released.is_set(), "the connection was cut"
 
 
 def test_law_4_the_stop_survives_a_restart_and_only_a_person_lifts_it():

@@ -14,7 +14,7 @@ _TOKEN = re.compile(rb"[A-Za-z0-9_\-]{12,}")
 _BIGGEST = 64 * 1024 * 1024
 _SAME_IN_ALL = frozenset({b"eyJhbGciOiJIUzUxMiJ9"})  # a JWT's header: it says how the rest is signed
 _secrets: list[list[str]] = []
-_seen: set[bytes] = set()
+_seen: dict[bytes, str] = {}
 
 
 def watch(secrets: list[str]) -> None:
@@ -22,9 +22,10 @@ def watch(secrets: list[str]) -> None:
     _secrets.append(secrets)
 
 
-def saw(text: str | bytes) -> None:
+def saw(text: str | bytes, where: str = "an answer") -> None:
     """Something that went to a place where no secret belongs."""
-    _seen.update(_TOKEN.findall(text if isinstance(text, bytes) else text.encode(errors="replace")))
+    for token in _TOKEN.findall(text if isinstance(text, bytes) else text.encode(errors="replace")):
+        _seen.setdefault(token, where)
 
 
 def watched() -> set[bytes]:
@@ -34,7 +35,7 @@ def watched() -> set[bytes]:
 def found(files: Iterable[Path]) -> list[str]:
     """Where a secret was seen, without the secret itself. Empty: nowhere."""
     secrets = watched()
-    places = ["output, log lines, errors or answers"] if secrets & _seen else []
+    places = sorted({_seen[secret] for secret in secrets & _seen.keys()})
     for path in files:
         if path.is_file() and not path.is_symlink() and path.stat().st_size <= _BIGGEST and secrets.intersection(_TOKEN.findall(path.read_bytes())):
             places.append(str(path))

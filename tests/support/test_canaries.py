@@ -12,7 +12,7 @@ from tests.support import canaries
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(canaries, "_secrets", [])
-    monkeypatch.setattr(canaries, "_seen", set())
+    monkeypatch.setattr(canaries, "_seen", {})
 
 
 @pytest.mark.parametrize(
