@@ -217,6 +217,12 @@ class Modify:
             self.error = self._ask(lane, order.broker_order_id, request_order=order)
         self.done.set()
 
+    def _raises(self, order: Order) -> bool:
+        """Whether an entry would be worth more than before."""
+        before = order.quantity * (order.price or order.trigger_price or 1)
+        after = (self.quantity or order.quantity) * (self.price or order.price or self.trigger_price or order.trigger_price or 1)
+        return order.raises_exposure and after > before
+
     def _ask(self, lane: Lane, broker_order_id: str, request_order: Order) -> str:
         request = lane.request_for(request_order)
         if request is None:
@@ -224,7 +230,7 @@ class Modify:
         wanted = {"quantity": self.quantity, "price": self.price, "trigger_price": self.trigger_price}
         # A changed entry raises exposure as a new one does. How a broker changes an order is its adapter's business, so the gate is held for
         # the whole of it; a stop that comes meanwhile waits its moment and then cuts the connection.
-        gate = lane.gate.permit(lambda: lane.why_not(request_order), _nothing, _nothing)() if request_order.raises_exposure else nullcontext()
+        gate = lane.gate.permit(lambda: lane.why_not(request_order), _nothing, _nothing)() if self._raises(request_order) else nullcontext()
         try:
             with gate:
                 report = lane.broker.modify(

@@ -157,7 +157,7 @@ def test_packed_answers_are_unpacked(coding, pack):
         assert made.get(f"{root}/a").json() == {"a": Decimal("1.10")}
 
 
-@pytest.mark.parametrize("body", [gzip.compress(b"x" * 100)[:-9], b"\xff\xffnonsense"])
+@pytest.mark.parametrize("body", [gzip.compress(b"x" * 100, mtime=0)[:-9], b"\xff\xffnonsense"])
 def test_a_packed_answer_that_is_broken_proves_nothing(body):
     with session(page(body, "Content-Encoding: gzip")) as (made, _, root), pytest.raises(Unknown):
         made.post(f"{root}/orders", data={"a": 1})

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from decimal import localcontext
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -136,7 +137,8 @@ class Client:
             answer = self.call("public", "GET", "exchangeInfo", {"symbol": symbol} if symbol else {}, weight=20)
         else:
             answer = self.call("fapiPublic", "GET", "exchangeInfo", weight=1)
-        self.house.learn(answer.get("symbols", ()), self.sdk.parse_market, self._clock.now())
+        with localcontext():
+            self.house.learn(answer.get("symbols", ()), self.sdk.parse_market, self._clock.now())
         for limit in answer.get("rateLimits", ()):
             if (limit.get("rateLimitType"), limit.get("interval"), limit.get("intervalNum")) == ("REQUEST_WEIGHT", "MINUTE", 1):
                 self._budgets["own"].allow(int(limit["limit"]))
@@ -146,7 +148,7 @@ class Client:
         under: AbstractContextManager[Writing | None] = nullcontext() if permit is None else self.wire.permitted(permit)
         self.sdk.last_response_headers = None
         try:
-            with under as writing:
+            with under as writing, localcontext():  # ccxt rounds half up by changing the rules of whatever thread it runs on; our money does not
                 answer = self.sdk.request(path, [section], method, dict(params), {})
         except Unknown as error:
             if call in _WRITES:
