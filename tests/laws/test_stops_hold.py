@@ -79,8 +79,8 @@ def test_law_4_after_a_stop_no_entry_is_changed_either():
         house.system.modify_order(order.order_id, quantity=Decimal(12))
         assert len(asked) == 1
         house.system.set_engines(False, None, USER)  # a stop that leaves resting orders where they are
-        with pytest.raises(Conflict, match="stop"):
-            house.system.modify_order(order.order_id, quantity=Decimal(11))
+        with pytest.raises(Conflict, match="halted"):
+            house.system.modify_order(order.order_id, quantity=Decimal(13))
         lane = house.system.roster.lane("A1")
         job = Modify(order.order_id, Decimal(50), None, None)
         lane.put(job)  # asked before the stop, reached by the lane after it

@@ -7,7 +7,7 @@ margin mode are set on purpose before the first entry in a symbol; the position 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 from engines.brokers.binance.books import CONDITIONAL, PATHS
@@ -115,7 +115,8 @@ class Sender:
             wanted["triggerPrice"] = text(fitted.trigger_price)
         price = None if fitted.price is None else text(fitted.price)
         kind, side = _KIND[request.order_type], request.side.value.lower()
-        params = dict(self._client.sdk.create_order_request(symbol, kind, side, text(fitted.quantity), price, wanted))
+        with localcontext():  # ccxt changes the rounding rules of the thread it runs on
+            params = dict(self._client.sdk.create_order_request(symbol, kind, side, text(fitted.quantity), price, wanted))
         params["quantity"] = text(fitted.quantity)
         if price is not None:
             params["price"] = price

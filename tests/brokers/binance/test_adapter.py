@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Decimal, getcontext
 
 import pytest
 
@@ -468,3 +468,10 @@ def until(true: Callable[[], object]) -> None:
     while not true():
         assert SystemClock().monotonic() < deadline
         threading.Event().wait(0.005)
+
+
+def test_ccxts_rounding_rules_stay_with_ccxt(desk: Desk) -> None:
+    """It rounds half up by changing the rules of the thread it runs on, and a lane books money on that thread."""
+    station, before = desk("spot").connect(), getcontext().copy()
+    station.place(station.limit(station.below))
+    assert (getcontext().rounding, getcontext().traps) == (before.rounding, before.traps)
