@@ -188,7 +188,9 @@ class Runtime:
 
     def _on_candle(self, timeframe: Timeframe, candle: Candle) -> None:
         """A closed candle is kept for charts and warm-up, and shown to the strategies."""
-        self.system.journal.append(CandleClosed(candle.symbol, timeframe.value, *candle[1:], live=self.system.candle_store.is_live(candle.symbol)))
+        self.system.journal.append(
+            CandleClosed(candle.symbol, timeframe.value, *candle[1:], live=self.system.candle_store.is_live(candle.symbol))
+        )
         if self.runner is not None:
             self.runner.offer_candle(timeframe, candle)
 

@@ -331,7 +331,7 @@ class TradingSystem:
     def account(self, account_id: str) -> AccountView:
         desk = self._desk(account_id)
         lane = self.roster.lane(account_id)
-        return reads.account_view(desk, self.board, lane.depth() if lane else 0, lane.broker.session_expires_at if lane else None)
+        return reads.account_view(desk, self.board, lane)
 
     def accounts(self) -> Sequence[AccountView]:
         return [self.account(desk.account.account_id) for desk in self.roster.desks()]

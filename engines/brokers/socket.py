@@ -418,6 +418,14 @@ def _answer(status: int, headers: Mapping[str, str], target: Target) -> str:
     return f"HTTP {status}" + (f": {words[:120]}" if words else "")
 
 
+_LIBRARY_WORDS = {
+    "WebSocketConnectionClosedException": "the connection was closed",
+    "WebSocketTimeoutException": "no answer in time",
+    "WebSocketProtocolException": "what came is no WebSocket",
+    "WebSocketPayloadException": "what came is no text",
+}
+
+
 def _plainly(error: Exception) -> str:
     """By type, and the text only of what comes from the operating system or from us: libraries quote addresses."""
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -428,7 +436,7 @@ def _plainly(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, OSError):
         return error.strerror or (str(error) if type(error) is ConnectionError else type(error).__name__)
-    return type(error).__name__
+    return _LIBRARY_WORDS.get(type(error).__name__, type(error).__name__)
 
 
 def _place(error: Exception) -> str:

@@ -90,6 +90,7 @@ class Desk:
         self.ready = False  # reconciled with its broker in this run
         self.state_detail = "starting"
         self.needs_login = False
+        self.warnings: tuple[str, ...] = ()  # of the broker's profile
         self.counters: dict[str, int] = {}
         self._live: set[str] = set()
         self._unsaid: list[Fact] = []

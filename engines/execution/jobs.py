@@ -70,6 +70,7 @@ class Connect:
         if not settle(lane):
             self._again(lane)
             return
+        _heed(lane)
         desk.ready, desk.state_detail = True, "ready"
         lane.tools.on_ready(desk)
         if any(order.state is OrderState.UNKNOWN for order in desk.live_orders()):
@@ -78,6 +79,15 @@ class Connect:
 
     def _again(self, lane: Lane) -> None:
         lane.put_later(Connect(self.attempt + 1, done=self.done), min(0.5 * 2**self.attempt, 30.0))
+
+
+def _heed(lane: Lane) -> None:
+    """What the broker's profile warns of; that it cannot be read is no reason not to trade."""
+    if lane.desk.account.live:
+        try:
+            lane.desk.warnings = lane.broker.profile().warnings
+        except (TandemError, OSError, ValueError):
+            lane.desk.warnings = ()
 
 
 @dataclass(slots=True)

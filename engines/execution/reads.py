@@ -10,13 +10,14 @@ from engines.core import risk as risk_rules
 from engines.core.model import ZERO, ExitPlan, Halt, Instrument, Order, PlanState, Position, Product
 from engines.execution.desk import Desk
 from engines.execution.halts import HaltBoard
+from engines.execution.lane import Lane
 from engines.execution.views import AccountView, Pnl, PnlRow, PositionView
 from engines.ports import Balance, BrokerPosition
 
 Mark = Callable[[str], Decimal | None]
 
 
-def account_view(desk: Desk, board: HaltBoard, queue_depth: int, session_expires_at: float | None = None) -> AccountView:
+def account_view(desk: Desk, board: HaltBoard, lane: Lane | None) -> AccountView:
     account = desk.account
     with desk.lock:
         pnl, equity, used = desk.pnl(), desk.equity(), desk.used_margin()
@@ -28,7 +29,7 @@ def account_view(desk: Desk, board: HaltBoard, queue_depth: int, session_expires
         account_id=account.account_id,
         state=state,
         state_detail=detail,
-        session_expires_at=session_expires_at,
+        session_expires_at=lane.broker.session_expires_at if lane else None,
         cash=cash,
         used_margin=used,
         available=equity - used,
@@ -44,7 +45,9 @@ def account_view(desk: Desk, board: HaltBoard, queue_depth: int, session_expires
         kill_reason=board.kill_reason(account.account_id) or "",
         locked=day.locked,
         connected=desk.ready,
-        queue_depth=queue_depth,
+        currency=lane.broker.traits.currency if lane else "INR",
+        queue_depth=lane.depth() if lane else 0,
+        warnings=desk.warnings,
     )
 
 

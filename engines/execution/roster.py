@@ -104,7 +104,7 @@ class Roster:
 
     def _change(self, desk: Desk, account: Account) -> None:
         """New switches and limits hold from the next check on; another broker or another exchange behaviour needs a new connection."""
-        rebuild = (desk.account.broker, desk.account.paper, desk.account.leverage) != (account.broker, account.paper, account.leverage)
+        rebuild = _connection(desk.account) != _connection(account)
         with desk.lock:
             desk.account = account
         if rebuild and account.account_id in self._lanes:
@@ -152,3 +152,8 @@ class Roster:
         if before is not None and lane is not None:
             lane.take_over(before)
         return lane
+
+
+def _connection(account: Account) -> tuple[object, ...]:
+    """What an account's client at its broker is made from, credentials apart."""
+    return account.broker, account.paper, account.leverage, account.source_address

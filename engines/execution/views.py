@@ -50,6 +50,7 @@ class AccountView:
     connected: bool
     currency: str = "INR"
     queue_depth: int = 0
+    warnings: tuple[str, ...] = ()  # what the broker's own profile says and a person may accept
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, StrictStr, WithJsonSchema, model_validator
@@ -248,6 +248,7 @@ class AccountOut(Out):
     paper: PaperOut | None
     state: str
     state_detail: str
+    warnings: Sequence[str] = Field(default=(), description="What the broker's own profile says of the key and a person may accept.")
     session_expires_at: Moment | None
     equity: Amount | None
     available: Amount | None

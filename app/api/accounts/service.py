@@ -264,11 +264,12 @@ def _live(account: Account, view: AccountView | None) -> dict[str, Any]:
         state = "needs_login" if account.enabled else "disabled"
         return {
             **unknown, "state": state, "state_detail": "not connected", "kill_switch": False, "kill_reason": "",
-            "connected": False, "currency": "INR", "queue_depth": 0,
+            "connected": False, "currency": "INR", "queue_depth": 0, "warnings": (),
         }  # fmt: skip
     same = (
         "state", "state_detail", "equity", "available", "used_margin", "realised", "unrealised", "charges", "day_pnl", "day_trades",
         "day_loss_used_pct", "open_positions", "kill_switch", "kill_reason", "locked", "connected", "currency", "queue_depth",
+        "warnings",
     )  # fmt: skip
     return {name: getattr(view, name) for name in same} | {"session_expires_at": moment_or_none(view.session_expires_at)}
 

@@ -148,7 +148,10 @@ class Client:
         under: AbstractContextManager[Writing | None] = nullcontext() if permit is None else self.wire.permitted(permit)
         self.sdk.last_response_headers = None
         try:
-            with under as writing, localcontext():  # ccxt rounds half up by changing the rules of whatever thread it runs on; our money does not
+            with (
+                under as writing,
+                localcontext(),
+            ):  # ccxt rounds half up by changing the rules of whatever thread it runs on; our money does not
                 answer = self.sdk.request(path, [section], method, dict(params), {})
         except Unknown as error:
             if call in _WRITES:
