@@ -73,7 +73,7 @@ class Logins:
             address=lambda api_key: login_url(self._kite, api_key, {}),
             tell=self._tell,
         )
-        self.schedule = LoginSchedule(clock, load_calendar(), data.directory.accounts, data.sessions, self.automatic)
+        self.schedule = LoginSchedule(clock, load_calendar(), data.directory.accounts, data.sessions, self.automatic, system.connect)
 
     def begin(self, user_id: str, account_id: str) -> str:
         """The broker's page, with a state that comes back from it: signed, good once, for a quarter of an hour, for this person and account."""

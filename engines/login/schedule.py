@@ -39,6 +39,17 @@ def due(account: Account, told: AutoLogin, session_ends: float | None, now: floa
     return told.failures > 0 and told.reason in PASSING and now - told.at >= AGAIN_AFTER
 
 
+def due_by_key(account: Account, tried: str | None, session_ends: float | None, now: float, calendar: Calendar) -> bool:
+    """Whether an account whose keys alone sign it in (Angel One: PIN and one-time code, by its API) is to do so now: its session of yesterday ended
+    at midnight. `tried`: the session day of the last attempt."""
+    if account.broker != "angelone" or not account.enabled or tried == session_day(now, HOME_EXCHANGE):
+        return False
+    closes = closes_at(now, HOME_EXCHANGE, calendar)
+    if closes is None or not day_start(now, HOME_EXCHANGE) + BEGINS <= now < closes:
+        return False
+    return session_ends is None or session_ends < closes
+
+
 @dataclass(slots=True)
 class LoginSchedule:
     clock: Clock
@@ -46,6 +57,8 @@ class LoginSchedule:
     accounts: Callable[[], Sequence[Account]]
     sessions: Sessions
     automatic: AutomaticLogin
+    connect: Callable[[str], object]
+    _tried: dict[str, str] = field(default_factory=dict)  # account id → the session day of its last sign-in by key
     _thread: threading.Thread | None = field(default=None)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -53,8 +66,11 @@ class LoginSchedule:
         """Called every few seconds. Starts the attempts that are due, unless some are under way."""
         if self._stopping.is_set() or (self._thread is not None and self._thread.is_alive()):
             return
-        if waiting := [account.account_id for account in self.accounts() if self._due(account)]:
-            self._thread = threading.Thread(target=self._work, args=(waiting,), name="log-ins", daemon=True)
+        accounts = self.accounts()
+        waiting = [account.account_id for account in accounts if self._due(account)]
+        by_key = [account.account_id for account in accounts if self._due_by_key(account)]
+        if waiting or by_key:
+            self._thread = threading.Thread(target=self._work, args=(waiting, by_key), name="log-ins", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
@@ -72,7 +88,20 @@ class LoginSchedule:
         ends = None if session is None else session.expires_at if session.expires_at is not None else float("inf")
         return due(account, self.automatic.memory.get(account.account_id), ends, self.clock.now(), self.calendar)
 
-    def _work(self, account_ids: Sequence[str]) -> None:
+    def _due_by_key(self, account: Account) -> bool:
+        if account.broker != "angelone":
+            return False
+        session = self.sessions.load(account.account_id)
+        ends = None if session is None else session.expires_at
+        return due_by_key(account, self._tried.get(account.account_id), ends, self.clock.now(), self.calendar)
+
+    def _work(self, account_ids: Sequence[str], by_key: Sequence[str]) -> None:
+        for account_id in by_key:
+            self._tried[account_id] = session_day(self.clock.now(), HOME_EXCHANGE)
+            try:
+                self.connect(account_id)
+            except Exception as error:  # the account's own state says why
+                log.warning("an account could not sign in by its keys: %s", type(error).__name__)
         for account_id in account_ids:
             if self._stopping.is_set():
                 return

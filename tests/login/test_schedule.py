@@ -11,7 +11,7 @@ from engines.core.sessions import load_calendar
 from engines.login.memory import AutoLogin
 from engines.login.program import Outcome
 from engines.login.reasons import Reason
-from engines.login.schedule import LoginSchedule, due
+from engines.login.schedule import LoginSchedule, due, due_by_key
 from engines.ports import Session
 from tests.login.house import OWN, House, live
 
@@ -51,10 +51,49 @@ def test_when_it_is_due(fields: dict[str, Any], told: AutoLogin, ends: float | N
     assert due(replace(live(), **fields), told, ends, now, load_calendar()) is is_due
 
 
+BY_KEY: list[tuple[str, dict[str, Any], str | None, float | None, float, bool]] = [
+    ("before its time", {}, None, at(0), at(8, 14), False),
+    ("at its time", {}, None, at(0), at(8, 15), True),
+    ("caught up after a restart", {}, None, None, at(11), True),
+    ("tried today", {}, "2026-01-05", at(0), at(9), False),
+    ("tried on Friday", {}, "2026-01-02", at(0), at(9), True),
+    ("a session until midnight", {}, None, at(0, days=1), at(9), False),
+    ("on a Sunday", {}, None, None, at(9, days=-1), False),
+    ("after the close", {}, None, None, at(15, 40), False),
+    ("an account that is off", {"enabled": False}, None, None, at(9), False),
+    ("a broker that wants a browser", {"broker": "zerodha"}, None, None, at(9), False),
+]
+
+
+@pytest.mark.parametrize(("fields", "tried", "ends", "now", "is_due"), [row[1:] for row in BY_KEY], ids=[row[0] for row in BY_KEY])
+def test_when_a_sign_in_by_keys_is_due(fields: dict[str, Any], tried: str | None, ends: float | None, now: float, is_due: bool) -> None:
+    account = replace(live(), **({"broker": "angelone"} | fields))
+    assert due_by_key(account, tried, ends, now, load_calendar()) is is_due
+
+
+def test_angel_one_signs_in_by_itself_once_a_day_and_no_oftener() -> None:
+    house = House()
+    loop = LoginSchedule(
+        house.clock,
+        load_calendar(),
+        lambda: [replace(live("A1"), broker="angelone", auto_login=False)],
+        house,
+        house.automatic(),
+        house.connected.append,
+    )
+    for day in range(2):
+        for hour in range(24):
+            house.clock.wall = at(hour, days=day)
+            run(loop)
+    assert house.connected == ["A1", "A1"]
+
+
 def schedule(house: House, *names: str) -> LoginSchedule:
     for name in names:
         house.own[name] = dict(OWN)
-    return LoginSchedule(house.clock, load_calendar(), lambda: [live(name) for name in names], house, house.automatic())
+    return LoginSchedule(
+        house.clock, load_calendar(), lambda: [live(name) for name in names], house, house.automatic(), house.connected.append
+    )
 
 
 def run(loop: LoginSchedule) -> None:
