@@ -17,6 +17,7 @@ from typing import Protocol
 
 import structlog
 
+from engines.brokers import traffic
 from engines.brokers.tools import Timing
 from engines.core.model import FINAL_STATES, ZERO, OrderState
 from engines.ports import BrokerFill, Clock, NeedsLogin, OrderReport, TandemError
@@ -29,6 +30,8 @@ SHORT_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.0)
 LOOK_AFTER = 2.5
 """Polls after which an order that was just placed or changed is looked at although pushes work."""
 _STUCK_READ = 2.0
+GIVE_WAY, GIVE_WAY_TIMES = 0.02, 3
+"""Seconds, and how often, news give way to orders on their way: they are told at the latest after both."""
 
 
 @dataclass(slots=True)
@@ -142,6 +145,13 @@ def _signature(report: OrderReport) -> tuple[object, ...]:
     return report.state, report.client_id, report.filled_quantity, len(report.fills), report.quantity, report.message
 
 
+def give_way(stopping: threading.Event) -> None:
+    """News wait a moment while orders are on their way: of two things that happen at once, the answer to an order is booked first."""
+    for _ in range(GIVE_WAY_TIMES):
+        if not traffic.busy or stopping.wait(GIVE_WAY):
+            return
+
+
 class Reads(Protocol):
     """What a worker asks of its adapter, on the worker's thread and over a wire of its own."""
 
@@ -195,6 +205,7 @@ class Updates:
         self._lock = threading.Lock()
         self._at_work: set[str] = set()
         self._look_at = float("inf")
+        self._safety_at = 0.0
         self._up = False
         self._failures = 0
         self._stalled = False
@@ -246,7 +257,8 @@ class Updates:
             if at >= self._look_at:
                 return
             self._look_at = at
-        self._inbox.put(None)
+        if after < self._timing.poll:  # the worker looks at its clock that often anyway: fifty orders at once must not wake fifty more threads
+            self._inbox.put(None)
 
     def resume(self) -> None:
         """There is a session again."""
@@ -272,7 +284,9 @@ class Updates:
         wait = float("inf") if self._stalled else due - self._clock.monotonic()
         rows: list[OrderReport] = []
         try:
-            first = self._inbox.get(timeout=None if wait == float("inf") else max(0.0, wait))
+            first = self._inbox.get(timeout=None if wait == float("inf") else min(max(0.0, wait), self._timing.poll))
+            if first is not None:
+                give_way(self._stopping)
             while True:
                 if first is not None:
                     rows.append(first)
@@ -288,7 +302,10 @@ class Updates:
             return
         try:
             if now >= self._look_at:
-                self._look()
+                if self._up and not self._at_work and now < self._safety_at:
+                    self._look_at = self._safety_at  # what it was to look for has been told meanwhile
+                else:
+                    self._look()
             elif self._short and now >= self._short_at:
                 self._look_for_trades(list(self._short.values()))
         except NeedsLogin as error:
@@ -306,7 +323,9 @@ class Updates:
         self._take(rows)
         with self._lock:
             self._at_work -= before - {row.broker_order_id for row in rows if row.state not in FINAL_STATES} - self._short.keys()
-            self._look_at = min(self._look_at, self._clock.monotonic() + self._pause())
+            now = self._clock.monotonic()
+            self._safety_at = now + self._timing.safety_poll
+            self._look_at = min(self._look_at, now + self._pause())
 
     def _take(self, rows: Sequence[OrderReport]) -> None:
         """Tell rows; those whose trades are not known yet get them first."""

@@ -17,6 +17,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from engines.brokers import traffic
 from engines.brokers.tools import Timing
 from engines.brokers.transport import Connection, Response
 from engines.ports import Permit, Unknown
@@ -80,9 +81,11 @@ class Wire:
     def permitted(self, permit: Permit) -> Iterator[Writing]:
         """The first request inside that is not a read is written under `permit`; a second one is an error before anything leaves. Reads pass."""
         self._writing = Writing(permit)
+        traffic.begin()
         try:
             yield self._writing
         finally:
+            traffic.end()
             self._writing = None
 
     def request(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Response:

@@ -65,7 +65,7 @@ def test_every_figure_is_in_the_benchmarks_page() -> None:
 def test_the_readme_names_the_one_command_that_ci_runs_for_the_suite() -> None:
     command = "python3 run_strategy_system.py test"
     assert command in (ROOT / "README.md").read_text()
-    assert (ROOT / ".ci" / "run").read_text().rstrip().splitlines()[-1] == command
+    assert command in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
 @pytest.fixture
