@@ -56,6 +56,8 @@ class Connection:
         self._socket: socket.socket | None = None
         self._buffer = b""
         self._used_at = 0.0
+        self._said: dict[str, str] = {}
+        self._head = self._lines_of({})
 
     def request(
         self,
@@ -102,13 +104,18 @@ class Connection:
                 connection.close()
 
     def _serialise(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        if body or method in ("POST", "PUT", "PATCH"):
-            lines.append(f"Content-Length: {len(body)}")
+        if headers != self._said:  # nearly always the same as the last time
+            self._head, self._said = self._lines_of(headers), dict(headers)
+        if "\r" in path or "\n" in path:
+            raise ValueError("line break in a request header")
+        length = f"Content-Length: {len(body)}\r\n" if body or method in ("POST", "PUT", "PATCH") else ""
+        return f"{method} {path} HTTP/1.1\r\n{self._head}{length}\r\n".encode("latin-1") + body
+
+    def _lines_of(self, headers: Mapping[str, str]) -> str:
+        lines = [f"Host: {self._host}", *(f"{name}: {value}" for name, value in headers.items()), ""]
         if any("\r" in line or "\n" in line for line in lines):
             raise ValueError("line break in a request header")
-        return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+        return "\r\n".join(lines)
 
     def _ready(self) -> socket.socket:
         """The open connection, or a new one where the old was closed by the other side: found out before a byte of the order leaves."""

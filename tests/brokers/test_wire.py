@@ -9,11 +9,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engines.brokers.tools import Timing
-from engines.brokers.wire import Answer, RequestsLikeSession, Wire
+from engines.brokers.wire import Answer, RequestsLikeSession, Wire, _form
 from engines.ports import Halted, Retry, Unknown
 from tests.brokers.peers import OK, Peer, answering, peer
 
@@ -176,6 +179,34 @@ def test_an_answer_reads_as_requests_shows_it():
     with pytest.raises(Exception, match="418") as caught:
         answer.raise_for_status()
     assert type(caught.value).__name__ == "HTTPError"
+
+
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.decimals(), st.text(max_size=8), st.floats(), st.lists(st.text(max_size=3), max_size=2)
+)
+
+
+@given(st.dictionaries(st.text(max_size=8), VALUES, max_size=5))
+def test_a_form_is_what_urlencode_makes_of_it(fields):
+    kept = {name: value for name, value in fields.items() if value is not None}
+    assert _form(fields) == urlencode(kept, doseq=True)
+
+
+def test_headers_that_change_from_call_to_call_are_said_as_they_are_now():
+    with session(OK, OK, OK) as (made, server, root):
+        for token in ("one", "two", "one"):
+            made.post(f"{root}/a", data={"n": token}, headers={"Authorization": token})
+    assert [next(line for line in said.split(b"\r\n") if line.startswith(b"Auth")) for said in server.requests] == [
+        b"Authorization: one",
+        b"Authorization: two",
+        b"Authorization: one",
+    ]
+
+
+@pytest.mark.parametrize("body", [b'{"n": 0.1}', '{"n": 0.1}'.encode("utf-16"), b'\xef\xbb\xbf{"n": 0.1}'])
+def test_json_is_read_as_json_loads_reads_it(body):
+    with session(page(body)) as (made, _, root):
+        assert made.get(f"{root}/a").json() == {"n": Decimal("0.1")}
 
 
 def test_an_answer_that_is_no_json_says_so_as_requests_does():

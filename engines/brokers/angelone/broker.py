@@ -372,7 +372,8 @@ class AngelOneBroker:
     def _note(self, order_id: str, standing: _Standing) -> None:
         with self._lock:
             before = self._standing.get(order_id)
-            self._standing[order_id] = replace(standing, unique_id=standing.unique_id or (before.unique_id if before else ""))
+            keeps = before is not None and before.unique_id and not standing.unique_id
+            self._standing[order_id] = replace(standing, unique_id=before.unique_id) if before and keeps else standing
             if len(self._standing) > KEPT_ROWS:
                 self._standing.popitem(last=False)
 

@@ -36,9 +36,13 @@ class SmartClient:
         self._pace = pace
         self._always_secret = (api_key, *secrets)
         self._secrets: tuple[str, ...] = self._always_secret
+        self._using: tuple[str | None, tuple[str, ...]] = (None, ())
 
     def use(self, jwt: str | None, secrets: tuple[str, ...] = ()) -> None:
         """Speak with this token from now on; `secrets` are taken out of whatever the broker says, too."""
+        if (jwt, secrets) == self._using:
+            return
+        self._using = jwt, secrets
         self._sdk.setAccessToken(jwt)
         self._secrets = tuple(secret for secret in (*self._always_secret, *secrets) if len(secret) >= 4)
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import lru_cache
 from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any, NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 from engines.brokers.wire import Answer, RequestsLikeSession, Wire
 
@@ -48,8 +48,13 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"not a number: {name}")
 
 
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant)
+_joined = lru_cache(maxsize=64)(urljoin)
+"""A root and the SDK's few paths: the same addresses again and again."""
+
+
 def loads(body: str | bytes) -> Any:
-    return json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
+    return _DECODER.decode(body if isinstance(body, str) else body.decode(json.detect_encoding(body), "surrogatepass"))
 
 
 _JSON = SimpleNamespace(dumps=json.dumps, loads=loads)
@@ -85,7 +90,7 @@ def smart_connect(http: Http, root: str, api_key: str) -> Any:
     """
     module = quiet_module()
     original = module.SmartConnect
-    around = {**vars(module), "requests": http, "json": _JSON, "logger": _SILENT, "log": _SILENT}
+    around = {**vars(module), "requests": http, "json": _JSON, "logger": _SILENT, "log": _SILENT, "urljoin": _joined}
     methods = {
         name: FunctionType(found.__code__, around, name, found.__defaults__, found.__closure__)
         for name, found in vars(original).items()

@@ -10,8 +10,9 @@ import importlib
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, TypeVar
+from urllib.parse import urljoin
 
 from engines.brokers.tools import Timing
 from engines.brokers.transport import Response
@@ -83,8 +84,15 @@ def make_sdk(api_key: str, access_token: str | None, api_root: str, session: Req
 
 @functools.cache
 def _sdk_class() -> Any:
-    class Kite(_import_sdk()):  # type: ignore[misc]  # the SDK has no types
-        """KiteConnect, leaving times as the broker writes them: parsing each with dateutil costs more than all the rest of a row."""
+    original = _import_sdk()
+    plain = original._request
+    around = {**vars(sys.modules[original.__module__]), "urljoin": functools.lru_cache(maxsize=256)(urljoin)}
+
+    class Kite(original):  # type: ignore[misc, valid-type]  # the SDK has no types
+        """KiteConnect, leaving times as the broker writes them: parsing each with dateutil costs more than all the rest of a row. Its requests
+        run the SDK's own code, which then puts the same few addresses together only once."""
+
+        _request = FunctionType(plain.__code__, around, plain.__name__, plain.__defaults__, plain.__closure__)
 
         def _format_response(self, data: Any) -> Any:
             return data
