@@ -56,6 +56,12 @@ class SqliteSessions:
     def clear(self, account_id: str) -> None:
         self.store.journal.run(lambda db: db.execute("DELETE FROM broker_sessions WHERE account_id = ?", (account_id,)))
 
+    def forgive(self, account_id: str) -> None:
+        """A person has acted: a refusal that is kept in the place of a session does not stop the next try."""
+        kept = self.load(account_id)
+        if kept is not None and "refused" in kept.tokens:
+            self.clear(account_id)
+
     def sign_ins(self) -> Mapping[str, SignIn]:
         """account_id → what may be shown of its session."""
         rows = self.store.readers.all("SELECT account_id, user_id, started_at, expires_at FROM broker_sessions")

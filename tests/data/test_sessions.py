@@ -48,6 +48,15 @@ def test_a_newer_session_replaces_the_older_and_a_cleared_one_is_gone(data: Data
     assert data.sessions.sign_ins() == {}
 
 
+def test_a_person_who_acts_is_not_held_back_by_a_kept_refusal_and_loses_no_session(data: Data, kept: str) -> None:
+    data.sessions.save(kept, Session("AB1234", {"refused": "abc", "why": "the PIN"}, 1.0, 1.0))
+    data.sessions.forgive(kept)
+    assert data.sessions.load(kept) is None
+    data.sessions.save(kept, Session("AB1234", {"access_token": "abc"}, 1.0, 2.0))
+    data.sessions.forgive(kept)
+    assert data.sessions.load(kept) is not None
+
+
 def test_a_session_outlives_a_restart(folder: Path) -> None:
     with open_data(folder) as first:
         account_id = first.accounts.add(account(cheap_user(first), broker="zerodha"), {}, by=CLI).account.account_id

@@ -47,6 +47,8 @@ class Row:
 _DETAILS = "AB1000 AB1001 AB1002 AB1005 AB1031 AB1032"
 _FAULTS = "AB1004 AB2000 AB2001"
 
+ADDRESS = "This machine's address is not registered for this API key at Angel One: add it in the SmartAPI developer portal"
+
 TABLE: tuple[Row, ...] = (
     # What the gateway says before it looks at the request: nothing can have been booked.
     Row(("login",), Refused, "Angel One does not accept this API key: {said}", "AG8001 AG8002 AG8003"),
@@ -54,7 +56,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         ANY,
         Refused,
-        "This machine's address is not registered for this API key at Angel One: add it in the SmartAPI developer portal",
+        ADDRESS,
         "AG7002",
     ),
     # A server in trouble: its body may say anything.

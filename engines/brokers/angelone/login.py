@@ -1,13 +1,14 @@
 """Signing in at Angel One: PIN and one-time code, once for everybody who waits, never the same code twice, and never on and on.
 
 A session is kept until midnight IST (or until its token says that it ends), encrypted by `Sessions`, so that a restart signs in again only when it must.
-What Angel One refuses for good is not tried again by itself: wrong details, tried often enough, lock an account.
+What Angel One refuses for good is not tried again by itself, nor after a restart: wrong details, tried often enough, lock an account.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
+from engines.brokers.angelone import errors
 from engines.brokers.angelone.client import SmartClient
 from engines.core.model import Timestamp
 from engines.core.sessions import DAY, day_start
@@ -27,6 +29,8 @@ STEP = 30
 """Seconds for which a one-time code stands."""
 TOO_SOON = 60.0
 """A session that is over so soon after it began was ended by another sign-in: doing it again would only be a quarrel."""
+REFUSED = "refused"
+"""Among the tokens of what is stored: there is no session, and these details are not tried again. A person who wants a try clears it."""
 SPARE = 30.0
 """Seconds of life that a stored session must have left to be worth trying."""
 
@@ -46,6 +50,11 @@ class Details:
 
     def __repr__(self) -> str:
         return "Details(…)"
+
+    def fingerprint(self) -> str:
+        """The same for the same details, and of no use without them."""
+        given = json.dumps([self.api_key, self.client_code, self.pin, self.totp_secret])
+        return hashlib.sha256(given.encode()).hexdigest()
 
     @classmethod
     def of(cls, credentials: Mapping[str, str]) -> Details:
@@ -95,7 +104,8 @@ class SignIn:
         return Details.of(self._credentials)
 
     def begin(self, client: SmartClient) -> tuple[Session, bool]:
-        """The stored session while it lasts, else a new one; whether it is new. What a person asked for: earlier refusals are forgotten."""
+        """The stored session while it lasts, else a new one; whether it is new. Earlier refusals are
+        forgotten, but for those of these very details that are stored."""
         with self._lock:
             self._over = None
             found = self.current or self._sessions.load(self._account_id)
@@ -128,12 +138,15 @@ class SignIn:
 
     def _sign_in(self, client: SmartClient) -> Session:
         details = self.details
+        self._heed_refusal(details)
         code = self._fresh_code(details)
         now = self._clock.now()
         try:
             data = client.login(details.client_code, details.pin, code)
         except (NeedsLogin, Refused) as error:
             self._over = error
+            if str(error) != errors.ADDRESS:  # an address is put right elsewhere, and locks no account
+                self._keep_refusal(details, error)
             raise
         jwt = str(data["jwtToken"]).removeprefix("Bearer ").strip()
         tokens = {"jwt": jwt, "refresh": str(data.get("refreshToken") or ""), "feed": str(data.get("feedToken") or "")}
@@ -141,6 +154,28 @@ class SignIn:
         self.current = session
         self._keep(lambda: self._sessions.save(self._account_id, session))
         return session
+
+    def _keep_refusal(self, details: Details, error: NeedsLogin | Refused) -> None:
+        """A code may have been refused for a clock that was wrong: it is tried again on the next day. What else is refused stays so."""
+        now = self._clock.now()
+        until = str(next_midnight(now)) if isinstance(error, NeedsLogin) else ""
+        kept = {REFUSED: details.fingerprint(), "why": str(error), "until": until}
+        self._keep(lambda: self._sessions.save(self._account_id, Session(details.client_code, kept, now, now)))
+
+    def _heed_refusal(self, details: Details) -> None:
+        stored = self._sessions.load(self._account_id)
+        if stored is None or stored.tokens.get(REFUSED) != details.fingerprint():
+            return
+        until, why = (
+            stored.tokens.get("until"),
+            f"{stored.tokens.get('why')}. Not tried again by itself: correct the details, or verify the account",
+        )
+        if not until:
+            self._over = Refused(why)
+        elif self._clock.now() < float(until):
+            self._over = NeedsLogin(why)
+        if self._over is not None:
+            raise self._over
 
     def _why_not_again(self, dead: Session) -> str:
         """Why a session that the broker has ended is not replaced without a person or the morning asking for it."""

@@ -207,6 +207,10 @@ class Rig:
         self.broker.connect(self.told.append)
         return self.broker
 
+    def person_acts(self) -> None:
+        """What the application does when a person wants another try."""
+        self.kept.clear("acc")
+
     def next_code(self) -> None:
         """Later: another one-time code, and no session is young any more."""
         self.clock.moved += 90.0

@@ -77,7 +77,51 @@ def test_why_not(rig: Rig, answer: object, means: type[Exception], words: str) -
         rig.connect()
     assert type(told.value) is means
     assert PIN not in str(told.value)
-    assert rig.kept.sessions == {}
+    assert not any("jwt" in kept.tokens for kept in rig.kept.sessions.values())
+    assert not any(secret in repr(dict(kept.tokens)) for kept in rig.kept.sessions.values() for secret in (PIN, KEY, SECRET))
+
+
+def refused_once(rig: Rig, answer: object) -> None:
+    rig.api.answers["login"] = [answer]
+    with pytest.raises((Refused, NeedsLogin)):
+        rig.connect()
+    del rig.api.answers["login"]
+    rig.next_code()
+
+
+@pytest.mark.parametrize("code", ["AB1000", "AB1050"], ids=["PIN", "code"])
+def test_refused_details_are_not_tried_again_after_a_restart(rig: Rig, code: str) -> None:
+    refused_once(rig, refusal(code))
+    for _ in range(2):
+        with pytest.raises((Refused, NeedsLogin), match="Not tried again by itself"):
+            rig.make().connect(rig.told.append)
+    assert len(rig.api.calls("login")) == 1
+
+
+def test_refused_details_are_tried_again_when_a_person_says_so(rig: Rig) -> None:
+    refused_once(rig, refusal("AB1000"))
+    rig.person_acts()
+    rig.make().connect(rig.told.append)
+    assert len(rig.api.calls("login")) == 2
+
+
+def test_other_details_are_tried(rig: Rig) -> None:
+    refused_once(rig, refusal("AB1000"))
+    rig.make(pin="8888").connect(rig.told.append)
+    assert rig.api.calls("login")[-1]["password"] == "8888"
+
+
+def test_a_refused_code_is_tried_again_on_the_next_day(rig: Rig) -> None:
+    refused_once(rig, refusal("AB1050"))
+    rig.clock.moved += DAY
+    rig.make().connect(rig.told.append)
+    assert len(rig.api.calls("login")) == 2
+
+
+def test_an_address_that_was_not_registered_is_tried_again_after_a_restart(rig: Rig) -> None:
+    refused_once(rig, refusal("AG7002"))
+    rig.make().connect(rig.told.append)
+    assert len(rig.api.calls("login")) == 2
 
 
 def test_somebody_elses_session_is_not_kept(rig: Rig) -> None:
@@ -110,6 +154,7 @@ def test_the_same_code_is_never_sent_twice(rig: Rig) -> None:
     rig.api.answers["login"] = [refusal("AB1050", "Invalid totp")]
     with pytest.raises(NeedsLogin):
         rig.connect()
+    rig.person_acts()
     with pytest.raises(Retry, match="next one-time code") as told:
         rig.make().connect(rig.told.append)  # made anew, within the same step
     assert 0 < told.value.after <= 30
@@ -154,11 +199,12 @@ def test_a_refused_renewal_is_the_last_until_a_person_connects(rig: Rig) -> None
             broker.place(request(), Gate())
         rig.clock.moved += 40
     assert len(rig.api.calls("login")) == 2
-    assert rig.kept.sessions == {}
+    assert "jwt" not in rig.kept.sessions["acc"].tokens
     assert broker.session_expires_at is not None
     assert broker.session_expires_at <= rig.clock.now()  # the watch over sessions sees that it is over
     assert broker.stream_key() is None
     del rig.api.answers["login"]
+    rig.person_acts()
     rig.connect()
     assert broker.place(request(), Gate()).broker_order_id
 
