@@ -6,7 +6,7 @@ Also answers from memory whose an account or strategy is, because the order path
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -76,6 +76,11 @@ class Ownership:
 
     def account_ids(self, user_id: str) -> Sequence[str]:
         return self._now().accounts_of.get(user_id, ())
+
+    def brokers(self, user_id: str) -> Mapping[str, str]:
+        """Account → kind of broker."""
+        known = self._now()
+        return {account_id: known.accounts[account_id].broker for account_id in known.accounts_of.get(user_id, ())}
 
     def _changed(self) -> None:
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
@@ -28,17 +29,21 @@ class Results:
         since: str | None = None,
         until: str | None = None,
         account_id: str | None = None,
+        accounts: Collection[str] | None = None,
         strategy_id: str | None = None,
         by: str = "day",
     ) -> tuple[DayPnl, ...]:
         """ISO dates, both included. `by` "day": a row for each day, newest first; "account" or "strategy": a row for each, added up over the days
-        (`day` is the newest); "all": every day, account and strategy. An empty `strategy_id` asks for what no strategy did."""
-        account = account_id if account_id is not None else None if by in ("account", "all") else ALL
+        (`day` is the newest); "all": every day, account and strategy. An empty `strategy_id` asks for what no strategy did; `accounts` adds up only over
+        these."""
+        account = account_id if account_id is not None else None if accounts is not None or by in ("account", "all") else ALL
         strategy = strategy_id if strategy_id is not None else None if by in ("strategy", "all") else ALL
         with self.store.readers.use() as db:
             query = Query(db, "pnl_daily", user_id).equal(account_id=account, strategy_id=strategy)
             if account is None:
                 query.where("account_id <> '*'")
+                if accounts is not None:
+                    query.where("account_id IN (SELECT value FROM json_each(:accounts))", accounts=to_json(list(accounts)))
             if strategy is None:
                 query.where("strategy_id <> '*'")
             if since is not None:

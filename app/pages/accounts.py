@@ -10,6 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from app.api.accounts.schemas import CREDENTIALS
+from app.api.money import currency_of
 from app.pages import brokers, curves, words
 from app.pages import format as fmt
 from app.pages.room import accounts as own_accounts
@@ -84,11 +85,20 @@ def _form() -> dict[str, Any]:
     return {
         "brokers": words.BROKERS,
         "small_print": brokers.SMALL_PRINT,
+        "currencies": _currencies(),
         "credentials": CREDENTIALS,
         "credential_words": brokers.FIELDS,
         "form_help": {code: text.format(base=request.host_url.rstrip("/")) for code, text in brokers.FORM_HELP.items()},
         "source_help": brokers.SOURCE_HELP,
     }
+
+
+def _currencies() -> dict[str, list[str]]:
+    """Currency → the kinds of broker that count in it."""
+    found: dict[str, list[str]] = {}
+    for code in words.BROKERS:
+        found.setdefault(currency_of(code), []).append(code)
+    return found
 
 
 def limit_rows(account: Any, positions: list[Any]) -> list[LimitRow]:

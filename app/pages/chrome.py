@@ -77,7 +77,9 @@ class Chrome:
     feed_source: str
     feed_age_ms: int | None
     feed_tone: str
+    currency: str
     day_net: Decimal
+    day_others: tuple[tuple[str, Decimal], ...]  # what is counted in other currencies, each by itself
     open_positions: int
     halts: tuple[HaltLine, ...]
     halted_strategies: frozenset[str]
@@ -132,7 +134,9 @@ def build(user: Any, accounts: Sequence[AccountOut], status: StatusOut, pnl: Rea
         feed_source=status.feed.source,
         feed_age_ms=status.feed.last_tick_age_ms,
         feed_tone=feed_tone(status.feed.last_tick_age_ms),
+        currency=pnl.currency,
         day_net=pnl.total.net,
+        day_others=tuple((currency, row.net) for currency, row in pnl.totals.items() if currency != pnl.currency),
         open_positions=sum(row.open_positions or 0 for row in pnl.by_account),
         halts=tuple(halt_line(halt, accounts) for halt in status.halts if halt.lifted_at is None),
         halted_strategies=frozenset(h.scope_id or "" for h in status.halts if h.lifted_at is None and h.scope == "strategy"),

@@ -11,7 +11,7 @@ from flask_login import current_user
 
 from app.pages import curves
 from app.pages.attention import needs
-from app.pages.room import EXTENSION, accounts, by_account, by_place, page, reads, room
+from app.pages.room import EXTENSION, accounts, by_account, by_place, by_strategy, page, reads, room
 
 SPARK_POINTS = "60"  # a small picture needs no more, and each costs a look-up for each account
 CURVE_SECONDS = 30.0
@@ -23,7 +23,7 @@ def dashboard() -> Response:
     read = reads()
     own, strategies, mappings, status, pnl = accounts(), read.strategies(), by_account(read.mappings()), read.status(), read.pnl()
     incidents = read.incidents(open=True, limit=50).items
-    curve = _curve(read)
+    curve = _curve(read, pnl.currency)
     return page(
         "dashboard.html",
         accounts=own,
@@ -35,7 +35,7 @@ def dashboard() -> Response:
         needs=needs(own, strategies, mappings, status, incidents),
         status=status,
         pnl=pnl,
-        pnl_by_strategy={row.strategy_id: row for row in pnl.by_strategy},
+        pnl_by_strategy=by_strategy(pnl.by_strategy),
         positions=by_place(read.positions()),
         signals=read.signals({"limit": "8"}).items,
         spark=curves.path(curve),
@@ -44,13 +44,13 @@ def dashboard() -> Response:
     )
 
 
-def _curve(read: Any) -> list[curves.Point]:
-    """The day's curve of this person. It is marked once a minute, so pages that come in between share one reading."""
+def _curve(read: Any, currency: str) -> list[curves.Point]:
+    """The day's curve of this person in the home currency. It is marked once a minute, so pages that come in between share one reading."""
     kept = current_app.extensions[EXTENSION].setdefault("curves", {})
     now, key = time.monotonic(), current_user.get_id()
     at, curve = kept.get(key, (-CURVE_SECONDS, []))
     if now - at >= CURVE_SECONDS:
-        curve = curves.total(read.equity({"from": _today(), "limit": SPARK_POINTS}))
+        curve = curves.total(point for point in read.equity({"from": _today(), "limit": SPARK_POINTS}) if point.currency == currency)
         for old in [old for old, (then, _) in list(kept.items()) if now - then >= CURVE_SECONDS]:
             kept.pop(old, None)
         kept[key] = (now, curve)

@@ -53,6 +53,10 @@ def money(value: Any, currency: str = "INR", places: int = 2, signed: bool = Fal
     return f"{sign}{symbol}{grouped(shown, places)}" if symbol else f"{sign}{grouped(shown, places)} {currency}"
 
 
+def sign(currency: str) -> str:
+    return SYMBOLS.get(currency, currency)
+
+
 def price(value: Any) -> str:
     """Two places; below ten up to four that it has."""
     number = decimal(value)
@@ -203,6 +207,7 @@ def words(code: Any) -> str:
 
 FILTERS = {
     "money": money,
+    "sign": sign,
     "price": price,
     "coin": coin,
     "price_shape": price_shape,

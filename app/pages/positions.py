@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Response, request
 
-from app.pages.room import accounts, by_place, filters, form, names, page, reads, room, strategy_names
+from app.pages.room import accounts, by_place, currency_of, filters, form, names, page, reads, room, strategy_names
 
 routes = room("positions")
 
@@ -18,6 +18,9 @@ def index() -> Response:
     args = filters("account_id", "symbol", "strategy_id", "product")
     flat = request.args.get("flat") == "true"
     found = by_place(reads().positions(flat=flat, **{name: value for name, value in args.items() if name not in ("cursor", "limit")}))
+    pnl = reads().pnl()
+    home = pnl.currency
+    others = [currency for currency in pnl.totals if currency != home]
     held = [position for position in found if position.quantity]
     return page(
         "positions/list.html",
@@ -28,7 +31,9 @@ def index() -> Response:
         accounts=accounts(),
         by_id={account.id: account for account in accounts()},
         strategy_names=strategy_names(),
-        totals=totals(found),
+        totals=totals([p for p in found if currency_of(p.account_id) == home]),
+        others=[(currency, totals([p for p in found if currency_of(p.account_id) == currency])) for currency in others],
+        home=home,
         unguarded=sum(position.exit_plan is None or position.exit_plan.stop is None for position in held),
         held_accounts=[account for account in accounts() if any(p.account_id == account.id for p in held)],
     )
@@ -53,7 +58,7 @@ def _account(position: Any) -> Any:
 
 
 def totals(positions: Sequence[Any]) -> dict[str, Decimal]:
-    """Sums over what is shown; exposure is the value of what is held, long and short both counted up."""
+    """Sums over what is shown of one currency; exposure is the value of what is held, long and short both counted up."""
     zero = Decimal(0)
     return {
         "realised": sum((p.realised for p in positions), zero),

@@ -22,13 +22,17 @@ def index() -> Response:
     args = filters("account_id", "strategy_id", "from", "to")
     found = reads().daily({**args, "by": by})
     pnl = reads().pnl()
+    others = sorted({day.currency for day in found.items} - {pnl.currency})
+    added = [(currency, sums([day for day in found.items if day.currency == currency])) for currency in (pnl.currency, *others)]
     return page(
         "pnl.html",
         by=by,
         views=VIEWS,
         args=args,
         days=found,
-        sums=sums(found.items),
+        sums=dict(added)[pnl.currency],
+        other_sums=[(currency, part["net"]) for currency, part in added if currency != pnl.currency],
+        all_sums=[(currency, part) for currency, part in added if part["days"]] or added[:1],
         pnl=pnl,
         today=by_account(pnl.by_account),
         accounts=accounts(),
@@ -42,9 +46,19 @@ def index() -> Response:
 @routes.get("/pnl.csv")
 def pnl_csv() -> Response:
     held, known = names(), strategy_names()
-    columns = ("day", "account", "strategy", "realised", "charges", "net", "fills", "turnover")
+    columns = ("day", "account", "strategy", "realised", "charges", "net", "fills", "turnover", "currency")
     rows = (
-        [d.day, held.get(d.account_id or "", ""), known.get(d.strategy_id, ""), d.realised, d.charges, d.net, d.fills, d.turnover]
+        [
+            d.day,
+            held.get(d.account_id or "", ""),
+            known.get(d.strategy_id, ""),
+            d.realised,
+            d.charges,
+            d.net,
+            d.fills,
+            d.turnover,
+            d.currency,
+        ]
         for d in export.every(reads().daily, {**filters("account_id", "strategy_id", "from", "to"), "by": "all"})
     )
     return export.answer("pnl", columns, rows)

@@ -73,12 +73,26 @@ def shell() -> dict[str, Any]:
         "shortcuts": keys.GROUPS,
         "now": time.time(),
         "by_account": by_account,
+        "currency_of": currency_of,
     }
 
 
 def by_place(positions: Iterable[Any]) -> list[Any]:
     """By instrument, and within it by account."""
     return sorted(by_account(positions), key=lambda position: position.symbol)
+
+
+def by_strategy(rows: Iterable[Any]) -> dict[str | None, list[Any]]:
+    """Strategy → its rows, one for each currency in which it trades."""
+    found: dict[str | None, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row.strategy_id, []).append(row)
+    return found
+
+
+def currency_of(account_id: str) -> str:
+    """What an account's money is counted in."""
+    return next((account.currency for account in accounts() if account.id == account_id), "INR")
 
 
 def form(view: Callable[P, Response]) -> Callable[P, Response]:

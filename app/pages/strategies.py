@@ -8,7 +8,7 @@ from flask import Response, abort, request
 
 from app.pages import words
 from app.pages.forms import schema_fields
-from app.pages.room import accounts, by_account, by_place, form, names, page, reads, room
+from app.pages.room import accounts, by_account, by_place, by_strategy, form, names, page, reads, room
 
 routes = room("strategies")
 
@@ -27,7 +27,7 @@ def index() -> Response:
             s.id: [by_id[m.account_id] for m in mappings if m.strategy_id == s.id and m.enabled and m.account_id in by_id]
             for s in strategies
         },
-        pnl={row.strategy_id: row for row in read.pnl().by_strategy},
+        pnl=by_strategy(read.pnl().by_strategy),
     )
 
 
@@ -56,7 +56,6 @@ def show(strategy_id: str) -> Response:
     if symbol and symbol not in strategy.instruments:
         abort(404)
     kind = next((kind for kind in read.kinds() if kind.kind == strategy.kind), None)
-    pnl = next((row for row in read.pnl().by_strategy if row.strategy_id == strategy_id), None)
     return page(
         "strategies/show.html",
         strategy=strategy,
@@ -67,7 +66,7 @@ def show(strategy_id: str) -> Response:
         mappings=[mapping for mapping in by_account(read.mappings()) if mapping.strategy_id == strategy_id],
         names=names(),
         accounts={account.id: account for account in accounts()},
-        pnl=pnl,
+        results=by_strategy(read.pnl().by_strategy).get(strategy_id),
         positions=by_place(read.positions(strategy_id=strategy_id)),
         signals=read.signals({"strategy_id": strategy_id, "limit": "20"}).items,
     )

@@ -161,12 +161,12 @@ def broker(code: str) -> str:
     return BROKERS.get(code, code)
 
 
-def sizing(mapping: Any) -> str:
+def sizing(mapping: Any, currency: str = "INR") -> str:
     """What one signal is worth on a mapping, in a few words: `2 % risk`, `50 units × 2`."""
     mode, value = mapping.sizing.mode, mapping.sizing.value
     text = {
         "fixed_quantity": f"{fmt.quantity(value)} unit{'' if value == 1 else 's'}",
-        "fixed_amount": f"{fmt.money(value, places=0)} a signal",
+        "fixed_amount": f"{fmt.money(value, currency, 0)} a signal",
         "percent": f"{fmt.plain(value)} % a signal",
         "risk": f"{fmt.plain(mapping.risk_per_trade_pct)} % risk",
         "kelly": f"{fmt.plain(value)} of Kelly",

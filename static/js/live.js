@@ -107,6 +107,7 @@ function showOffline(off) {
 const HANDLERS = {
   pnl(event) {
     if (event.total) for (const name of ["realised", "unrealised", "charges", "net"]) patch(`pnl.${name}`, event.total[name]);
+    for (const [currency, row] of Object.entries(event.totals ?? {})) for (const name of ["unrealised", "net"]) patch(`pnl.${currency}.${name}`, row[name]);
     let held = null;
     for (const row of event.by_account ?? []) {
       for (const name of ["realised", "unrealised", "charges", "net", "equity", "day_pnl", "day_loss_used_pct", "open_positions", "available", "used_margin"]) {
@@ -115,7 +116,7 @@ const HANDLERS = {
       if (row.open_positions !== null && row.open_positions !== undefined) held = (held ?? 0) + row.open_positions;
     }
     if (held !== null) patch("open_positions", held);
-    for (const row of event.by_strategy ?? []) for (const name of ["realised", "unrealised", "net"]) patch(`strategy:${row.strategy_id}.${name}`, row[name]);
+    for (const row of event.by_strategy ?? []) for (const name of ["realised", "unrealised", "net"]) patch(`strategy:${row.strategy_id}.${row.currency}.${name}`, row[name]);
   },
   position(event) {
     for (const name of ["quantity", "average_price", "last_price", "unrealised", "realised", "charges"]) if (name in event) patch(`position:${event.id}.${name}`, event[name]);

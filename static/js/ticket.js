@@ -90,23 +90,23 @@ async function quote(form, symbol) {
 function show(form, orders, problem = "") {
   const known = new Map(orders.map((order) => [order.account_id, order]));
   const reasons = JSON.parse(form.dataset.reasons);
-  let total = 0;
+  const totals = new Map(); // currency → what goes out in it
   let going = 0;
   for (const row of form.querySelectorAll("[data-preview]")) {
     const order = known.get(row.dataset.preview);
     const refused = order?.reason;
     row.querySelector("[data-preview-quantity]").textContent = order ? quantity(order.quantity) : "";
-    row.querySelector("[data-preview-value]").textContent = order?.value ? money(order.value) : "";
+    row.querySelector("[data-preview-value]").textContent = order?.value ? money(order.value, row.dataset.currency) : "";
     const note = row.querySelector("[data-preview-note]");
     note.textContent = refused ? (reasons[refused] ?? words(refused)) : "";
     note.className = refused ? "warn" : "muted";
     row.classList.toggle("refused", Boolean(refused));
     if (order && !refused) {
       going += 1;
-      total += Number(order.value ?? 0);
+      totals.set(row.dataset.currency, (totals.get(row.dataset.currency) ?? 0) + Number(order.value ?? 0));
     }
   }
   const sum = form.querySelector("[data-preview-sum]");
-  sum.textContent = problem || (orders.length ? `${going} of ${orders.length} accounts, ${money(total.toFixed(2))} in all` : "");
+  sum.textContent = problem || (orders.length ? `${going} of ${orders.length} accounts, ${[...totals].map(([currency, value]) => money(value.toFixed(2), currency)).join(" and ") || money(0)} in all` : "");
   sum.classList.toggle("warn", Boolean(problem));
 }

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
+from typing import NoReturn
 
+import pytest
+
+from engines.execution.views import Pnl, PnlRow
+from engines.ports import BrokerTraits, NeedsLogin
 from tests.api.rig import Rig
+from tests.support.broker import QuietBroker
 
 ROW = {"realised", "unrealised", "charges", "net"}
 
@@ -19,10 +28,11 @@ def test_the_parts_add_up_to_the_total(fresh: Rig) -> None:
     trader.buy(*accounts)
     trader.buy(*accounts, side="SELL", quantity="3")
     now = trader.get("/api/pnl/realtime").json
-    assert set(now) == {"total", "by_account", "by_strategy", "as_of"}
+    assert set(now) == {"currency", "total", "totals", "by_account", "by_strategy", "as_of"}
     assert set(now["total"]) == ROW
     assert {row["account_id"] for row in now["by_account"]} == set(accounts)
     assert {row["strategy_id"] for row in now["by_strategy"]} == {None, strategy}
+    assert (now["currency"], now["totals"]) == ("INR", {"INR": now["total"]})
     for part in (now["by_account"], now["by_strategy"]):
         for name in ROW:
             assert sum(Decimal(row[name]) for row in part) == Decimal(now["total"][name])
@@ -51,3 +61,66 @@ def test_another_persons_results_are_not_in_it(fresh: Rig) -> None:
         answer = fresh.owner.get(path).json
         assert not answer.get("items")
         assert not answer.get("by_account")
+
+
+class Far(QuietBroker):
+    """A broker of another currency that nobody can reach today."""
+
+    traits = BrokerTraits(10.0, 10, currency="USDT")
+
+    def connect(self, on_report: object) -> NoReturn:
+        raise NeedsLogin("not today")
+
+    def abort(self) -> None:
+        return None
+
+    def close(self) -> None:
+        return None
+
+
+def test_rupees_and_dollars_are_never_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Rig(tmp_path / "data", {"binance_spot": lambda account, keys: Far()}) as rig:  # type: ignore[dict-item,return-value]
+        trader = rig.trader
+        keys = {"api_key": "b1234567890", "api_secret": "s1234567890"}
+        dollars = trader.account(broker="binance_spot", auto_trade=False, credentials=keys)["id"]
+        assert trader.get("/api/pnl/realtime").json["currency"] == "USDT"
+        rupees = trader.account()["id"]
+        worth = {rupees: PnlRow(Decimal(100)), dollars: PnlRow(Decimal(-7))}
+
+        def pnl(ids: Sequence[str]) -> Pnl:
+            rows = {key: worth[key] for key in ids}
+            total = sum(rows.values(), PnlRow())
+            return Pnl(total, rows, {"S1": total}, 0.0)
+
+        monkeypatch.setattr(rig.system, "pnl", pnl)
+        now = trader.get("/api/pnl/realtime").json
+        assert (now["currency"], now["total"]["net"]) == ("INR", "100")
+        assert {currency: row["net"] for currency, row in now["totals"].items()} == {"INR": "100", "USDT": "-7"}
+        assert {row["account_id"]: (row["currency"], row["net"]) for row in now["by_account"]} == {
+            rupees: ("INR", "100"),
+            dollars: ("USDT", "-7"),
+        }
+        assert [(row["strategy_id"], row["currency"], row["net"]) for row in now["by_strategy"]] == [
+            ("S1", "INR", "100"),
+            ("S1", "USDT", "-7"),
+        ]
+
+
+def test_days_are_added_up_by_currency(tmp_path: Path) -> None:
+    with Rig(tmp_path / "data", {"binance_spot": lambda account, keys: Far()}) as rig:  # type: ignore[dict-item,return-value]
+        trader = rig.trader
+        keys = {"api_key": "b1234567890", "api_secret": "s1234567890"}
+        accounts = {trader.account()["id"]: "100", trader.account(broker="binance_spot", auto_trade=False, credentials=keys)["id"]: "-7"}
+        assert trader.user
+
+        def book(db: sqlite3.Connection) -> None:
+            for account, realised in [*accounts.items(), ("*", "93")]:
+                for strategy in ("S1", "*"):
+                    row = (trader.user.user_id, account, strategy, "2026-11-20", realised)  # type: ignore[union-attr]
+                    db.execute("INSERT INTO pnl_daily VALUES (?, ?, ?, ?, ?, '0', 1, '10')", row)
+
+        rig.data.journal.run(book)
+        for by in ("day", "account", "strategy", "all"):
+            rows = trader.get(f"/api/pnl/daily?by={by}").json["items"]
+            assert sorted((row["currency"], row["realised"]) for row in rows) == [("INR", "100"), ("USDT", "-7")], by
+            assert all((row["account_id"] is None) == (by in ("day", "strategy")) for row in rows)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from app.api.market.schemas import CandleOut, InstrumentListOut, InstrumentListsOut, InstrumentOut, QuoteOut
+from app.api.money import home_of
 from app.api.orders.schemas import CheckOut, OrderEventOut, OrderStoryOut, RequestOut
 from app.api.people.schemas import AuditOut, TokenOut, UserOut
 from app.api.pnl.schemas import AccountPnlOut, DayPnlOut, EquityPointOut, PnlOut, RealtimeOut, StrategyPnlOut
@@ -159,6 +160,7 @@ class Sample:
         rows = [
             AccountPnlOut(
                 account_id=a.id,
+                currency=a.currency,
                 realised=a.realised or zero,
                 unrealised=a.unrealised or zero,
                 charges=a.charges or zero,
@@ -170,12 +172,21 @@ class Sample:
             )
             for a in self.accounts()
         ]
-        sums = {name: sum((getattr(row, name) for row in rows), zero) for name in ("realised", "unrealised", "charges", "net")}
+        home = home_of(row.currency for row in rows)
+        totals = {
+            currency: PnlOut(
+                **{
+                    name: sum((getattr(row, name) for row in rows if row.currency == currency), zero)
+                    for name in ("realised", "unrealised", "charges", "net")
+                }
+            )
+            for currency in sorted({home, *(row.currency for row in rows)})
+        }
         by = [
-            StrategyPnlOut(strategy_id=s, realised=D(n), unrealised=D("1200.5"), charges=D(88), net=D(n) + D("1112.5"))
+            StrategyPnlOut(strategy_id=s, currency="INR", realised=D(n), unrealised=D("1200.5"), charges=D(88), net=D(n) + D("1112.5"))
             for s, n in (("S1", "9120"), ("S2", "-3120.4"), (None, "640"))
         ]
-        return RealtimeOut(total=PnlOut(**sums), by_account=rows, by_strategy=self._some(by), as_of=NOW)
+        return RealtimeOut(currency=home, total=totals[home], totals=totals, by_account=rows, by_strategy=self._some(by), as_of=NOW)
 
     def daily(self, args: Mapping[str, Any]) -> Page[Any]:
         by = args.get("by", "day")
@@ -190,6 +201,7 @@ class Sample:
                 net=D(4200 - 900 * n) - D("312.4375"),
                 fills=34 - n,
                 turnover=D(1840000 + 12345 * n),
+                currency="INR",
             )
             for n in range(12)
         ]
@@ -200,6 +212,7 @@ class Sample:
         points = [
             EquityPointOut(
                 account_id=id,
+                currency="INR",
                 at=ago(60 * (140 - n)),
                 equity=D(500000) + D(round(900 * math.sin(n / 11) + 45 * n)),
                 realised=D(round(30 * n)),

@@ -20,6 +20,7 @@ class PnlOut(Out):
 
 class AccountPnlOut(PnlOut):
     account_id: str
+    currency: str
     equity: Amount | None
     day_pnl: Amount | None
     day_loss_used_pct: Amount | None
@@ -27,11 +28,18 @@ class AccountPnlOut(PnlOut):
 
 
 class StrategyPnlOut(PnlOut):
+    """One row for each currency in which the strategy trades."""
+
     strategy_id: str | None
+    currency: str
 
 
 class RealtimeOut(Out):
+    """`total` is that of `currency` (rupees when any account is in rupees); `totals` has each currency's own, never added together."""
+
+    currency: str
     total: PnlOut
+    totals: dict[str, PnlOut]
     by_account: list[AccountPnlOut]
     by_strategy: list[StrategyPnlOut]
     as_of: Moment
@@ -48,7 +56,7 @@ class DailyQuery(PageQuery):
 
 
 class DayPnlOut(Out):
-    """What was booked on one session day. `unrealised` is not kept by day: null."""
+    """What was booked on one session day in one currency. `unrealised` is not kept by day: null."""
 
     day: str
     account_id: str | None
@@ -59,6 +67,7 @@ class DayPnlOut(Out):
     net: Amount
     fills: int
     turnover: Amount
+    currency: str
 
 
 class EquityQuery(PageQuery):
@@ -69,6 +78,7 @@ class EquityQuery(PageQuery):
 
 class EquityPointOut(Out):
     account_id: str
+    currency: str
     at: Moment
     equity: Amount
     realised: Amount

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from app.api.money import HOME, currency_of, home_of
 from app.api.pnl.schemas import (
     AccountPnlOut,
     DailyQuery,
@@ -15,7 +18,7 @@ from app.api.pnl.schemas import (
     StrategyPnlOut,
 )
 from app.api.wire import BadValue, Page, make_cursor, moment, open_cursor
-from app.data import Invalid, User
+from app.data import DayPnl, Invalid, User
 from app.workspace import Workspace, workspace
 from engines.execution.views import AccountView, PnlRow
 
@@ -29,24 +32,36 @@ def realtime(user: User) -> RealtimeOut:
 
 
 def realtime_of(shop: Workspace, user_id: str) -> RealtimeOut:
-    owned = shop.owners.account_ids(user_id)
-    pnl = shop.system.pnl(owned)
-    mine = set(owned)
-    views = {view.account_id: view for view in shop.system.accounts() if view.account_id in mine}
-    strategies = sorted(pnl.by_strategy.items(), key=lambda item: item[0] or "")
+    held = {key: currency_of(broker) for key, broker in shop.owners.brokers(user_id).items()}
+    views = {view.account_id: view for view in shop.system.accounts() if view.account_id in held}
+    home = home_of(held.values())
+    parts = {currency: shop.system.pnl(keys) for currency, keys in _by_currency(held, home).items()}
+    rows = {key: row for part in parts.values() for key, row in part.by_account.items()}
+    strategies = [(key, currency, row) for currency, part in parts.items() for key, row in part.by_strategy.items()]
     return RealtimeOut(
-        total=PnlOut(**_row(pnl.total)),
-        by_account=[_account(key, pnl.by_account.get(key, _ZERO), views.get(key)) for key in owned],
-        by_strategy=[StrategyPnlOut(strategy_id=key, **_row(row)) for key, row in strategies],
-        as_of=moment(pnl.as_of),
+        currency=home,
+        total=PnlOut(**_row(parts[home].total)),
+        totals={currency: PnlOut(**_row(part.total)) for currency, part in parts.items()},
+        by_account=[_account(key, held[key], rows.get(key, _ZERO), views.get(key)) for key in held],
+        by_strategy=[
+            StrategyPnlOut(strategy_id=key, currency=currency, **_row(row))
+            for key, currency, row in sorted(strategies, key=lambda item: item[0] or "")
+        ],
+        as_of=moment(parts[home].as_of),
     )
+
+
+def _by_currency(held: Mapping[str, str], home: str) -> dict[str, list[str]]:
+    """Currency → its accounts, the home currency first."""
+    found: dict[str, list[str]] = {home: []}
+    for key, currency in held.items():
+        found.setdefault(currency, []).append(key)
+    return found
 
 
 def daily(user: User, query: DailyQuery = _ALL) -> Page[DayPnlOut]:
     """Newest day first."""
-    rows = workspace().data.books.pnl_daily(
-        user.user_id, since=query.from_, until=query.to, account_id=query.account_id, strategy_id=query.strategy_id, by=query.by
-    )
+    rows = _days(user, query)
     start = _offset(query.cursor)
     shown = rows[start : start + query.limit]
     items = [
@@ -60,11 +75,36 @@ def daily(user: User, query: DailyQuery = _ALL) -> Page[DayPnlOut]:
             net=row.net,
             fills=row.fills,
             turnover=row.turnover,
+            currency=currency,
         )
-        for row in shown
+        for currency, row in shown
     ]
     following = start + query.limit
     return Page(items=items, next=make_cursor(str(following)) if following < len(rows) else None)
+
+
+def _days(user: User, query: DailyQuery) -> Sequence[tuple[str, DayPnl]]:
+    """With their currency. A row that is added up over accounts is made once for each currency."""
+    held = _currencies(user)
+    home = home_of(held.values())
+
+    def booked(accounts: Sequence[str] | None) -> Sequence[DayPnl]:
+        return workspace().data.books.pnl_daily(
+            user.user_id, since=query.from_, until=query.to, account_id=query.account_id, accounts=accounts,
+            strategy_id=query.strategy_id, by=query.by,
+        )  # fmt: skip
+
+    parts = _by_currency(held, home)
+    if len(parts) == 1 or query.account_id is not None or query.by in ("account", "all"):
+        return [(held.get(row.account_id or "", home), row) for row in booked(None)]
+    rows = [(currency, replace(row, account_id=None)) for currency, keys in parts.items() for row in booked(keys)]
+    return sorted(rows, key=lambda item: item[1].day, reverse=True) if query.by == "day" else rows
+
+
+def _currencies(user: User) -> dict[str, str]:
+    """Account → currency, of the archived ones too: their days are still told."""
+    rows = workspace().data.accounts.list(user.user_id, archived=True)
+    return {row.account.account_id: currency_of(row.account.broker) for row in rows}
 
 
 def equity(user: User, query: EquityQuery = _CURVE) -> Page[EquityPointOut]:
@@ -72,10 +112,12 @@ def equity(user: User, query: EquityQuery = _CURVE) -> Page[EquityPointOut]:
     points = workspace().data.books.equity_curve(
         user.user_id, account_id=query.account_id, since=query.from_, until=query.to, points=query.limit
     )
+    held = _currencies(user)
     return Page(
         items=[
             EquityPointOut(
                 account_id=point.account_id,
+                currency=held.get(point.account_id, HOME),
                 at=moment(point.at),
                 equity=point.equity,
                 realised=point.realised,
@@ -104,9 +146,10 @@ def _row(row: PnlRow) -> dict[str, Any]:
     return {"realised": row.realised, "unrealised": row.unrealised, "charges": row.charges, "net": row.net}
 
 
-def _account(account_id: str, row: PnlRow, view: AccountView | None) -> AccountPnlOut:
+def _account(account_id: str, currency: str, row: PnlRow, view: AccountView | None) -> AccountPnlOut:
     return AccountPnlOut(
         account_id=account_id,
+        currency=currency,
         equity=view.equity if view else None,
         day_pnl=view.day_pnl if view else None,
         day_loss_used_pct=view.day_loss_used_pct if view else None,
