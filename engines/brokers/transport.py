@@ -7,7 +7,9 @@ It never resends anything, follows no redirect and keeps no cookies.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
+import os
 import select
 import socket
 import ssl
@@ -33,6 +35,10 @@ class Response:
     body: bytes
 
 
+class Unreached(Retry):
+    """There is no connection: not a byte has left."""
+
+
 class Connection:
     """Used by one thread at a time (the lane); only `abort` may be called from another."""
 
@@ -45,8 +51,11 @@ class Connection:
         connect_timeout: float = 3.0,
         read_timeout: float = 7.0,
         source_address: str | None = None,
+        whose: str = "the broker",
     ) -> None:
-        """`tls` True: certificates and names are checked against the system's authorities. `source_address`: the local address to leave from."""
+        """`tls` True: certificates and names are checked against the system's authorities. `source_address`: the local address to leave from.
+        `whose`: what people call the other side."""
+        self._whose = whose
         self._address = (host, port)
         self._host = _in_url(host) if port in (80, 443) else f"{_in_url(host)}:{port}"
         self._context = tls if isinstance(tls, ssl.SSLContext) else _checking() if tls else None
@@ -126,7 +135,7 @@ class Connection:
         try:
             connection = self._connect()
         except OSError as error:
-            raise Retry(f"cannot connect: {type(error).__name__}") from error
+            raise Unreached(f"{self._whose} cannot be reached: {_in_words(error)}") from error
         self._socket = connection
         return connection
 
@@ -230,6 +239,25 @@ def connect_from(source: str | None, address: tuple[str, int], timeout: float) -
 def _checking() -> ssl.SSLContext:
     """One for the process: reading the authorities costs milliseconds and a megabyte each time."""
     return ssl.create_default_context()
+
+
+def _in_words(error: OSError) -> str:
+    """Why there is no connection, for people."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "its certificate is not trusted"
+    if isinstance(error, ssl.SSLError):
+        return "no secure connection comes about"
+    if isinstance(error, socket.gaierror):
+        return "its name is not found (is this machine on the internet?)"
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, ConnectionError):
+        return "the connection was closed"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "this machine does not have the address that the call should leave from"
+    return os.strerror(error.errno).lower() if error.errno else type(error).__name__
 
 
 def _in_url(host: str) -> str:

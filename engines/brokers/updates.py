@@ -257,7 +257,8 @@ class Updates:
             if at >= self._look_at:
                 return
             self._look_at = at
-        if after < self._timing.poll:  # the worker looks at its clock that often anyway: fifty orders at once must not wake fifty more threads
+        # The worker looks at its clock that often anyway: fifty orders at once must not wake fifty more threads.
+        if after < self._timing.poll:
             self._inbox.put(None)
 
     def resume(self) -> None:

@@ -91,8 +91,10 @@ class Wire:
         timing: Timing = _USUAL,
         tls: ssl.SSLContext | None = None,
         observe: Callable[[Response], None] | None = None,
+        whose: str = "the broker",
     ) -> None:
-        """`tls`: certificates are checked against this context in place of the system's authorities. `observe` sees every answer (used weight, dates)."""
+        """`tls`: certificates are checked against this context in place of the system's authorities. `observe` sees every answer (used weight, dates). `whose`: the
+        broker's name in what is told to people."""
         self._connections: dict[str, Connection] = {}
         self._writing: Writing | None = None
         self._observe = observe
@@ -107,6 +109,7 @@ class Wire:
                 connect_timeout=timing.connect,
                 read_timeout=timing.read,
                 source_address=source_address,
+                whose=whose,
             )
 
     def permitted(self, permit: Permit) -> AbstractContextManager[Writing]:

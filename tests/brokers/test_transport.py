@@ -49,7 +49,9 @@ def test_nobody_listening_is_retry_because_nothing_was_sent():
     spare = socket.create_server(("127.0.0.1", 0))
     port = spare.getsockname()[1]
     spare.close()
-    with pytest.raises(Retry):
+    with pytest.raises(Retry, match=r"^Zerodha cannot be reached: connection refused$"):
+        ask(Connection("127.0.0.1", port, whose="Zerodha"))
+    with pytest.raises(Retry, match="the broker cannot"):
         ask(Connection("127.0.0.1", port))
 
 
@@ -169,7 +171,7 @@ def test_tls_serves_and_can_be_cut():
 
 
 def test_a_certificate_nobody_vouches_for_ends_before_a_byte_of_the_order():
-    with peer(answering(OK), tls=True) as server, pytest.raises(Retry):
+    with peer(answering(OK), tls=True) as server, pytest.raises(Retry, match="certificate is not trusted"):
         ask(Connection("127.0.0.1", server.port, tls=True))
     assert server.requests == []
 
@@ -183,5 +185,5 @@ def test_the_connection_leaves_from_the_address_it_is_given():
 
 
 def test_an_address_this_machine_does_not_have_is_retry():
-    with pytest.raises(Retry):
+    with pytest.raises(Retry, match="does not have the address"):
         ask(Connection("127.0.0.1", 9, source_address="192.0.2.1"))

@@ -30,7 +30,7 @@ class SmartClient:
     ) -> None:
         """`secrets` are taken out of whatever the broker says. `pace` is asked before each read ("order_book", "profile", ...) and raises Retry when the published rate allows none now."""
         self._root = endpoints.root
-        self._wire = Wire(endpoints.root, source_address=source_address, timing=timing)
+        self._wire = Wire(endpoints.root, source_address=source_address, timing=timing, whose="Angel One")
         self._http = sdk.Http(self._wire)
         self._sdk = sdk.smart_connect(self._http, endpoints.root, api_key)
         self._pace = pace

@@ -19,6 +19,7 @@ import structlog
 
 from engines.brokers.angelone import errors
 from engines.brokers.angelone.client import SmartClient
+from engines.brokers.transport import Unreached
 from engines.core.model import Timestamp
 from engines.core.sessions import DAY, day_start
 from engines.ports import Clock, NeedsLogin, Refused, Retry, Session, Sessions, TandemError
@@ -96,6 +97,7 @@ class SignIn:
         self._sessions = sessions
         self._lock = threading.Lock()
         self._over: NeedsLogin | Refused | None = None  # why nothing is tried by itself any more
+        self._trouble = ""  # why the newest try came to nothing
         self.current: Session | None = None
         self._ended_at: Timestamp | None = None
 
@@ -148,6 +150,14 @@ class SignIn:
             if str(error) != errors.ADDRESS:  # an address is put right elsewhere, and locks no account
                 self._keep_refusal(details, error)
             raise
+        except Unreached:
+            with _codes_lock:
+                _used_codes.setdefault(self._sessions, {}).pop(details.client_code, None)  # it has not left
+            raise
+        except Retry as error:
+            self._trouble = f"{error}; "
+            raise
+        self._trouble = ""
         jwt = str(data["jwtToken"]).removeprefix("Bearer ").strip()
         tokens = {"jwt": jwt, "refresh": str(data.get("refreshToken") or ""), "feed": str(data.get("feedToken") or "")}
         session = Session(details.client_code, tokens, now, expiry(jwt, now))
@@ -206,7 +216,7 @@ class SignIn:
         with _codes_lock:
             used = _used_codes.setdefault(self._sessions, {})
             if used.get(details.client_code) == step:
-                raise Retry("waiting for the next one-time code", after=(step + 1) * STEP - now)
+                raise Retry(f"{self._trouble}waiting for the next one-time code", after=(step + 1) * STEP - now)
             used[details.client_code] = step
         return code
 

@@ -49,7 +49,8 @@ class Client:
         spot, futures = place.endpoints.spot_root, place.endpoints.futures_root
         self.market = place.market
         self.house: House = house_at(place.root, place.market)
-        self.wire = Wire(spot, *([] if futures == spot else [futures]), source_address=place.source_address, timing=timing)
+        roots = [spot] if futures == spot else [spot, futures]
+        self.wire = Wire(*roots, source_address=place.source_address, timing=timing, whose="Binance")
         self._clock, self._share = clock, share
         self._stopped = threading.Event()
         self._secrets = tuple(part for part in (key, secret) if len(part) >= 4)

@@ -41,7 +41,7 @@ class KiteClient:
         source_address: str | None = None,
         secrets: Iterable[str] = (),
     ) -> None:
-        self.wire = Wire(api_root, source_address=source_address, timing=timing, observe=self._watch)
+        self.wire = Wire(api_root, source_address=source_address, timing=timing, observe=self._watch, whose="Zerodha")
         self.sdk = make_sdk(api_key, access_token, api_root, RequestsLikeSession(self.wire))
         self._secrets = tuple(secret for secret in (*secrets, access_token or "") if len(secret) >= 4)
         self.status: int | None = None

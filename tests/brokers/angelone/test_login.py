@@ -166,6 +166,21 @@ def test_the_same_code_is_never_sent_twice(rig: Rig) -> None:
     assert codes[0] != codes[1]
 
 
+def test_a_code_that_has_not_left_is_not_used_up_and_hides_nothing(rig: Rig) -> None:
+    rig.api.stop()
+    for _ in range(2):
+        with pytest.raises(Retry, match=r"^Angel One cannot be reached: connection refused$"):
+            rig.connect()
+
+
+def test_waiting_for_a_code_tells_what_it_waits_after(rig: Rig) -> None:
+    rig.api.answers["login"] = [None]
+    with pytest.raises(Retry, match="did not answer"):
+        rig.connect()
+    with pytest.raises(Retry, match="Angel One did not answer; waiting for the next one-time code"):
+        rig.connect()
+
+
 def test_many_that_need_a_session_sign_in_once(rig: Rig) -> None:
     broker = rig.connect()
     rig.next_code()
