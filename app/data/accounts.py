@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from app.data.credentials import CredentialBox, mask
-from app.data.errors import Conflict, Invalid
+from app.data.errors import Conflict, DataError, Invalid
 from app.data.history import has_history, refuse_while_trading
 from app.data.rows import AccountRow, Actor
 from app.data.store import Store, found
@@ -34,6 +34,7 @@ class Accounts:
             now = self.store.now()
             found(db.execute("SELECT user_id FROM users WHERE user_id = ?", (made.user_id,)).fetchone(), "user")
             _check_name(db, made)
+            self._check_keys(db, made, credentials)
             db.execute(
                 "INSERT INTO accounts (account_id, user_id, name, broker, capital, leverage, limits, paper, dry_run, auto_trade, enabled,"
                 " source_address, auto_login, credentials, credentials_shown, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -80,7 +81,9 @@ class Accounts:
             if credentials is not None:
                 known = self.box.open(sealed)
                 merged: dict[str, str | None] = {**known, **credentials}
-                sealed, shown = self._seal({name: value for name, value in merged.items() if value is not None})
+                kept = {name: value for name, value in merged.items() if value is not None}
+                self._check_keys(db, fixed, kept)
+                sealed, shown = self._seal(kept)
                 if any(merged[name] != value for name, value in known.items() if name != "access_token"):  # what is only added changes none
                     forget_sign_in(db, account_id)
             db.execute(
@@ -122,6 +125,19 @@ class Accounts:
     def credentials(self, account_id: str) -> dict[str, str]:
         row = found(self.store.readers.one("SELECT credentials FROM accounts WHERE account_id = ?", (account_id,)), "account")
         return self.box.open(row["credentials"])
+
+    def _check_keys(self, db: sqlite3.Connection, account: Account, credentials: Mapping[str, str]) -> None:
+        """Of one user's accounts no two are the same account at the broker: its positions and its money would be counted twice."""
+        if account.broker == "paper":
+            return
+        sql = "SELECT name, credentials FROM accounts WHERE user_id = ? AND broker = ? AND account_id <> ? AND archived_at IS NULL"
+        for row in db.execute(sql, (account.user_id, account.broker, account.account_id)):
+            try:
+                known = self.box.open(row["credentials"])
+            except DataError:
+                continue  # sealed with a key that is gone: nobody can sign in with it either
+            if _same_keys(known, credentials):
+                raise Invalid.field("credentials", f"these are the keys of {row['name']}")
 
     def _seal(self, credentials: Mapping[str, str]) -> tuple[bytes, str]:
         return self.box.seal(credentials), to_json(mask(credentials))
@@ -184,6 +200,14 @@ def _check_name(db: sqlite3.Connection, account: Account) -> None:
     taken = {row["name"].strip().casefold() for row in db.execute(sql, (account.user_id, account.account_id, account.broker))}
     if account.name.strip().casefold() in taken:
         raise Invalid.field("name", "is the name of another of your accounts")
+
+
+def _same_keys(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """By the person where both name one (an app's key may serve a family), else by the key."""
+    for name in ("client_code", "user_id", "api_key"):
+        if one.get(name) and other.get(name):
+            return one[name].strip().casefold() == other[name].strip().casefold()
+    return False
 
 
 def _check(account: Account) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +18,12 @@ OUT = {
     "dry_run", "auto_trade", "state", "state_detail", "session_expires_at", "equity", "day_pnl", "day_trades", "day_loss_used_pct", "open_positions",
 }  # fmt: skip
 KITE = {"api_key": "kite-api-key-123456", "api_secret": "kite-secret-abcdef-987654"}
+_apps = itertools.count(100_000)
+
+
+def fresh_keys() -> dict[str, str]:
+    """The keys of another app each time: no two accounts of one person share theirs."""
+    return {**KITE, "api_key": f"kite-api-{next(_apps)}-123456"}
 
 
 def test_a_new_paper_account_is_ready_and_safe_by_default(trader: Person) -> None:
@@ -32,7 +39,7 @@ def test_a_new_paper_account_is_ready_and_safe_by_default(trader: Person) -> Non
 @pytest.mark.parametrize("broker", ["zerodha", "angelone", "binance_spot", "binance_usdm"])
 def test_a_live_account_starts_dry_and_without_auto_trade(trader: Person, broker: str) -> None:
     secrets = {
-        "zerodha": KITE,
+        "zerodha": fresh_keys(),
         "angelone": {"api_key": "a1234567890", "client_code": "C100", "pin": "1234", "totp_secret": "JBSWY3DPEHPK3PXP"},
     }
     given = secrets.get(broker, {"api_key": "b1234567890", "api_secret": "s1234567890", "testnet": True})
@@ -43,9 +50,9 @@ def test_a_live_account_starts_dry_and_without_auto_trade(trader: Person, broker
 
 
 def test_law_12_credentials_never_come_out(trader: Person) -> None:
-    account = trader.account(broker="zerodha", credentials=KITE, auto_trade=False)
+    account = trader.account(broker="zerodha", credentials=(keys := fresh_keys()), auto_trade=False)
     shown = trader.get(f"/api/accounts/{account['id']}").text + trader.get("/api/accounts").text + trader.get("/api/audit").text
-    for secret in KITE.values():
+    for secret in keys.values():
         assert secret not in shown
     assert account["credentials"] == {"api_key": "kit…456", "api_secret": "•••"}
     changed = trader.patch(f"/api/accounts/{account['id']}", {"credentials": {"access_token": "brand-new-access-token"}})
@@ -75,7 +82,7 @@ def test_a_changed_limit_holds_for_the_next_order(trader: Person) -> None:
 
 
 def test_auto_trade_of_a_live_account_wants_its_name(trader: Person) -> None:
-    account = trader.account(name="Real money", broker="zerodha", credentials=KITE, auto_trade=False)
+    account = trader.account(name="Real money", broker="zerodha", credentials=fresh_keys(), auto_trade=False)
     path = f"/api/accounts/{account['id']}/auto-trade"
     for body in ({"on": True}, {"on": True, "confirm": "real money"}):
         answer = trader.post(path, body)
@@ -163,7 +170,7 @@ def test_zerodha_by_one_call_answers_where_to_sign_in(trader: Person) -> None:
 
 
 def test_a_broker_without_a_connection_says_so(trader: Person) -> None:
-    keys = {"api_key": "a1234567890", "client_code": "C100", "pin": "1234", "totp_secret": "JBSWY3DPEHPK3PXP"}
+    keys = {"api_key": "a1234567890", "client_code": "C200", "pin": "1234", "totp_secret": "JBSWY3DPEHPK3PXP"}
     account = trader.account(broker="angelone", credentials=keys, auto_trade=False)
     said = ("error", "cannot be connected: this version has no connection to angelone")
     path = f"/api/accounts/{account['id']}"
@@ -219,9 +226,9 @@ def test_a_create_that_is_refused_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_a_live_account_shares_its_name_with_no_other_of_the_same_person(trader: Person) -> None:
     trader.account(name="Twin")
     trader.account(name="Twin")  # paper accounts may: nothing hangs on their names
-    kite = trader.post("/api/accounts/create-zerodha", {"name": "Single", **KITE, "capital": "1000"}).json
+    kite = trader.post("/api/accounts/create-zerodha", {"name": "Single", **fresh_keys(), "capital": "1000"}).json
     for answer in (
-        trader.post("/api/accounts/create-zerodha", {"name": " twin ", **KITE, "capital": "1000"}),
+        trader.post("/api/accounts/create-zerodha", {"name": " twin ", **fresh_keys(), "capital": "1000"}),
         trader.post("/api/accounts", {"name": "SINGLE", "broker": "paper", "capital": "1000"}),
         trader.patch(f"/api/accounts/{kite['account_id']}", {"name": "Twin"}),
     ):
@@ -230,8 +237,31 @@ def test_a_live_account_shares_its_name_with_no_other_of_the_same_person(trader:
     assert trader.rig.other.account(name="Twin")["name"] == "Twin"
 
 
+def test_two_accounts_of_one_person_are_never_the_same_one_at_the_broker(trader: Person) -> None:
+    keys, others = fresh_keys(), fresh_keys()
+    trader.account(name="First of these keys", broker="zerodha", credentials=keys, auto_trade=False)
+    second = trader.account(broker="zerodha", credentials=others, auto_trade=False)
+    body = {"name": "Again", "broker": "zerodha", "capital": "1000"}
+    for answer in (
+        trader.post("/api/accounts", {**body, "credentials": keys}),
+        trader.post("/api/accounts/create-zerodha", {"name": "Again", "capital": "1000", **keys}),
+        trader.patch(f"/api/accounts/{second['id']}", {"credentials": keys}),
+    ):
+        assert (answer.status_code, answer.json["errors"]) == (422, {"credentials": ["these are the keys of First of these keys"]})
+    assert trader.patch(f"/api/accounts/{second['id']}", {"credentials": others}).status_code == 200
+    trader.rig.other.account(broker="zerodha", credentials=keys, auto_trade=False)
+
+
+def test_one_app_may_serve_two_people_of_a_family(trader: Person) -> None:
+    keys = fresh_keys()
+    for user_id, status in (("FA1234", 201), ("FB5678", 201), ("fa1234", 422)):
+        body = {"name": f"Of {user_id}", "broker": "zerodha", "capital": "1000", "credentials": {**keys, "user_id": user_id}}
+        answer = trader.post("/api/accounts", body)
+        assert answer.status_code == status, answer.text
+
+
 def test_dry_run_of_a_live_account_ends_only_with_its_name(trader: Person) -> None:
-    account = trader.account(name="For real", broker="zerodha", credentials=KITE, auto_trade=False)
+    account = trader.account(name="For real", broker="zerodha", credentials=fresh_keys(), auto_trade=False)
     path = f"/api/accounts/{account['id']}"
     for body in ({"dry_run": False}, {"dry_run": False, "confirm": "for real"}):
         refused = trader.patch(path, body)
@@ -244,7 +274,7 @@ def test_dry_run_of_a_live_account_ends_only_with_its_name(trader: Person) -> No
 
 
 def test_the_address_that_calls_leave_from_is_one_of_this_machine(trader: Person) -> None:
-    account = trader.account(broker="zerodha", credentials=KITE, auto_trade=False, source_address="127.0.0.1")
+    account = trader.account(broker="zerodha", credentials=fresh_keys(), auto_trade=False, source_address="127.0.0.1")
     path = f"/api/accounts/{account['id']}"
     assert account["source_address"] == "127.0.0.1"
     for wrong in ("192.0.2.99", "here", "0.0.0.0", "224.0.0.1", ""):
@@ -257,7 +287,7 @@ def test_the_address_that_calls_leave_from_is_one_of_this_machine(trader: Person
 
 
 def test_the_automated_log_in_is_asked_for_and_needs_its_secrets(trader: Person) -> None:
-    account = trader.account(broker="zerodha", credentials=KITE, auto_trade=False)
+    account = trader.account(broker="zerodha", credentials=fresh_keys(), auto_trade=False)
     path = f"/api/accounts/{account['id']}"
     assert account["auto_login"] is False
     refused = trader.patch(path, {"auto_login": True})
