@@ -243,7 +243,9 @@ class ZerodhaBroker:
         if shown:
             self._shown_on = today
         elif not found and self._shown_on == today:
-            raise Retry("Zerodha's order book came back empty although there are orders today")
+            raise Retry(
+                "Zerodha's order book came back empty although it has shown orders today: that is taken for a failed read", after=2.0
+            )
         return found
 
     def trade_fills(self, client: KiteClient, *, reserve: int = 0) -> Mapping[str, Sequence[BrokerFill]]:

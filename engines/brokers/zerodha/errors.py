@@ -85,6 +85,13 @@ TABLE: tuple[Row, ...] = (
     # The order system has it, or may have it.
     Row(WRITES, Unknown, _DOUBT, words=r"timed out|time-?out|check the order ?book|confirm before placing"),
     Row(WRITES, Unknown, _DOUBT, status=(500, 599)),
+    # An order that it has taken from us and does not find: no refusal of the change, but a reason to look what became of the order.
+    Row(
+        CHANGES,
+        Unknown,
+        "Zerodha does not find this order: its order book has to say what became of it ({said})",
+        words=r"couldn'?t find .*order_id",
+    ),
     Row(CHANGES, Retry, "Zerodha is still working on the order: {said}", words=r"being processed", after=0.5),
     # What people can do something about, in their words.
     Row(

@@ -111,8 +111,17 @@ def test_an_empty_book_on_a_day_with_orders_is_a_failure(rig: Rig):
     rig.place(rig.resting())
     assert len(rig.broker.order_book()) == 1
     rig.emulator.fault(Fault.EMPTY_ORDER_BOOK, account=rig.emulated, times=50)
-    with pytest.raises(Retry, match="empty"):
+    with pytest.raises(Retry, match="taken for a failed read"):
         rig.broker.order_book()
+
+
+def test_an_order_that_the_broker_does_not_find_is_looked_for(rig: Rig):
+    """An emulator that has lost its books says so of every order of before."""
+    rig.connect()
+    lost = rig.place(rig.resting())
+    rig.emulator.do(lambda: rig.emulated.orders.clear())
+    with pytest.raises(Unknown, match="its order book has to say"):
+        rig.broker.cancel(lost.broker_order_id, rig.resting())
 
 
 def test_an_address_that_is_not_registered_is_said_with_what_to_do(rig: Rig):

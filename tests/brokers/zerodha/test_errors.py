@@ -72,7 +72,10 @@ CASES = [
     ("modify",  400, "InputException",        TIMED_OUT,                                                    Unknown),
     # changes of an order
     ("cancel",  400, "OrderException",        "Order cannot be cancelled, it is complete",                  Refused),
-    ("cancel",  404, "InputException",        "Couldn't find that `order_id`.",                             Refused),
+    ("cancel",  404, "InputException",        "Couldn't find that `order_id`.",                             Unknown),
+    ("cancel",  400, "OrderException",        "Couldn't find that `order_id`.",                             Unknown),
+    ("modify",  404, "OrderException",        "Couldn't find that `order_id`.",                             Unknown),
+    ("read",    404, "InputException",        "Couldn't find that `order_id`.",                             Refused),
     ("modify",  400, "InputException",        NO_PROTECTION,                                                Refused),
     ("modify",  400, "InputException",        "Order cannot be modified as it is being processed. Try later.", Retry),
     ("modify",  400, "InputException",        "Maximum allowed order modifications exceeded.",              Refused),
