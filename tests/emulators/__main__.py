@@ -1,5 +1,5 @@
 """`python -m tests.emulators kite|smartapi|binance`: an emulated broker to try Tandem with. It prints what to put in front of `serve`, what to
-sign in with, lets prices walk, and stops at Ctrl-C or when its input ends.
+sign in with, lets prices walk, and stops at Ctrl-C or SIGTERM; with `--until-eof` also when its input ends.
 """
 
 from __future__ import annotations
@@ -7,7 +7,9 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import signal
 import sys
+import threading
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -49,7 +51,10 @@ def tell(emulator: Emulator, accounts: list[EmulatedAccount], as_json: bool) -> 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.emulators", description="An emulated broker on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.emulators",
+        description="An emulated broker on this machine. It runs until Ctrl-C or SIGTERM, also in the background and without an input.",
+    )
     parser.add_argument("kind", choices=sorted(KINDS))
     parser.add_argument("--port", type=int, default=0, help="default: any free one")
     parser.add_argument("--seed", type=int, default=0)
@@ -61,7 +66,12 @@ def main() -> None:
     parser.add_argument("--redirect", help="kite: the address registered for the apps")
     parser.add_argument("--instruments", type=Path, help="kite: a CSV that is served as the instrument list")
     parser.add_argument("--json", action="store_true", help="one line for programs; prices stand still")
+    parser.add_argument(
+        "--until-eof", action="store_true", help="end also when standard input ends: for a program that holds its other end"
+    )
     options = parser.parse_args()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.default_int_handler)  # a shell's "&" would let it ignore Ctrl-C
     emulator, accounts = build(options)
     gc.collect()
     gc.freeze()
@@ -71,7 +81,10 @@ def main() -> None:
             print(tell(emulator, accounts, options.json), flush=True)
             if options.walk and not options.json:
                 emulator.walk(options.walk)
-            sys.stdin.read()
+            if options.until_eof:
+                sys.stdin.read()
+            else:
+                threading.Event().wait()
     except KeyboardInterrupt:
         pass
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from random import Random
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
@@ -18,7 +20,7 @@ from tests.emulators.core.exchange import FINAL, EmulatedAccount, EmulatedExchan
 from tests.emulators.core.faults import Armed, Fault, Switchboard
 from tests.emulators.core.listing import derivative_name, indian_market, monthly_expiry, option_expiries
 from tests.emulators.core.rates import Rate, Rates
-from tests.emulators.core.remote import Remote, emulator_process
+from tests.emulators.core.remote import ROOT, Remote, emulator_process
 from tests.emulators.core.schedule import Schedule
 from tests.emulators.kite import KiteEmulator
 from tests.support.http import Answer, Client
@@ -284,7 +286,7 @@ class TestControl:
             remote.no_faults()
             assert send_order(emulator, trader).status == 200
             assert remote.sockets() == 0
-            with pytest.raises(RuntimeError, match="there is no shutdown"):
+            with pytest.raises(RuntimeError, match=r"no control .shutdown."):
                 remote.shutdown()
         finally:
             remote.close()
@@ -320,3 +322,26 @@ class TestControl:
             name = remote.accounts[0]["name"]
             remote.by_hand(account=name, symbol=INFY, side="BUY", quantity=2)
             assert remote.position(account=name, symbol=INFY) == "2"
+
+
+def test_a_control_that_is_none_is_answered_with_those_that_are():
+    with KiteEmulator() as emulator:
+        remote = Remote(emulator.url)
+        with pytest.raises(RuntimeError, match=r"no control 'prise'; there are .*price"):
+            remote.prise(symbol=INFY)
+        with pytest.raises(RuntimeError, match="no control 'hide_orders'"):  # another broker's
+            remote.hide_orders()
+        remote.close()
+        with Client(urlsplit(emulator.url).port or 0) as client:
+            assert client.post("/_emulator/prise").status == 404
+
+
+def test_an_emulator_without_an_input_runs_until_it_is_ended():
+    command = [sys.executable, "-m", "tests.emulators", "kite", "--json", "--accounts", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        remote = Remote(json.loads(process.stdout.readline())["url"])
+        assert remote.url == remote.call("url")
+        remote.close()
+        process.terminate()
+        assert process.wait(10) == 0

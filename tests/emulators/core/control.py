@@ -273,8 +273,9 @@ CONTROLS = frozenset(
 def answer_control(control: Control, path: str, pairs: list[tuple[str, str]], body: bytes) -> Answer:
     """One request under /_emulator/."""
     name = path.removeprefix("/_emulator/")
-    if name not in CONTROLS:
-        return Answer({"error": f"there is no {name}"}, 404)
+    known = sorted(each for each in CONTROLS if hasattr(control, each))
+    if name not in known:
+        return Answer({"error": f"there is no control {name!r}; there are {', '.join(known)}", "controls": known}, 404)
     try:
         given = json.loads(body, parse_float=Decimal) if body else dict(pairs)
         found = getattr(control, name)

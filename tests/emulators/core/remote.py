@@ -49,7 +49,7 @@ class Remote:
 @contextmanager
 def emulator_process(kind: str, *options: str) -> Iterator[Remote]:
     """An emulator in a process of its own: `emulator_process("kite", "--accounts", "50", "--latency-ms", "50")`."""
-    command = [sys.executable, "-m", "tests.emulators", kind, "--json", *options]
+    command = [sys.executable, "-m", "tests.emulators", kind, "--json", "--until-eof", *options]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdin is not None
