@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from engines.core.model import Signal, Tick
 from engines.execution.desk import Desk
 from engines.execution.lane import Lane
-from engines.ports import Clock
+from engines.ports import Clock, StreamKey
 
 if TYPE_CHECKING:
     from engines.execution.roster import Roster
@@ -39,7 +39,9 @@ class LivePrices:
         self._prices = prices
         self._roster = roster
         self._clock = clock
-        self._lent: dict[str, tuple[str, Lane]] = {}  # account id → (broker, the lane whose session was lent)
+        self._lent: dict[
+            str, tuple[str, Lane, StreamKey | None]
+        ] = {}  # account id → (broker, the lane whose session was lent, what was lent)
         self._watched: dict[str, float] = {}  # symbol → monotonic time of the last look
         self._always: frozenset[str] = frozenset()
         self._wanted: frozenset[str] = frozenset()
@@ -63,15 +65,16 @@ class LivePrices:
 
     def _follow_sessions(self) -> None:
         live = {lane.desk.account.account_id: lane for lane in self._roster.lanes() if lane.desk.account.live}
-        for account_id, (broker, lane) in list(self._lent.items()):
-            if live.get(account_id) is not lane or not lane.desk.ready:
+        for account_id, (broker, lane, key) in list(self._lent.items()):
+            renewed = lane.desk.ready and lane.broker.stream_key() != key  # signed in again meanwhile: the old session's streams are dead
+            if live.get(account_id) is not lane or not lane.desk.ready or renewed:
                 del self._lent[account_id]
                 self.market.withdraw(broker, account_id)
         for account_id, lane in live.items():
             if account_id not in self._lent and lane.desk.ready:
-                broker = lane.desk.account.broker
-                self._lent[account_id] = (broker, lane)
-                self.market.offer(broker, lane.broker.stream_key(), account_id)
+                broker, key = lane.desk.account.broker, lane.broker.stream_key()
+                self._lent[account_id] = (broker, lane, key)
+                self.market.offer(broker, key, account_id)
 
     def _want(self) -> None:
         oldest = self._clock.monotonic() - WATCHED_FOR

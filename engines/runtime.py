@@ -245,6 +245,7 @@ class Runtime:
             lane.note_in_flight()
         system.exchange.on_clock(system.clock.now())
         system.session_watch.step()
+        system.position_watch.step()
         system.chaser.step()
         if system.live is not None:
             system.live.step()

@@ -37,6 +37,7 @@ from engines.core.sessions import Calendar, is_open, load_calendar
 from engines.execution import reads
 from engines.execution.aftermath import Aftermath
 from engines.execution.chase import Chaser
+from engines.execution.compare import PositionWatch
 from engines.execution.desk import Desk, DeskTools
 from engines.execution.exits import ExitDesk
 from engines.execution.fanout import FanOut
@@ -140,6 +141,7 @@ class TradingSystem:
         self.monitor = Monitor(journal, clock, self.incident_log, self.roster.desks, lambda desk: self._flatten(desk, None))
         self.candle_store = CandleStore(clock, combined_past(directory.candles, getattr(feed, "history", None), clock, self.prices.is_live))
         self.runtime = Runtime(self)
+        self.position_watch = PositionWatch(clock, self.roster.lanes, self.incident_log)
         self.session_watch = SessionWatch(clock, self.roster.lanes, self.incident_log, self._on_needs_login)
         self.chaser = Chaser(clock, self.roster.lanes, self._quote, self.instruments.get, self._trouble)
         self.live: LivePrices | None = None

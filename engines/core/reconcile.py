@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Generic, TypeVar
 
-from engines.core.model import FINAL_STATES, ZERO, Order, OrderState, Product, Timestamp
+from engines.core.model import FINAL_STATES, ZERO, Order, OrderState, Timestamp
 from engines.core.orders import Report, from_report
 
 R = TypeVar("R", bound=Report)
@@ -166,8 +166,8 @@ def _absent_since(
 
 # --- positions -------------------------------------------------------------------------------------------------------
 
-Held = Mapping[tuple[str, Product], Decimal]
-"""(symbol, product) → signed quantity of one account, all strategies together; absent is zero."""
+Held = Mapping[str, Decimal]
+"""symbol → signed quantity of one account, all products and strategies together; absent is zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,15 +175,19 @@ class Difference:
     """A visible, named difference between the broker's books and ours, in signed quantities."""
 
     symbol: str
-    product: Product
     ours: Decimal
     theirs: Decimal
 
+    @property
+    def less(self) -> bool:
+        """The broker has less of what we hold, or holds the opposite: an exit of ours in full would open something."""
+        return bool(self.ours) and (self.theirs * self.ours <= 0 or abs(self.theirs) < abs(self.ours))
+
 
 def compare_positions(ours: Held, theirs: Held) -> tuple[Difference, ...]:
-    """Every instrument in which the two disagree, by symbol and product; empty when the books are equal."""
+    """Every instrument in which the two disagree, by symbol; empty when the books are equal."""
     return tuple(
-        Difference(symbol, product, ours.get((symbol, product), ZERO), theirs.get((symbol, product), ZERO))
-        for symbol, product in sorted(ours.keys() | theirs.keys())
-        if ours.get((symbol, product), ZERO) != theirs.get((symbol, product), ZERO)
+        Difference(symbol, ours.get(symbol, ZERO), theirs.get(symbol, ZERO))
+        for symbol in sorted(ours.keys() | theirs.keys())
+        if ours.get(symbol, ZERO) != theirs.get(symbol, ZERO)
     )

@@ -37,6 +37,7 @@ from engines.core.model import (
     Timestamp,
 )
 from engines.core.orders import EventKind
+from engines.core.reconcile import Difference
 from engines.core.sessions import session_day
 from engines.crashpoints import crash
 from engines.execution.reported import news_of, with_charges
@@ -91,6 +92,10 @@ class Desk:
         self.state_detail = "starting"
         self.needs_login = False
         self.warnings: tuple[str, ...] = ()  # of the broker's profile
+        self.differences: Mapping[str, Difference] = {}  # symbol → what the broker says otherwise, seen twice
+        self.suspected: Mapping[str, Difference] = {}  # seen once
+        self.fills_booked = 0
+        self.filled_at = 0.0  # monotonic
         self.counters: dict[str, int] = {}
         self._live: set[str] = set()
         self._unsaid: list[Fact] = []
@@ -120,6 +125,18 @@ class Desk:
             (o.remaining for o in self.live_orders() if o.position_key == key and not o.raises_exposure),
             ZERO,
         )
+
+    def free_to_exit(self, key: PositionKey) -> Decimal:
+        """Units of this position that an exit may take out now: what is held, less what is leaving already, and where the broker has less than our
+        books say, no more than it has (law 7)."""
+        held = self.position(key).quantity
+        free = abs(held) - self.pending_exits(key)
+        difference = self.differences.get(key.symbol)
+        if difference is not None and difference.less:
+            leaving = sum((o.remaining for o in self.live_orders() if o.symbol == key.symbol and not o.raises_exposure), ZERO)
+            there = difference.theirs if held > 0 else -difference.theirs
+            free = min(free, max(ZERO, there) - leaving)
+        return max(ZERO, free)
 
     def unrealised(self) -> Decimal:
         total = ZERO
@@ -283,6 +300,8 @@ class Desk:
             order = self.find(report)
             if order is None:
                 self._count("strangers")
+                if report.filled_quantity:
+                    self._count("strangers_traded")
                 return None
             facts: list[Fact] = []
             if order.state is OrderState.PLANNED:  # a push that is quicker than the lane: it proves that the order has left
@@ -322,6 +341,9 @@ class Desk:
             self._count("illegal_events")
             return order
         self._seen.add((fill.order_id, fill.trade_id))
+        self.fills_booked += 1
+        self.filled_at = self.tools.clock.monotonic()
+        self._account_for(fill)
         fill = with_charges(fill, order, self.tools.instrument(fill.symbol), self.account.broker)
         changed, kind = applied
         self._keep(changed)
@@ -334,6 +356,13 @@ class Desk:
         if not position.quantity or self._is_dust(position):
             self.tools.on_flat(changed, fill.price)
         return changed
+
+    def _account_for(self, fill: Fill) -> None:
+        """What of ours traded at the broker has moved its position too: a known difference stays what it is."""
+        moved = self.differences.get(fill.symbol)
+        if moved is not None:
+            changed = replace(moved, ours=moved.ours + fill.moved, theirs=moved.theirs + fill.moved)
+            self.differences = {**self.differences, fill.symbol: changed}
 
     def _book(self, fill: Fill) -> Position:
         """Fold the fill into its position; a fill older than the newest one folds the session again, so that order never matters."""

@@ -20,6 +20,8 @@ LASTING = frozenset(
         "thread_died",
         "thread_stuck",
         "needs_login",
+        "position_differs",
+        "position_elsewhere",
         "login_failed",
         "session_ends_soon",
         "instruments",

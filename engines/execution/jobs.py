@@ -16,6 +16,7 @@ from engines.core.model import ZERO, ExitPlan, Order, OrderState, PositionKey, R
 from engines.core.orders import EventKind
 from engines.core.reconcile import reconcile
 from engines.core.sessions import HOME_EXCHANGE, day_start
+from engines.execution.compare import ComparePositions, compare_now
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
 from engines.execution.lane import Lane
@@ -24,7 +25,10 @@ from engines.execution.views import BrokerBook
 from engines.ports import Halted, JournalDown, NeedsLogin, Refused, TandemError
 
 SETTLE_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
-FLATTEN_EVERY = 0.3
+FLATTEN_EVERY, FLATTEN_AT_LEAST = 0.3, 10.0
+"""Seconds between two rounds: the first quickly one after the other, then ever less often, because what was refused ten times will be again."""
+LOOK_EVERY = 10
+"""Rounds between two looks at what the broker really holds, the first before the first close."""
 LOOK_AGAIN = 60.0
 """Seconds after which the order book is read once more when an order was found not to have been placed: brokers have been seen to place late."""
 
@@ -73,6 +77,8 @@ class Connect:
         _heed(lane)
         desk.ready, desk.state_detail = True, "ready"
         lane.tools.on_ready(desk)
+        if desk.account.live:
+            lane.put(ComparePositions())
         if any(order.state is OrderState.UNKNOWN for order in desk.live_orders()):
             lane.put_later(Settle(), SETTLE_PAUSES[0])
         self.done.set()
@@ -281,6 +287,8 @@ class Exit:
         if not desk.ready:
             self._again(lane, 0.2)
             return
+        if self.role is Role.EXIT and self.plan is None and not self.attempt:
+            compare_now(lane, at_once=True)  # a person has the time to ask what is really there; a stop has not, its watch asks beforehand
         for order in (*self._resting_entries(desk), *self._in_the_way(desk)):
             cancel_in_turn(lane, order)
         if self._in_the_way(desk) and self.attempt < 20:
@@ -325,10 +333,15 @@ class Exit:
 class Progress:
     """How far one account has come in a stop; read by the report, written only by the lane."""
 
-    cancelled: set[str] = field(default_factory=set)
-    flattened: set[PositionKey] = field(default_factory=set)
+    cancels: set[str] = field(default_factory=set)  # order ids
+    closes: set[PositionKey] = field(default_factory=set)
     rounds: int = 0
     detail: str = ""
+
+
+def pause_after(rounds: int) -> float:
+    """Seconds until a flattening looks again: soon at first, then ever less often."""
+    return min(FLATTEN_EVERY * 1.3 ** max(0, rounds - LOOK_EVERY), FLATTEN_AT_LEAST)
 
 
 @dataclass(slots=True)
@@ -355,12 +368,14 @@ class Flatten:
         if self.holds is None and self._orders is None:
             self._orders = frozenset(order.order_id for order in lane.desk.live_orders())
             self._keys = frozenset(position.key for position in lane.desk.open_positions())
+        if self.close and self.progress.rounds % LOOK_EVERY == 1:
+            compare_now(lane, at_once=True)
         for order in self._to_cancel(lane.desk):
             self._cancel(lane, order)
         for key in self._to_close(lane.desk):
             self._close(lane, key)
         if self._to_cancel(lane.desk) or self._to_close(lane.desk):
-            lane.put_later(self, FLATTEN_EVERY)
+            lane.put_later(self, pause_after(self.progress.rounds))
 
     def _to_cancel(self, desk: Desk) -> list[Order]:
         """Entries always; exits too when everything is to be closed, except our own square-offs on their way."""
@@ -385,14 +400,11 @@ class Flatten:
 
     def _cancel(self, lane: Lane, order: Order) -> None:
         self.progress.detail = cancel_in_turn(lane, order)
-        after = lane.desk.orders.get(order.order_id)
-        if after is not None and after.state is OrderState.CANCELLED:
-            self.progress.cancelled.add(order.order_id)
+        self.progress.cancels.add(order.order_id)
 
     def _close(self, lane: Lane, key: PositionKey) -> None:
         with lane.desk.lock:
-            free = abs(lane.desk.position(key).quantity) - lane.desk.pending_exits(key)
+            free = lane.desk.free_to_exit(key)
+        self.progress.closes.add(key)
         if free > ZERO:
             Exit(self.desk_exits, key, Role.SQUARE_OFF, attempt=20).run(lane)
-        if not lane.desk.position(key).quantity:
-            self.progress.flattened.add(key)

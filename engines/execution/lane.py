@@ -289,7 +289,7 @@ class Lane:
         except Halted as error:
             self._denied(order, str(error))
         except Exception as error:  # sorted by what it proves; whatever proves nothing is unknown (law 1)
-            if sent_at:
+            if sent_at and not isinstance(error, Retry):
                 self.desk.sent(order.order_id)
             pause = self._failed(order, error, sent=bool(sent_at))
             if pause is not None:
@@ -349,9 +349,14 @@ class Lane:
     def _again(self, order: Order, error: Retry, sent: bool) -> float | None:
         """Nothing was booked. Try again a few times while it is still planned; then say so and end it."""
         tries = self._tries[order.order_id] = self._tries.get(order.order_id, 0) + 1
-        if not sent and tries < MOST_TRIES:
+        now = self.desk.orders.get(order.order_id)
+        if (
+            tries < MOST_TRIES and now is not None and now.state is OrderState.PLANNED
+        ):  # an answer that took its time has it shown as on the wire
             return error.after
         self._tries.pop(order.order_id, None)
+        if sent:
+            self.desk.sent(order.order_id)
         kind = EventKind.REJECTED if sent else EventKind.DENIED
         self.desk.mark(order.order_id, kind, {"message": str(error)}, reason=str(error) if sent else Denial.NOT_CONNECTED.value)
         return None

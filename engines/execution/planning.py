@@ -210,13 +210,12 @@ class _Planner:
     def _split(self, held: Position, wanted: Decimal) -> tuple[Decimal, Decimal]:
         """Exit part and entry part. With a quantity the net change is that quantity; without one an opposite signal closes all and then
         enters its full size (stop and reverse), because sizes drift between two signals and a rest nobody wanted would stay."""
-        pending = self.desk.pending_exits(self.key)
+        free = self.desk.free_to_exit(self.key)
         if self.signal.reduce_only:
-            free = max(ZERO, abs(held.quantity) - pending)
             return (min(free, wanted) if self.signal.quantity is not None else free), ZERO
         if self.signal.quantity is None:
-            return max(ZERO, abs(held.quantity) - pending), wanted
-        return position_rules.split(held.quantity, pending, self.signal.side, wanted)
+            return free, wanted
+        return position_rules.split(held.quantity, abs(held.quantity) - free, self.signal.side, wanted)
 
     # --- exits: never asked about entry limits (law 7)
 

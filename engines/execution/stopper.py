@@ -119,8 +119,12 @@ class Stopper:
         with desk.lock:
             orders = [order for order in desk.live_orders() if order.raises_exposure or running.halt.flatten]
             positions = desk.open_positions()
+            gone = [p for p in positions if (d := desk.differences.get(p.key.symbol)) is not None and not d.theirs]
+            elsewhere = [d for d in desk.differences.values() if d.theirs and (not d.ours or d.less)]
+            cancelled = sum(desk.orders[key].state is OrderState.CANCELLED for key in progress.cancels if key in desk.orders)
+            flattened = sum(not desk.position(key).quantity for key in progress.closes)
         unknown = sum(order.state is OrderState.UNKNOWN for order in orders)
-        flat = not orders and not positions
+        flat = not orders and len(positions) == len(gone) and not elsewhere
         kept = not orders and not running.halt.flatten  # as far as it was asked to go
         late = self.clock.monotonic() - running.began > STUCK_AFTER or not desk.ready
         detail = progress.detail
@@ -128,16 +132,18 @@ class Stopper:
             detail = f"{unknown} order(s) unknown, asking the broker"
         elif not desk.ready:
             detail = desk.state_detail
+        elif elsewhere:
+            detail = f"the broker holds {', '.join(f'{d.theirs} {d.symbol}' for d in elsewhere)} that Tandem did not make: close it there"
         elif kept:
             detail = "positions stay open, with their stops, as asked"
         return AccountHalt(
             account_id=desk.account.account_id,
-            cancelled=len(progress.cancelled),
-            flattened=len(progress.flattened),
+            cancelled=cancelled,
+            flattened=flattened,
             open_orders=len(orders),
             open_positions=len(positions),
             state="flat" if flat else "stuck" if late and not kept else "working",
-            detail="" if flat else detail,
+            detail=detail if not flat else "closed elsewhere: the broker has none of what our books still show" if gone else "",
         )
 
     def _lanes_of(self, halt: Halt) -> list[Lane]:

@@ -16,7 +16,7 @@ from decimal import Decimal
 
 from engines.brokers.transport import Connection
 from engines.core.model import OrderState
-from engines.ports import Balance, BrokerFill, BrokerPosition, BrokerTraits, OrderReport, OrderRequest, Permit
+from engines.ports import Balance, BrokerFill, BrokerTraits, OrderReport, OrderRequest, Permit
 from tests.support.broker import QuietBroker
 
 OnReport = Callable[[OrderReport], None]
@@ -95,9 +95,6 @@ class StubAdapter(QuietBroker):
         return None
 
     def order_book(self) -> Sequence[OrderReport]:
-        return ()
-
-    def positions(self) -> Sequence[BrokerPosition]:
         return ()
 
     def balance(self) -> Balance:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from engines.core.model import FINAL_STATES, ZERO, Order, OrderState, Product, Side
+from engines.core.model import FINAL_STATES, ZERO, Order, OrderState, Side
 from engines.core.orders import EventKind, apply, from_report
 from engines.core.reconcile import Difference, Reconciliation, compare_positions, reconcile
 from engines.ports import OrderReport
@@ -309,7 +309,7 @@ TestUnknownOrders = UnknownOrders.TestCase
 
 # --- 6: positions ----------------------------------------------------------------------------------------------------
 
-INFY, SBIN = ("NSE:INFY", Product.MIS), ("NSE:SBIN", Product.CNC)
+INFY, SBIN = "NSE:INFY", "NSE:SBIN"
 
 
 @pytest.mark.parametrize(
@@ -318,29 +318,42 @@ INFY, SBIN = ("NSE:INFY", Product.MIS), ("NSE:SBIN", Product.CNC)
         ({}, {}, ()),
         ({INFY: "10"}, {INFY: "10.0"}, ()),
         ({INFY: "0"}, {}, ()),
-        ({INFY: "10"}, {}, (Difference(*INFY, D(10), D(0)),)),
-        ({}, {SBIN: "-5"}, (Difference(*SBIN, D(0), D(-5)),)),
-        ({INFY: "10", SBIN: "1"}, {INFY: "-10", SBIN: "2"}, (Difference(*INFY, D(10), D(-10)), Difference(*SBIN, D(1), D(2)))),
+        ({INFY: "10"}, {}, (Difference(INFY, D(10), D(0)),)),
+        ({}, {SBIN: "-5"}, (Difference(SBIN, D(0), D(-5)),)),
+        ({INFY: "10", SBIN: "1"}, {INFY: "-10", SBIN: "2"}, (Difference(INFY, D(10), D(-10)), Difference(SBIN, D(1), D(2)))),
     ],
 )
 def test_a_difference_of_positions_is_told_with_both_numbers(
-    ours: dict[tuple[str, Product], str], theirs: dict[tuple[str, Product], str], differences: tuple[Difference, ...]
+    ours: dict[str, str], theirs: dict[str, str], differences: tuple[Difference, ...]
 ) -> None:
     assert compare_positions({k: D(v) for k, v in ours.items()}, {k: D(v) for k, v in theirs.items()}) == differences
 
 
-held = st.dictionaries(
-    st.tuples(st.sampled_from(["NSE:INFY", "NSE:SBIN", "NSE:TCS"]), st.sampled_from(Product)), st.integers(-3, 3).map(Decimal)
+@pytest.mark.parametrize(
+    ("ours", "theirs", "less"),
+    [
+        (10, 0, True),
+        (10, 4, True),
+        (10, -3, True),
+        (-10, 0, True),
+        (-10, -4, True),
+        (-10, 5, True),
+        (10, 12, False),
+        (0, 5, False),
+        (-5, -7, False),
+    ],
 )
+def test_where_the_broker_has_less_an_exit_in_full_would_open_something(ours: int, theirs: int, less: bool) -> None:
+    assert Difference(INFY, D(ours), D(theirs)).less is less
+
+
+held = st.dictionaries(st.sampled_from(["NSE:INFY", "NSE:SBIN", "NSE:TCS"]), st.integers(-3, 3).map(Decimal))
 
 
 @given(held, held)
-def test_after_booking_the_differences_the_books_are_equal(
-    ours: dict[tuple[str, Product], Decimal], theirs: dict[tuple[str, Product], Decimal]
-) -> None:
+def test_after_booking_the_differences_the_books_are_equal(ours: dict[str, Decimal], theirs: dict[str, Decimal]) -> None:
     mended = dict(ours)
     for difference in compare_positions(ours, theirs):
         assert difference.ours != difference.theirs
-        key = (difference.symbol, difference.product)
-        mended[key] = mended.get(key, ZERO) + difference.theirs - difference.ours
+        mended[difference.symbol] = mended.get(difference.symbol, ZERO) + difference.theirs - difference.ours
     assert compare_positions(mended, theirs) == ()

@@ -18,7 +18,7 @@ from app.data import Actor, open_data
 from engines.brokers.transport import Connection
 from engines.core.model import Account, ExitSpec, HaltScope, OrderState, Side, Signal, Source
 from engines.core.sessions import Calendar
-from engines.ports import Balance, BrokerFill, BrokerPosition, BrokerTraits, OrderReport, OrderRequest, Permit, RandomIds, SystemClock
+from engines.ports import Balance, BrokerFill, BrokerTraits, OrderReport, OrderRequest, Permit, RandomIds, SystemClock
 from engines.system import EngineSettings, TradingSystem
 from tests.execution.house import INFY, HandFeed, ListNotifier
 from tests.support.broker import QuietBroker
@@ -46,9 +46,6 @@ class LedgerBroker(QuietBroker):
 
     def order_book(self) -> Sequence[OrderReport]:
         return [_report(order) for order in json.loads(self._connection.request("GET", "/orders").body)]
-
-    def positions(self) -> Sequence[BrokerPosition]:
-        return ()
 
     def balance(self) -> Balance:
         return Balance(Decimal(0), Decimal(0), Decimal(0), Decimal(0))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.data import Data, NotFound
+from app.data import Data, NotFound, open_data
 from engines.core import facts as f
 from engines.core import positions
 from engines.core.model import (
@@ -264,3 +265,15 @@ def test_counts_of_the_books(desk: Desk) -> None:
     counts = desk.data.books.counts()
     assert (counts["signals"], counts["orders"], counts["order_events"], counts["fills"], counts["set_aside"]) == (4, 4, 8, 4, 0)
     assert counts["bytes"] > 0
+
+
+def test_incidents_end_with_the_process_that_saw_them(tmp_path: Path) -> None:
+    with open_data(tmp_path / "data", exclusive=True) as data:
+        user = cheap_user(data)
+        data.journal.append(f.IncidentChanged(Incident("I", "needs_login", "Kite: wrong PIN", "critical", NOON, user, None)))
+        data.journal.run(lambda _: None)
+    with open_data(tmp_path / "data") as beside:  # a look from the command line ends nothing
+        assert [one.incident_id for one in beside.books.incidents(user, open_only=True).items] == ["I"]
+    with open_data(tmp_path / "data", exclusive=True) as again:
+        assert again.books.incidents(user, open_only=True).items == ()
+        assert [one.incident_id for one in again.books.incidents(user).items] == ["I"]

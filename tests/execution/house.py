@@ -285,6 +285,16 @@ class WireBook:
     placed: list[OrderRequest] = field(default_factory=list)
     reports: dict[str, OrderReport] = field(default_factory=dict)
 
+    elsewhere: dict[str, Decimal] = field(default_factory=dict)
+    """symbol → what was traded in the broker's own app."""
+
+    def positions(self) -> list[BrokerPosition]:
+        held = dict(self.elsewhere)
+        for report in list(self.reports.values()):
+            if report.symbol and report.side:
+                held[report.symbol] = held.get(report.symbol, Decimal(0)) + report.side.sign * report.filled_quantity
+        return [BrokerPosition(symbol, Product.MIS, quantity) for symbol, quantity in held.items() if quantity]
+
     def live_named(self, client_id: str) -> int:
         return sum(request.client_id == client_id for request in self.placed)
 
@@ -367,7 +377,7 @@ class WireBroker(QuietBroker):
         return list(self.book.reports.values())
 
     def positions(self) -> Sequence[BrokerPosition]:
-        return ()
+        return self.book.positions()
 
     def balance(self) -> Balance:
         return Balance(Decimal(0), Decimal(0), Decimal(0), Decimal(0))

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from engines.core.facts import SignalPlanned
 from engines.core.model import FINAL_STATES, AccountMapping, OrderState, Sizing, SizingMode, StrategyConfig, Timeframe
-from engines.ports import JournalDown
+from engines.ports import JournalDown, Retry
 from tests.execution.house import INFY, USER, House, account, books_balance
 
 WIRE = account("A1", broker="wire")
@@ -180,3 +180,28 @@ class OneOrderForEachIntent(RuleBasedStateMachine):
 
 TestOneOrderForEachIntent = OneOrderForEachIntent.TestCase
 TestOneOrderForEachIntent.settings = settings(max_examples=15, stateful_step_count=12, deadline=None)
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_a_throttled_order_is_tried_again_and_one_that_was_shown_as_on_the_wire_ends(seen: bool) -> None:
+    """The broker has proved that nothing was booked: the same order may leave once more, unless somebody has been told that it is on its way."""
+    asked: list[str] = []
+    with House(account("A1", broker="wire")) as house:
+        lane = house.system.roster.lane("A1")
+        place = house.wires["A1"].place
+
+        def throttled(request, permit):
+            asked.append(request.client_id)
+            if len(asked) > 1:
+                return place(request, permit)
+            with permit():
+                pass
+            if seen:
+                lane.note_in_flight()
+            raise Retry("too many requests", after=0.01)
+
+        house.wires["A1"].place = throttled
+        (order,) = house.send("BUY", 10)
+        house.until(lambda: house.journal.orders()[order.order_id].state in FINAL_STATES)
+        assert house.journal.orders()[order.order_id].state is (OrderState.REJECTED if seen else OrderState.FILLED)
+        assert asked == [order.client_id] * (1 if seen else 2)

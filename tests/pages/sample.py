@@ -275,7 +275,7 @@ class Sample:
                 "market": thread,
                 "strategy": thread,
                 "execution": thread,
-                "lane A4": thread.model_copy(update={"state": "restarting", "detail": "no session"}),
+                "lane A4": thread.model_copy(update={"state": "dead", "detail": "no session"}),
                 "supervisor": thread,
             },
             on=self.on and not self.halted,

@@ -99,8 +99,14 @@ def test_an_order_by_keyboard_alone(chrome: Browser, preview: str) -> None:
     chrome.get(f"{preview}/help")
     press(chrome, "n")
     one(chrome, "#sheet[open] [data-ticket]")
+    watch = "const b = document.querySelector('[data-ticket-send]');"
+    watch += "new MutationObserver(() => { window.undefinedSaid ||= b.textContent.includes('undefined'); }).observe(b, {childList: true});"
+    chrome.execute_script(watch)
     press(chrome, "inf")
+    until(chrome, "document.querySelector('#sheet [name=symbol]').value === 'inf'")
     one(chrome, "#sheet .picker li[aria-selected]")
+    until(chrome, "document.querySelector('[data-ticket-send]').textContent === 'Buy'")  # as long as no instrument is chosen
+    assert not chrome.execute_script("return window.undefinedSaid")
     press(chrome, Keys.ENTER)
     until(chrome, "document.querySelector('#sheet [name=symbol]').value === 'NSE:INFY'")
     one(chrome, "#sheet [data-preview=A1] label").click()

@@ -76,6 +76,38 @@ def test_the_worst_comes_first_and_what_is_over_is_left_out() -> None:
     assert not any("No tick" in need.text for need in found)
 
 
+def incident(kind: str, message: str, account_id: str | None = "A1") -> SimpleNamespace:
+    return SimpleNamespace(kind=kind, message=message, account_id=account_id, severity="critical", since=None, until=None)
+
+
+def test_an_account_is_one_line_that_names_it_once() -> None:
+    broken = account("A1", "Kite", "zerodha", "1000", None, state="error", state_detail="Kite: cannot be reached", auto_trade=False)
+    lane = status(engines={"lane A1": SimpleNamespace(state="restarting")})
+    told = [incident("needs_login", "Kite: wrong PIN"), incident("thread_died", "The lane died")]
+    assert [need.text for need in needs([broken], [], [], lane, told)] == ["Kite: cannot be reached"]
+    out = account("A1", "Kite", "zerodha", "1000", None, state="needs_login")
+    told = [incident("needs_login", "Kite: over"), incident("login_failed", "Kite: the automated log-in failed. A captcha")]
+    assert [need.text for need in needs([out], [], [], lane, told)] == [
+        "Kite needs a sign-in at Zerodha: the automated log-in failed. A captcha"
+    ]
+
+
+def test_incidents_name_their_account_once_and_those_of_what_is_over_or_gone_are_left_out() -> None:
+    well = account("A1", "Kite", "zerodha", "1000", "5")
+    told = [
+        incident("session_ends_soon", "Kite: the broker's session ends in 5 min"),
+        incident("position_differs", "The broker holds 5 more"),
+        incident("needs_login", "Kite: over since an hour"),
+        incident("position_differs", "Of an account that is archived", "gone"),
+        incident("journal_down", "The disk is full", None),
+    ]
+    assert [need.text for need in needs([well], [], [], status(), told)] == [
+        "Kite: the broker's session ends in 5 min",
+        "Kite: The broker holds 5 more",
+        "The disk is full",
+    ]
+
+
 def test_a_strategy_that_reaches_nobody_is_told() -> None:
     lonely = strategy("S9", "Lonely", "ema_cross", ["NSE:INFY"])
     assert [need.href for need in needs([], [lonely], [], status(), [])] == ["/mappings?strategy=S9"]

@@ -247,7 +247,7 @@ def test_a_long_id_is_shown_by_its_ends(clients: dict[tuple[str, str], FlaskClie
 
 
 def test_lanes_are_called_by_their_account(clients: dict[tuple[str, str], FlaskClient]) -> None:
-    assert "The lane of Zerodha HUF is restarting" in clients["owner", "full"].get("/").get_data(as_text=True)
+    assert "The lane of Zerodha HUF is dead" in clients["owner", "full"].get("/").get_data(as_text=True)
     text = clients["owner", "full"].get("/health").get_data(as_text=True)
     assert "lane A4" not in text
     assert "Market prices" in text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engines.ports import BrokerTrade, Holding, Profile, StreamKey
+from engines.ports import BrokerPosition, BrokerTrade, Holding, Profile, Retry, StreamKey
 
 
 class QuietBroker:
@@ -14,6 +14,9 @@ class QuietBroker:
 
     def stream_key(self) -> StreamKey | None:
         return None
+
+    def positions(self) -> Sequence[BrokerPosition]:
+        raise Retry("this double keeps no positions")  # none told is not none held
 
     def profile(self) -> Profile:
         return Profile("double")

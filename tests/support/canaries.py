@@ -37,6 +37,11 @@ def found(files: Iterable[Path]) -> list[str]:
     secrets = watched()
     places = sorted({_seen[secret] for secret in secrets & _seen.keys()})
     for path in files:
-        if path.is_file() and not path.is_symlink() and path.stat().st_size <= _BIGGEST and secrets.intersection(_TOKEN.findall(path.read_bytes())):
+        if (
+            path.is_file()
+            and not path.is_symlink()
+            and path.stat().st_size <= _BIGGEST
+            and secrets.intersection(_TOKEN.findall(path.read_bytes()))
+        ):
             places.append(str(path))
     return places
