@@ -66,7 +66,7 @@ async function refresh(form) {
 function dress(form, body) {
   const button = form.querySelector("[data-ticket-send]");
   const real = [...form.querySelectorAll("[name='account_ids[]']:checked")].some((box) => box.dataset.broker !== "paper" && body.account_ids);
-  button.textContent = `${body.side === "SELL" ? "Sell" : "Buy"} ${body.symbol ? body.symbol.split(":")[1] : ""}`.trim() + (real ? " with real money" : "");
+  button.textContent = `${body.side === "SELL" ? "Sell" : "Buy"} ${body.symbol?.split(":")[1] ?? ""}`.trim() + (real ? " with real money" : "");
   button.classList.toggle("sell", body.side === "SELL");
 }
 
