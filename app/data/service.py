@@ -59,7 +59,13 @@ class Data:
         self.directory = SqliteDirectory(store, self.accounts, self.strategies, self.mappings)
         if serving:
             self.idempotency.free_unfinished()
+            self._end_incidents()
             store.changes.watch()
+
+    def _end_incidents(self) -> None:
+        """Whoever noticed them is gone; what still holds is noticed and told again."""
+        now = self._store.now()
+        self._store.journal.run(lambda db: db.execute("UPDATE incidents SET until = ? WHERE until IS NULL", (now,)))
 
     def secret_key(self) -> bytes:
         """Signs cookies; made once, readable only by its owner."""

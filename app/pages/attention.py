@@ -5,7 +5,7 @@ Pure: it reads what the services said and gives lines with a link to where the m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -15,6 +15,8 @@ from app.pages.chrome import FEED_SILENT_MS
 
 WARN_PCT = Decimal(80)
 LANE = "lane "  # what the name of a lane's engine begins with; the account's id follows
+BROKEN = ("needs_login", "error")
+SIGN_IN = ("needs_login", "login_failed")
 _ORDER = {"bad": 0, "warn": 1, "info": 2}
 
 
@@ -30,15 +32,17 @@ class Need:
 
 def needs(accounts: Sequence[Any], strategies: Sequence[Any], mappings: Sequence[Any], status: Any, incidents: Sequence[Any]) -> list[Need]:
     found = [
-        *_machine(status, {account.id: account.name for account in accounts}),
-        *_accounts(accounts, strategies, mappings),
+        *_machine(status, accounts),
+        *_accounts(accounts, strategies, mappings, incidents),
         *_strategies(strategies, mappings),
         *_incidents(incidents, accounts),
     ]
     return sorted(found, key=lambda need: _ORDER[need.tone])
 
 
-def _machine(status: Any, names: Mapping[str, str]) -> list[Need]:
+def _machine(status: Any, accounts: Sequence[Any]) -> list[Need]:
+    names = {account.id: account.name for account in accounts}
+    told = {account.id for account in accounts if account.state in BROKEN}  # each is a line of its own below
     found = [
         Need("bad", "octagon-fill", f"Halted{f': {halt.reason}' if halt.reason else ''}", f"/halts/{halt.halt_id}", "Report", halt.since)
         for halt in status.halts
@@ -49,23 +53,27 @@ def _machine(status: Any, names: Mapping[str, str]) -> list[Need]:
     if status.feed.last_tick_age_ms is None or status.feed.last_tick_age_ms > FEED_SILENT_MS:
         found.append(Need("bad", "wifi-off", "The market feed is silent: entries are denied until prices are fresh", "/health", "Health"))
     for name, engine in status.engines.items():
-        if engine.state in ("dead", "restarting"):
+        if engine.state == "dead" or (engine.state == "restarting" and name.removeprefix(LANE) not in told):
             lane = names.get(name.removeprefix(LANE), "") if name.startswith(LANE) else ""
             what = f"The lane of {lane}" if lane else f"“{words.engine(name)}”"
             found.append(Need("bad", "heartbreak", f"{what} is {engine.state}", "/health", "Health"))
     return found
 
 
-def _accounts(accounts: Sequence[Any], strategies: Sequence[Any], mappings: Sequence[Any]) -> list[Need]:
+def _accounts(accounts: Sequence[Any], strategies: Sequence[Any], mappings: Sequence[Any], incidents: Sequence[Any]) -> list[Need]:
+    failed = {incident.account_id: incident.message for incident in incidents if incident.until is None and incident.kind == "login_failed"}
     active = {strategy.id for strategy in strategies if strategy.active}
     trading = {mapping.account_id for mapping in mappings if mapping.enabled and mapping.strategy_id in active}
     found = []
     for account in accounts:
         href = f"/accounts/{account.id}"
         if account.state == "needs_login":
-            found.append(Need("warn", "key", f"{account.name} needs a sign-in at {words.broker(account.broker)}", href, "Sign in"))
+            text = f"{account.name} needs a sign-in at {words.broker(account.broker)}"
+            if account.id in failed:
+                text += f": {_without(account.name, failed[account.id])}"
+            found.append(Need("warn", "key", text, href, "Sign in"))
         elif account.state == "error":
-            found.append(Need("bad", "exclamation-triangle", f"{account.name}: {account.state_detail or 'error'}", href, "Look"))
+            found.append(Need("bad", "exclamation-triangle", _named(account.name, account.state_detail or "error"), href, "Look"))
         if account.kill_switch:
             found.append(
                 Need(
@@ -116,16 +124,25 @@ def _strategies(strategies: Sequence[Any], mappings: Sequence[Any]) -> list[Need
 def _incidents(incidents: Sequence[Any], accounts: Sequence[Any]) -> list[Need]:
     names = {account.id: account.name for account in accounts}
     tones = {"critical": "bad", "warning": "warn"}
-    own = {"limit_warning", "limit_reached", "feed_silent"}  # said above from the present state, which is never late
+    own = {"limit_warning", "limit_reached", "feed_silent", "thread_died", "thread_stuck", *SIGN_IN}  # said above from the present state
     return [
         Need(
             tones.get(incident.severity, "info"),
             "exclamation-circle",
-            f"{names[incident.account_id]}: {incident.message}" if incident.account_id in names else incident.message,
-            f"/accounts/{incident.account_id}" if incident.account_id in names else "/health",
+            _named(names[incident.account_id], incident.message) if incident.account_id else incident.message,
+            f"/accounts/{incident.account_id}" if incident.account_id else "/health",
             "Look",
             incident.since,
         )
         for incident in incidents
-        if incident.until is None and incident.kind not in own
+        if incident.until is None and incident.kind not in own and (not incident.account_id or incident.account_id in names)
     ]
+
+
+def _named(name: str, text: str) -> str:
+    """With the account's name in front, once."""
+    return text if name in text else f"{name}: {text}"
+
+
+def _without(name: str, text: str) -> str:
+    return text.removeprefix(f"{name}: ")
