@@ -49,6 +49,7 @@ def compare_now(lane: Lane, *, at_once: bool = False) -> None:
         return
     try:
         theirs = _theirs(lane)
+        desk.funds = lane.broker.balance()
     except NeedsLogin as error:
         lane.tools.on_needs_login(desk, str(error))
         return

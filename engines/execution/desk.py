@@ -42,7 +42,7 @@ from engines.core.sessions import session_day
 from engines.crashpoints import crash
 from engines.execution.reported import news_of, with_charges
 from engines.execution.views import PnlRow
-from engines.ports import Clock, Ids, Journal, OrderReport
+from engines.ports import Balance, Clock, Ids, Journal, OrderReport
 
 _LEFT = frozenset({EventKind.SENT, EventKind.ACCEPTED, EventKind.PARTLY_FILLED, EventKind.FILLED})
 """Events that show that an order has left; the first of them counts its trade (after a crash that may be the broker's word)."""
@@ -92,6 +92,7 @@ class Desk:
         self.state_detail = "starting"
         self.needs_login = False
         self.warnings: tuple[str, ...] = ()  # of the broker's profile
+        self.funds: Balance | None = None  # the broker's own figures, as of the last comparison
         self.differences: Mapping[str, Difference] = {}  # symbol → what the broker says otherwise, seen twice
         self.suspected: Mapping[str, Difference] = {}  # seen once
         self.fills_booked = 0

@@ -47,6 +47,7 @@ def account_view(desk: Desk, board: HaltBoard, lane: Lane | None) -> AccountView
         connected=desk.ready,
         currency=lane.broker.traits.currency if lane else "INR",
         queue_depth=lane.depth() if lane else 0,
+        funds=desk.funds,
         warnings=desk.warnings,
     )
 

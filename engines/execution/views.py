@@ -9,7 +9,7 @@ from typing import Any
 
 from engines.core.facts import SignalTimed
 from engines.core.model import ZERO, ExitPlan, Halt, Order, Position, Timestamp
-from engines.ports import BrokerPosition, OrderReport
+from engines.ports import Balance, BrokerPosition, OrderReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class AccountView:
     connected: bool
     currency: str = "INR"
     queue_depth: int = 0
+    funds: Balance | None = None  # the broker's own figures (live accounts), a minute old at most
     warnings: tuple[str, ...] = ()  # what the broker's own profile says and a person may accept
 
 

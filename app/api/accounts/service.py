@@ -23,6 +23,7 @@ from app.api.accounts.schemas import (
     ZerodhaIn,
     credential_errors,
 )
+from app.api.money import currency_of
 from app.api.pages import keep, page_of
 from app.api.wire import Page, moment, moment_or_none
 from app.data import AccountRow, Actor, AutoLogin, Conflict, NotFound, SignIn, User
@@ -170,6 +171,11 @@ def balance(user: User, account_id: str) -> BalanceOut:
     view = view_of(account_id)
     if view is None:
         raise Conflict("The account is not connected yet.")
+    if view.funds is not None:  # real money is counted by its broker
+        funds = view.funds
+        return BalanceOut(
+            cash=funds.cash, used_margin=funds.used_margin, available=funds.available, equity=funds.equity, currency=funds.currency
+        )
     return BalanceOut(cash=view.cash, used_margin=view.used_margin, available=view.available, equity=view.equity, currency=view.currency)
 
 
@@ -265,7 +271,7 @@ def _live(account: Account, view: AccountView | None) -> dict[str, Any]:
         state = "needs_login" if account.enabled else "disabled"
         return {
             **unknown, "state": state, "state_detail": "not connected", "kill_switch": False, "kill_reason": "",
-            "connected": False, "currency": "INR", "queue_depth": 0, "warnings": (),
+            "connected": False, "currency": currency_of(account.broker), "queue_depth": 0, "warnings": (),
         }  # fmt: skip
     same = (
         "state", "state_detail", "equity", "available", "used_margin", "realised", "unrealised", "charges", "day_pnl", "day_trades",
