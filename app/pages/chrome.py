@@ -77,6 +77,7 @@ class Chrome:
     feed_source: str
     feed_age_ms: int | None
     feed_tone: str
+    feed_trouble: str
     currency: str
     day_net: Decimal
     day_others: tuple[tuple[str, Decimal], ...]  # what is counted in other currencies, each by itself
@@ -86,8 +87,8 @@ class Chrome:
     version: str
 
 
-def feed_tone(age_ms: int | None) -> str:
-    if age_ms is None or age_ms > FEED_SILENT_MS:
+def feed_tone(age_ms: int | None, trouble: str = "") -> str:
+    if trouble or age_ms is None or age_ms > FEED_SILENT_MS:
         return "bad"
     return "warn" if age_ms > FEED_SLOW_MS else "ok"
 
@@ -133,7 +134,8 @@ def build(user: Any, accounts: Sequence[AccountOut], status: StatusOut, pnl: Rea
         held=held(status),
         feed_source=status.feed.source,
         feed_age_ms=status.feed.last_tick_age_ms,
-        feed_tone=feed_tone(status.feed.last_tick_age_ms),
+        feed_tone=feed_tone(status.feed.last_tick_age_ms, status.feed.trouble),
+        feed_trouble=status.feed.trouble,
         currency=pnl.currency,
         day_net=pnl.total.net,
         day_others=tuple((currency, row.net) for currency, row in pnl.totals.items() if currency != pnl.currency),

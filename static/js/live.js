@@ -141,7 +141,8 @@ const HANDLERS = {
     if (event.feed) {
       const age = event.feed.last_tick_age_ms;
       patch("feed.age", age);
-      patch("feed.lamp", age === null || age > 15000 ? "bad" : age > 3000 ? "warn" : "ok");
+      patch("feed.words", event.feed.trouble || "Feed");
+      patch("feed.lamp", event.feed.trouble || age === null || age > 15000 ? "bad" : age > 3000 ? "warn" : "ok");
     }
     for (const [name, engine] of Object.entries(event.engines ?? {})) {
       patch(`engine:${name}.state`, engine.state);

@@ -24,7 +24,7 @@ def test_status_has_what_the_first_screen_asks(trader: Person) -> None:
     assert {"strategy", "execution", "market"} <= set(status["engines"])
     assert {"state", "heartbeat_age_ms"} <= set(status["engines"]["execution"])
     assert set(status["accounts"]) == {"total", "connected", "halted"}
-    assert set(status["feed"]) == {"source", "last_tick_age_ms"}
+    assert set(status["feed"]) == {"source", "last_tick_age_ms", "trouble"}
     assert isinstance(status["uptime_s"], int)
 
 
@@ -214,3 +214,19 @@ def test_a_wrong_method_is_said_before_anything_else(rig: Rig, method: str, path
     answer = rig.nobody.call(method, path)
     assert answer.status_code == 405
     assert "GET" in answer.headers["Allow"]
+
+
+def test_real_prices_that_fall_silent_are_told_beside_the_feed(fresh: Rig) -> None:
+    def trouble() -> str:
+        return str(fresh.trader.get("/api/system/status").json["feed"]["trouble"])
+
+    log = fresh.system.incident_log
+    log.raise_("prices_full", "warning", "More are wanted than may be carried")
+    assert trouble() == ""
+    log.raise_("prices_zerodha", "warning", "The price stream of Zerodha broke off")
+    assert trouble() == "Zerodha prices silent"
+    log.raise_("prices_angelone", "warning", "The price stream of Angel One broke off")
+    assert trouble() == "Angel One and Zerodha prices silent"
+    log.resolve("prices_zerodha")
+    log.resolve("prices_angelone")
+    assert trouble() == ""

@@ -241,6 +241,10 @@ def test_an_event_is_told_in_a_line() -> None:
     assert detail({"price": "1520.5", "quantity": "75", "note": "", "broker_order_id": None}) == "price 1,520.50 · quantity 75"
 
 
+def test_silent_real_prices_show_however_fresh_the_others_are() -> None:
+    assert feed_tone(100, "Zerodha prices silent") == "bad"
+
+
 @pytest.mark.parametrize(("age", "tone"), [(0, "ok"), (3001, "warn"), (15001, "bad"), (None, "bad")])
 def test_an_old_price_shows(age: int | None, tone: str) -> None:
     assert feed_tone(age) == tone

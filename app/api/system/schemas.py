@@ -107,8 +107,11 @@ class AccountCountsOut(Out):
 
 
 class FeedOut(Out):
+    """`trouble`: whose real prices have fallen silent, in a few words; empty while none have."""
+
     source: str
     last_tick_age_ms: int | None
+    trouble: str = ""
 
 
 class StatusOut(Out):

@@ -38,6 +38,7 @@ from engines.execution.views import AccountHalt, SystemStatus, ThreadStatus
 
 _HALTS = HaltQuery()
 _INCIDENTS = IncidentQuery()
+_WHOSE = {"prices_zerodha": "Zerodha", "prices_angelone": "Angel One", "prices_binance_spot": "Binance", "prices_binance_usdm": "Binance"}
 
 
 def status(user: User) -> StatusOut:
@@ -54,7 +55,7 @@ def status_of(shop: Workspace, user: User, now: SystemStatus) -> StatusOut:
         on=shop.system.engines_on(user.user_id),
         halts=[halt_out(halt) for halt in now.halts if concerns(shop, user, halt)],
         accounts=AccountCountsOut(total=now.accounts_total, connected=now.accounts_connected, halted=now.accounts_halted),
-        feed=FeedOut(source=now.feed_source, last_tick_age_ms=now.last_tick_age_ms),
+        feed=FeedOut(source=now.feed_source, last_tick_age_ms=now.last_tick_age_ms, trouble=_silent(shop)),
         version=VERSION,
         uptime_s=now.uptime_s,
         latency_ms=_finite(now.latency_ms),
@@ -63,6 +64,12 @@ def status_of(shop: Workspace, user: User, now: SystemStatus) -> StatusOut:
         streams=streams(shop, user),
         extra=plain(now.extra),
     )
+
+
+def _silent(shop: Workspace) -> str:
+    """From the incidents that are open now: real prices may be stale while the simulated feed goes on."""
+    brokers = sorted({_WHOSE.get(incident.kind, "") for incident in shop.system.incidents()} - {""})
+    return f"{' and '.join(brokers)} prices silent" if brokers else ""
 
 
 # --- engines -------------------------------------------------------------------------------------------------------
