@@ -23,6 +23,8 @@ def dashboard() -> Response:
     read = reads()
     own, strategies, mappings, status, pnl = accounts(), read.strategies(), by_account(read.mappings()), read.status(), read.pnl()
     incidents = read.incidents(open=True, limit=50).items
+    positions, signals = by_place(read.positions()), read.signals({"limit": "8"}).items
+    traded = bool(positions or signals)  # whoever trades needs no welcome, by hand or otherwise
     curve = _curve(read, pnl.currency)
     return page(
         "dashboard.html",
@@ -36,11 +38,11 @@ def dashboard() -> Response:
         status=status,
         pnl=pnl,
         pnl_by_strategy=by_strategy(pnl.by_strategy),
-        positions=by_place(read.positions()),
-        signals=read.signals({"limit": "8"}).items,
+        positions=positions,
+        signals=signals,
         spark=curves.path(curve),
         spark_zero=curves.zero_line(curve) if curve else None,
-        steps=_first_steps(own, strategies, mappings),
+        steps=[] if traded else _first_steps(own, strategies, mappings),
     )
 
 

@@ -357,3 +357,20 @@ def test_one_stream_for_all_tabs(chrome: Browser, preview: str) -> None:
     finally:
         chrome.close()
         chrome.switch_to.window(first)
+
+
+@pytest.mark.parametrize(("address", "table"), [("/", "t-accounts"), ("/health", "t-lanes"), ("/health", "t-engines")])
+def test_no_column_is_cut_on_a_laptop(chrome: Browser, preview: str, address: str, table: str) -> None:
+    resize(chrome, 1366, 768)
+    chrome.get(preview + address)
+    push = f"const box = document.getElementById('{table}').parentElement; return box.scrollWidth - box.clientWidth"
+    assert chrome.execute_script(push) <= 0
+
+
+def test_a_phone_shows_the_quantity_and_every_filter_of_positions(chrome: Browser, preview: str) -> None:
+    resize(chrome, 390, 844, phone=True)
+    chrome.get(f"{preview}/accounts/A1")
+    assert "+150" in one(chrome, "#t-positions tbody tr#p-P1").text
+    chrome.get(f"{preview}/positions")
+    assert chrome.execute_script("return arguments[0].getBoundingClientRect().right", one(chrome, ".filter-form label.check")) <= 378
+    resize(chrome, 1366, 768)

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from decimal import Decimal
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pytest
 from flask.testing import FlaskClient
@@ -355,3 +356,12 @@ def test_attributes_stand_apart(clients: dict[tuple[str, str], FlaskClient]) -> 
         for tag in re.findall(r"<[a-z][^<>]*>", re.sub(r"<!doctype html>", "", text)):
             assert not re.search(r'="[^"]*"[a-z]', tag), tag
             assert not re.search(r"\sdata-\w+data-", tag), tag
+
+
+def test_whoever_trades_is_not_welcomed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sample, "strategies", lambda self: [])
+    client = create_preview().test_client()
+    assert "steps done" not in client.get("/").text
+    monkeypatch.setattr(Sample, "positions", lambda self, **filters: [])
+    monkeypatch.setattr(Sample, "signals", lambda self, args: SimpleNamespace(items=[]))
+    assert "steps done" in client.get("/").text
