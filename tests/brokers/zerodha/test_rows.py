@@ -64,6 +64,14 @@ def test_a_status_is_a_state(status, filled, state):
     assert rows.order(row(status=status, filled_quantity=filled)).state is state
 
 
+@pytest.mark.parametrize("status", ["CANCELLED", "REJECTED"])
+def test_why_an_order_ended_is_told_in_the_brokers_words(status):
+    assert rows.order(row(status=status, status_message="17070 : The price is out of the circuit limits")).message.endswith(
+        "circuit limits"
+    )
+    assert rows.order(row(status=status, status_message_raw="out of the limits")).message == "out of the limits"
+
+
 @pytest.mark.parametrize(
     ("tag", "tags", "name", "stranger"),
     [
