@@ -78,7 +78,7 @@ CHECKS = {
     "halted": "No halt, engines on",
     "kill_switch": "Kill switch is off",
     "not_connected": "Signed in at the broker",
-    "auto_trade_off": "Auto-trade is on, or by hand",
+    "auto_trade_off": "May enter here",
     "dry_run": "Dry-run is off",
     "daily_loss": "Day's loss",
     "daily_profit": "Day's profit",

@@ -253,8 +253,10 @@ class _Planner:
         ask(halted, halted.value if halted else Denial.HALTED.value, "a stop or switch forbids entries" if halted else "no stop holds")
         connected = self.desk.ready and self.account.enabled
         ask(None if connected else Denial.NOT_CONNECTED, Denial.NOT_CONNECTED.value, self.desk.state_detail)
-        auto = self.account.auto_trade or self.signal.source is Source.MANUAL
-        ask(None if auto else Denial.AUTO_TRADE_OFF, Denial.AUTO_TRADE_OFF.value, "auto-trade is on" if auto else "auto-trade is off")
+        by_hand = self.signal.source is Source.MANUAL
+        auto = self.account.auto_trade or by_hand
+        why = "by hand" if by_hand else "auto-trade is on" if auto else "auto-trade is off"
+        ask(None if auto else Denial.AUTO_TRADE_OFF, Denial.AUTO_TRADE_OFF.value, why)
         for denial, name, detail in self._market_questions():
             ask(denial, name, detail)
         denial, answers = risk_rules.check_entry(self._risk_input(quantity, freed))

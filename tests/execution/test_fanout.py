@@ -91,7 +91,9 @@ def test_every_denial_has_its_reason():
 
 def test_auto_trade_off_denies_no_person_and_no_exit():
     with House(account("A1", auto_trade=False)) as house:
-        assert [o.state for o in house.send("BUY", 5)] == [OrderState.FILLED]
+        orders = house.send("BUY", 5)
+        assert [o.state for o in orders] == [OrderState.FILLED]
+        assert [check.detail for check in orders[0].checks if check.name == "auto_trade_off"] == ["by hand"]
         from engines.core.model import Source
 
         orders = house.send("SELL", 5, source=Source.WEBHOOK)
