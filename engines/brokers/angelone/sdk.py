@@ -88,45 +88,23 @@ def smart_connect(http: Http, root: str, api_key: str) -> Any:
 
     Its constructor is replaced: that one makes folders, log files and a session which it never uses.
     """
-    return _quiet_class()(http, root, api_key)
-
-
-@lru_cache(maxsize=1)
-def _quiet_class() -> Any:
-    """One for all accounts: what Python has learned of its code serves them all."""
     module = quiet_module()
     original = module.SmartConnect
-    around = {**vars(module), "requests": _Asked(), "json": _JSON, "logger": _SILENT, "log": _SILENT, "urljoin": _joined}
+    around = {**vars(module), "requests": http, "json": _JSON, "logger": _SILENT, "log": _SILENT, "urljoin": _joined}
     methods = {
         name: FunctionType(found.__code__, around, name, found.__defaults__, found.__closure__)
         for name, found in vars(original).items()
         if isinstance(found, FunctionType) and name != "__init__"
     }
-    ask = methods["_request"]
-
-    def request(self: Any, route: str, method: str, parameters: Any = None) -> Any:
-        _asking.http = self.http
-        return ask(self, route, method, parameters)
-
-    return type("SmartConnect", (original,), {**methods, "__init__": _set_up, "_request": request})
+    made = type("SmartConnect", (original,), {**methods, "__init__": _set_up, "_rootUrl": root})
+    return made(root, api_key)
 
 
-_asking = threading.local()
-"""Whose request this thread is making: the SDK takes `requests` from its module, which is the same for all accounts."""
-
-
-class _Asked:
-    def request(self, method: str, url: str, **options: Any) -> Answer:
-        answer: Answer = _asking.http.request(method, url, **options)
-        return answer
-
-
-def _set_up(self: Any, http: Http, root: str, api_key: str) -> None:
-    self.http = http
+def _set_up(self: Any, root: str, api_key: str) -> None:
     self.debug = False
     self.api_key = self.privateKey = api_key
     self.access_token = self.refresh_token = self.feed_token = self.userId = None
-    self.root = self._rootUrl = root
+    self.root = root
     self.timeout = self._default_timeout
     self.proxies = {}
     self.disable_ssl = False
