@@ -156,17 +156,23 @@ def _accounts(data: Data) -> Iterator[Finding]:
     if not rows:
         yield Finding("accounts", None, "none yet")
     signed = data.sessions.sign_ins()
+    refused = {one.account_id: one.message for one in data.books.incidents(None, kind="needs_login", open_only=True).items}
     for row in rows:
         if row.account.enabled:
-            yield _account(row, NEEDED.get(row.account.broker, _nothing))
+            why = refused.get(row.account.account_id, "").removeprefix(f"{row.account.name}: ")
+            yield _account(row, NEEDED.get(row.account.broker, _nothing), why)
             if row.account.live:
                 yield from _connection(row.account, signed.get(row.account.account_id))
             if row.account.auto_login:
                 yield _auto_login(row, data.auto_logins.get(row.account.account_id))
 
 
-def _account(row: AccountRow, missing: Callable[[Mapping[str, str]], str]) -> Finding:
+def _account(row: AccountRow, missing: Callable[[Mapping[str, str]], str], refused: str) -> Finding:
+    """`refused`: why the last sign-in came to nothing. Where a person logs in each day that is an ordinary morning."""
     lacks = missing(row.credentials)
+    if refused and not lacks:
+        well = None if row.account.broker == "zerodha" else False
+        return Finding(f"account {row.account.name}", well, f"{row.account.broker}: is not signed in: {refused}")
     return Finding(f"account {row.account.name}", not lacks, f"{row.account.broker}: {lacks or 'has what it needs to sign in'}")
 
 

@@ -11,7 +11,8 @@ import pytest
 from app.data import Actor, AutoLogin, open_data
 from app.launch.doctor import examine
 from config import Settings
-from engines.core.model import Account
+from engines.core.facts import IncidentChanged
+from engines.core.model import Account, Incident
 from engines.login import browser
 from engines.ports import Session
 from tests.data.making import D, cheap_user
@@ -42,6 +43,21 @@ def test_a_session_of_today_and_none(tmp_path: Path) -> None:
     with open_data(tmp_path) as data:
         data.sessions.save(account_id, Session("AB1234", {"access_token": "canary"}, 0.0, 1.0))
     assert said(tmp_path, "session Kite") == (None, "none for today: log in from the account's page")
+
+
+@pytest.mark.parametrize(("broker", "well"), [("zerodha", None), ("binance_spot", False)])
+def test_a_sign_in_that_was_refused_is_not_called_well(tmp_path: Path, broker: str, well: bool | None) -> None:
+    account_id = made(tmp_path, broker=broker)
+    assert said(tmp_path, "account Kite") == (True, f"{broker}: has what it needs to sign in")
+    incident = Incident("I", "needs_login", "Kite: the key was refused", "critical", time.time(), None, account_id)
+    for until, expected in (
+        (None, (well, f"{broker}: is not signed in: the key was refused")),
+        (time.time(), (True, f"{broker}: has what it needs to sign in")),
+    ):
+        with open_data(tmp_path) as data:
+            data.journal.append(IncidentChanged(replace(incident, until=until)))
+            data.journal.run(lambda _: None)
+        assert said(tmp_path, "account Kite") == expected
 
 
 @pytest.mark.parametrize(("address", "well"), [("127.0.0.1", True), ("192.0.2.99", False)])
