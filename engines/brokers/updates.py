@@ -30,8 +30,6 @@ SHORT_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.0)
 LOOK_AFTER = 2.5
 """Polls after which an order that was just placed or changed is looked at although pushes work."""
 _STUCK_READ = 2.0
-GIVE_WAY, GIVE_WAY_TIMES = 0.02, 3
-"""Seconds, and how often, news give way to orders on their way: they are told at the latest after both."""
 
 
 @dataclass(slots=True)
@@ -143,13 +141,6 @@ class OrderMemory:
 
 def _signature(report: OrderReport) -> tuple[object, ...]:
     return report.state, report.client_id, report.filled_quantity, len(report.fills), report.quantity, report.message
-
-
-def give_way(stopping: threading.Event) -> None:
-    """News wait a moment while orders are on their way: of two things that happen at once, the answer to an order is booked first."""
-    for _ in range(GIVE_WAY_TIMES):
-        if not traffic.busy or stopping.wait(GIVE_WAY):
-            return
 
 
 class Reads(Protocol):
@@ -287,7 +278,7 @@ class Updates:
         try:
             first = self._inbox.get(timeout=None if wait == float("inf") else min(max(0.0, wait), self._timing.poll))
             if first is not None:
-                give_way(self._stopping)
+                traffic.give_way()
             while True:
                 if first is not None:
                     rows.append(first)

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from engines.brokers import traffic
 from engines.brokers.angelone import rows, sdk
 from engines.brokers.angelone.rows import Malformed
 from engines.brokers.socket import Heartbeat, SocketClient, SocketState, Target
@@ -115,6 +116,7 @@ class News:
         """Bytes are the other side's heart beat. AB00 is the greeting; whatever carries an order is taken at its row's word."""
         if isinstance(message, bytes):
             return
+        traffic.give_way()
         try:
             told: Any = sdk.loads(message)
             row = told.get("orderData") if isinstance(told, Mapping) else None

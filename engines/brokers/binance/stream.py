@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from engines.brokers import traffic
 from engines.brokers.binance.client import Client
 from engines.brokers.binance.errors import CLOCK
 from engines.brokers.binance.rows import AlgoRow, Market, OrderRow, TradeRow, stream_algo, stream_order
@@ -123,6 +124,7 @@ class UserStream:
             self._on_up(up)
 
     def _message(self, message: str | bytes) -> None:
+        traffic.give_way()
         try:
             told = json.loads(message)
         except ValueError:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+from engines.brokers import traffic
 from engines.brokers.pacing import Budget, Limit
 from engines.brokers.socket import Heartbeat, SocketClient, SocketState, Target
 from engines.brokers.tools import BrokerTools, KiteEndpoints
@@ -391,6 +392,7 @@ class _Worker:
         """Bytes are prices and heartbeats; of the texts only news of orders matter."""
         if isinstance(message, bytes):
             return
+        traffic.give_way()
         found = json.loads(message, parse_float=Decimal)
         if isinstance(found, dict) and found.get("type") == "order" and isinstance(found.get("data"), dict):
             self.updates.push(rows.order(found["data"]))
