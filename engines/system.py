@@ -228,6 +228,17 @@ class TradingSystem:
         tracker.settled.wait(self.settings.ask_patience)
         return tracker.outcome()
 
+    def closed_elsewhere(self, position_id: str) -> SignalOutcome:
+        """Book what the broker's own books prove was closed outside of Tandem, at the last price: no order is sent. Conflict when they prove nothing."""
+        desk, position = self._position(position_id)
+        difference = desk.differences.get(position.key.symbol)
+        if difference is None or not difference.less or not position.quantity:
+            raise Conflict("the broker has all of what this position says")
+        price = self.prices.mark(position.key.symbol) or position.average_price
+        if price is None:
+            raise Conflict("there is no price to book it at")
+        return self.exit_desk.book_elsewhere(desk, position, difference, price)
+
     def close_all(self, account_ids: Sequence[str]) -> list[SignalOutcome]:
         """Exit every position of these accounts at once."""
         trackers = [

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from engines.core.facts import Fact, SignalPlanned
-from engines.core.model import Order, OrderState, PositionKey, Role, Side, Signal, Source
+from engines.core.model import Order, OrderState, Position, PositionKey, Role, Side, Signal, Source
+from engines.core.reconcile import Difference
 from engines.crashpoints import crash
 from engines.execution.desk import Desk
 from engines.execution.lane import Lane
 from engines.execution.outcomes import OutcomeBoard, Tracker
 from engines.execution.planning import Market, PlanTools, plan
-from engines.ports import Clock, Ids, Journal, JournalDown
+from engines.execution.views import SignalOutcome
+from engines.ports import BrokerFill, Clock, Ids, Journal, JournalDown, OrderReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,45 @@ class ExitDesk:
         signal = self.signal(desk, key, side, quantity, role, source, note)
         tracker, _ = self.outcomes.open(signal, self.clock.monotonic())
         return tracker
+
+    def book_elsewhere(self, desk: Desk, position: Position, difference: Difference, price: Decimal) -> SignalOutcome:
+        """A fill of ours for what was closed without us, so that the position stays the fold of its fills. Nothing is sent."""
+        key, now = position.key, self.clock.now()
+        quantity = min(abs(position.quantity), abs(difference.ours - difference.theirs))
+        tracker = self.open(desk, key, quantity, Role.SQUARE_OFF, Source.MANUAL, "closed elsewhere")
+        signal = tracker.signal
+        order = Order(
+            order_id=self.ids.new(),
+            account_id=key.account_id,
+            user_id=desk.account.user_id,
+            signal_key=signal.key,
+            symbol=key.symbol,
+            side=signal.side,
+            quantity=quantity,
+            order_type=signal.order_type,
+            product=key.product,
+            role=Role.SQUARE_OFF,
+            created_at=now,
+            updated_at=now,
+            strategy_id=key.strategy_id,
+            reason="closed elsewhere",
+        )
+        desk.admit(order, price)
+        try:
+            self.journal.commit(SignalPlanned(signal, (order,)))
+        except JournalDown:
+            desk.forget([order])
+            self.outcomes.discard(tracker)
+            raise
+        tracker.attach((order,))
+        with desk.lock:
+            desk.differences = {symbol: other for symbol, other in desk.differences.items() if symbol != key.symbol}
+            name = f"ELSEWHERE-{order.order_id}"
+            fill = BrokerFill(name, quantity, price, now)
+            desk.on_report(
+                OrderReport(name, OrderState.FILLED, order.order_id, filled_quantity=quantity, average_price=price, fills=(fill,))
+            )
+        return tracker.outcome()
 
     def plan(
         self, lane: Lane, key: PositionKey, quantity: Decimal | None, role: Role, tracker: Tracker | None, facts: tuple[Fact, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from engines.brokers.paper import PaperBooks
@@ -78,7 +79,10 @@ def position_views(desks: Iterable[Desk], mark: Mark, *, flat: bool) -> list[Pos
             for key, book in desk.books.items():
                 if book.position.quantity or flat:
                     plan = desk.plans.get(key)
-                    views.append(_position_view(book.position, mark, plan if plan and plan.state is not PlanState.DONE else None))
+                    view = _position_view(book.position, mark, plan if plan and plan.state is not PlanState.DONE else None)
+                    difference = desk.differences.get(key.symbol)
+                    less = difference is not None and difference.less and book.position.quantity
+                    views.append(replace(view, at_broker=difference.theirs) if less and difference is not None else view)
     return views
 
 

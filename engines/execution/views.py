@@ -68,6 +68,8 @@ class PositionView:
     last_price: Decimal | None
     unrealised: Decimal | None
     plan: ExitPlan | None
+    at_broker: Decimal | None = None
+    """What the broker holds of the instrument, all strategies together, where that is less than our books say; None: no such difference is known."""
 
 
 @dataclass(frozen=True, slots=True)

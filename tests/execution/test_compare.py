@@ -10,7 +10,8 @@ from engines.core.model import HaltScope, OrderState, Side
 from engines.execution.compare import DIFFERS, ELSEWHERE, compare_now
 from engines.execution.jobs import pause_after
 from engines.ports import OrderReport, Retry
-from tests.execution.house import INFY, USER, House, account
+from engines.system import Conflict
+from tests.execution.house import INFY, USER, House, account, books_balance
 
 
 @pytest.fixture
@@ -141,3 +142,22 @@ def test_our_own_fills_move_a_known_difference_along() -> None:
 @pytest.mark.parametrize(("rounds", "pause"), [(1, 0.3), (10, 0.3), (11, 0.39), (20, 4.1), (30, 10.0), (500, 10.0)])
 def test_what_is_refused_again_and_again_is_asked_ever_less_often(rounds: int, pause: float) -> None:
     assert pause_after(rounds) == pytest.approx(pause, abs=0.05)
+
+
+def test_what_was_closed_elsewhere_is_booked_by_a_person_and_nothing_is_sent() -> None:
+    with bought() as house:
+        (view,) = house.system.positions(["A1"])
+        with pytest.raises(Conflict, match="has all"):
+            house.system.closed_elsewhere(view.position.position_id)
+        house.books["A1"].elsewhere[INFY.symbol] = Decimal(-4)
+        look(house)
+        (view,) = house.system.positions(["A1"])
+        assert view.at_broker == 6
+        outcome = house.system.closed_elsewhere(view.position.position_id)
+        assert [(order.state, order.quantity) for order in outcome.orders] == [(OrderState.FILLED, Decimal(4))]
+        assert (house.held(), sold(house)) == (6, [])
+        look(house)
+        assert house.system.incidents() == ()
+        books_balance(house)
+        with house.restart() as later:
+            assert later.held() == 6

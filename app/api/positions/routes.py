@@ -30,6 +30,12 @@ def close(call: Call, id: str) -> SignalAnswer:  # noqa: A002
     return service.close(call.user, id, call.body, call.by)
 
 
+@routes.post("/api/positions/{id}/closed-elsewhere", out=SignalAnswer, errors=(409,))
+def closed_elsewhere(call: Call, id: str) -> SignalAnswer:  # noqa: A002
+    """Book, at the last price, what the broker's books prove was closed outside of Tandem. No order is sent."""
+    return service.closed_elsewhere(call.user, id, call.by)
+
+
 @routes.post("/api/positions/close-all", always=True, body=CloseAllIn, out=SignalAnswers, status=202, errors=(409,))
 def close_all(call: Call) -> SignalAnswers:
     """Exit every position of the caller, or of the accounts named."""

@@ -25,6 +25,9 @@ class PositionOut(Out):
     unrealised: Amount | None
     charges: Amount
     exit_plan: ExitPlanOut | None
+    at_broker: Amount | None = Field(
+        None, description="What the broker holds of the instrument, where that is less than our books say: it was closed elsewhere."
+    )
     opened_at: Moment | None
     updated_at: Moment | None
 

@@ -48,6 +48,15 @@ def close(user: User, position_id: str, body: CloseIn, by: Actor) -> SignalAnswe
     return answer(outcome)
 
 
+def closed_elsewhere(user: User, position_id: str, by: Actor) -> SignalAnswer:
+    """The books follow what the broker's prove; nothing is sent."""
+    find(user, position_id)
+    shop = workspace()
+    outcome = shop.system.closed_elsewhere(position_id)
+    shop.data.audit.add(by, "position.closed_elsewhere", "position", position_id)
+    return answer(outcome)
+
+
 def close_all(user: User, body: CloseAllIn, by: Actor) -> SignalAnswers:
     shop = workspace()
     chosen = owned_accounts(user, body.account_ids) if body.account_ids is not None else shop.owners.account_ids(user.user_id)
@@ -96,6 +105,7 @@ def position_out(view: PositionView) -> PositionOut:
         unrealised=view.unrealised,
         charges=position.charges,
         exit_plan=plan_out(view.plan) if view.plan else None,
+        at_broker=view.at_broker,
         opened_at=moment_or_none(position.opened_at),
         updated_at=moment_or_none(position.updated_at or None),
     )
