@@ -29,6 +29,7 @@ FLATTEN_EVERY, FLATTEN_AT_LEAST = 0.3, 10.0
 """Seconds between two rounds: the first quickly one after the other, then ever less often, because what was refused ten times will be again."""
 LOOK_EVERY = 10
 """Rounds between two looks at what the broker really holds, the first before the first close."""
+ABSENT, UNSENT = "the broker never had it: absent from two complete order books", "taken back before it was sent"
 LOOK_AGAIN = 60.0
 """Seconds after which the order book is read once more when an order was found not to have been placed: brokers have been seen to place late."""
 
@@ -67,7 +68,7 @@ class Connect:
             self.done.set()
             return
         except (TandemError, OSError) as error:
-            desk.state_detail = f"cannot connect: {error}"
+            desk.state_detail = str(error)
             self._again(lane)
             return
         desk.needs_login = False
@@ -149,7 +150,7 @@ def settle(lane: Lane) -> bool:
     for _, report in result.updates:
         desk.on_report(report)
     for order in result.not_placed:
-        desk.mark(order.order_id, EventKind.NOT_PLACED, {"message": "absent from two complete order books"})
+        desk.mark(order.order_id, EventKind.NOT_PLACED, {"message": ABSENT}, reason=ABSENT)
     if result.not_placed:
         lane.put_later(Settle(), LOOK_AGAIN)
     for order in result.missing:
@@ -189,7 +190,7 @@ def cancel_now(lane: Lane, order: Order) -> str:
     """Cancel, in the lane. Empty when asked for, else the reason why not."""
     desk = lane.desk
     if order.state is OrderState.PLANNED:
-        desk.mark(order.order_id, EventKind.CANCELLED, {"message": "taken back before it was sent"})
+        desk.mark(order.order_id, EventKind.CANCELLED, {"message": UNSENT}, reason=UNSENT)
         return ""
     request = lane.request_for(order)
     if order.broker_order_id is None or request is None:

@@ -87,7 +87,14 @@ def test_lists_are_shown(trader: Person, keeper: Keeper) -> None:
         "running": False,
         "next_at": "2026-08-18T03:05:00.000000Z",
         "lists": [
-            {"broker": "zerodha", "wanted": True, "loaded_at": "2026-08-17T03:05:00.000000Z", "listed": 71_204, "stale": False, "problem": ""}
+            {
+                "broker": "zerodha",
+                "wanted": True,
+                "loaded_at": "2026-08-17T03:05:00.000000Z",
+                "listed": 71_204,
+                "stale": False,
+                "problem": "",
+            }
         ],
     }
 
