@@ -20,7 +20,7 @@ settings.load_profile("tandem")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--schedules", type=int, default=80, help="how many seeded fault schedules to play over the emulated brokers")
+    parser.addoption("--schedules", type=int, default=40, help="how many seeded fault schedules to play over the emulated brokers")
     parser.addoption("--schedule-seed", type=int, default=None, help="play this one fault schedule alone")
 
 

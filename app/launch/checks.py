@@ -10,8 +10,8 @@ from pathlib import Path
 
 from config import ROOT
 
-# The suite keeps two cores busy; a test that is given as an argument is run alone, where its output can be watched.
-WHOLE_SUITE = ("-n", "2", "--dist", "worksteal")
+# Three keep two cores busy, for browsers and emulated brokers are waited for; a test that is given as an argument is run alone, where its output can be watched.
+WHOLE_SUITE = ("-n", "3", "--dist", "worksteal")
 TOOLS: tuple[tuple[str, ...], ...] = (
     ("ruff", "format", "--check", "."),
     ("ruff", "check", "."),

@@ -30,7 +30,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Rig, Any]]
 
 def fuzz(operation: Any, mode: GenerationMode, headers: dict[str, str]) -> None:
     @settings(
-        max_examples=2 if operation.path in COSTLY else 8,
+        max_examples=2 if operation.path in COSTLY else 6,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),

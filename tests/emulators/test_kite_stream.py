@@ -121,6 +121,7 @@ class TestTicks:
     def test_an_index_has_its_own_packet(self, emulator: KiteEmulator, link: Link) -> None:
         link.say("subscribe", [NIFTY])
         link.say("mode", ["full", [NIFTY]])
+        link.until(lambda: link.ticks and "exchange_timestamp" in link.last)  # both lines have been read
         emulator.price("NSE:NIFTY 50", 24450)
         emulator.price("NSE:NIFTY 50", 24400)
         link.until(lambda: link.ticks and link.last["ohlc"]["high"] == 24450 and link.last["last_price"] == 24400)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -20,6 +20,13 @@ from tests.support.server import Server
 
 PATIENCE = 20
 PASSWORD = "a long enough password"
+
+
+def _redrawn(error: WebDriverException) -> bool:
+    """False, to look again, where the element went away with a part of the page that was drawn anew; whatever else it is goes on its way."""
+    if isinstance(error, StaleElementReferenceException) or "does not belong to the document" in str(error.msg):
+        return False
+    raise error
 
 
 class Person:
@@ -37,8 +44,8 @@ class Person:
         def there(_: Browser) -> bool:
             try:
                 found[:] = [e for e in self.chrome.find_elements(By.CSS_SELECTOR, css) if e.is_displayed() and text in e.text]
-            except StaleElementReferenceException:  # the page refreshed a part of itself while we looked
-                return False
+            except WebDriverException as error:  # the page refreshed a part of itself while we looked
+                return _redrawn(error)
             return bool(found)
 
         WebDriverWait(self.chrome, PATIENCE, poll_frequency=0.05).until(there, f"{css} {text}")
@@ -50,8 +57,8 @@ class Person:
                 return False  # scripts are not there yet
             try:
                 self.see(css, text).click()
-            except StaleElementReferenceException:
-                return False
+            except WebDriverException as error:
+                return _redrawn(error)
             return True
 
         WebDriverWait(self.chrome, PATIENCE, poll_frequency=0.05).until(clicked, f"click {css} {text}")

@@ -127,7 +127,7 @@ class EmulatedOrder:
     history: list[Row] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
     fields: dict[str, Any] = field(default_factory=dict)
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def average_price(self) -> Decimal | None:
@@ -194,11 +194,11 @@ class EmulatedAccount:
     """A customer of the emulated broker. `credentials` are what our account form takes; `secrets` every secret string it ever had."""
 
     name: str
-    credentials: dict[str, str]
+    credentials: dict[str, str] = field(repr=False)
     cash: Decimal
     engines: dict[bool, MatchingEngine]
     market: str = ""
-    secrets: list[str] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list, repr=False)
     allowed: tuple[str, ...] | None = None  # source addresses for writes; None: any
     revoked: bool = False
     orders: dict[str, EmulatedOrder] = field(default_factory=dict)
