@@ -123,7 +123,9 @@ class PositionWatch:
                 continue
             key = desk.account.account_id
             strangers = desk.counters.get("strangers_traded", 0)
-            every = HOLDING_EVERY if desk.open_positions() or desk.differences else EMPTY_EVERY
+            every = (
+                HOLDING_EVERY if desk.books or desk.differences else EMPTY_EVERY
+            )  # thousands of positions are not to be counted this often
             if now - self._asked.setdefault(key, now) >= every or strangers != self._strangers.get(key, 0):
                 self._asked[key], self._strangers[key] = now, strangers
                 lane.put(ComparePositions())

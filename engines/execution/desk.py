@@ -48,6 +48,10 @@ _LEFT = frozenset({EventKind.SENT, EventKind.ACCEPTED, EventKind.PARTLY_FILLED, 
 """Events that show that an order has left; the first of them counts its trade (after a crash that may be the broker's word)."""
 
 
+COINS = frozenset({"binance_spot", "paper"})
+"""Where coins are held: there a fee may leave less than can be sold."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeskTools:
     """What every desk is handed: where facts go, where prices and instruments come from, and who wants to hear of changes."""
@@ -113,7 +117,8 @@ class Desk:
         return book.position if book else position_rules.empty(key)
 
     def open_positions(self) -> list[Position]:
-        return [book.position for book in self.books.values() if book.position.quantity and not self._is_dust(book.position)]
+        held = [book.position for book in self.books.values() if book.position.quantity]
+        return [position for position in held if not self._is_dust(position)] if self.account.broker in COINS else held
 
     def _is_dust(self, position: Position) -> bool:
         """Less of a coin than can be sold: what fees taken in the coin itself leave behind. It counts as flat."""

@@ -451,7 +451,7 @@ class House:
             clock=SystemClock(),
             ids=ids or _unused_ids(self.journal),
             feed=self.feed,
-            brokers={"wire": self._wire, **(brokers or {})},
+            brokers={"wire": self._wire, "binance_spot": self._wire, **(brokers or {})},
             settings=EngineSettings(max_price_age=60.0),
             calendar=Calendar(hours={}, holidays=frozenset(), special={}, years=frozenset()),  # open at any hour
             live_market=live_market,

@@ -221,7 +221,9 @@ def test_a_fee_in_the_coin_makes_the_position_smaller_and_is_part_of_its_cost():
 
 
 def test_what_a_fee_leaves_below_one_step_counts_as_flat():
-    with House(wire("A1"), instruments=(COIN,), script=lambda request: "fill" if request.reduce_only else "open") as house:
+    with House(
+        account("A1", broker="binance_spot"), instruments=(COIN,), script=lambda request: "fill" if request.reduce_only else "open"
+    ) as house:
         signal = replace(house.signal(symbol=COIN.symbol), quantity=Decimal("0.01"))
         (order,) = house.system.submit(signal, 5).orders
         bought = BrokerFill("T1", Decimal("0.01"), Decimal(100), SystemClock().now(), fee_quantity=Decimal("0.0000104"))
