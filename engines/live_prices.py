@@ -45,6 +45,7 @@ class LivePrices:
         self._watched: dict[str, float] = {}  # symbol → monotonic time of the last look
         self._always: frozenset[str] = frozenset()
         self._wanted: frozenset[str] = frozenset()
+        self._stepping = threading.Lock()
         prices.use_live(market.silence)
 
     def watch(self, symbols: Iterable[str]) -> None:
@@ -59,9 +60,10 @@ class LivePrices:
 
     def step(self) -> None:
         """Called a few times a second: lend and take back sessions, and say what is wanted now."""
-        self._follow_sessions()
-        if self._lent:
-            self._want()
+        with self._stepping:  # the engines' own look, and whoever waits for a first price
+            self._follow_sessions()
+            if self._lent:
+                self._want()
 
     def _follow_sessions(self) -> None:
         live = {lane.desk.account.account_id: lane for lane in self._roster.lanes() if lane.desk.account.live}
