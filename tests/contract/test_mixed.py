@@ -15,6 +15,9 @@ from tests.emulators.core.faults import Fault
 from tests.execution.house import books_balance
 
 
+pytestmark = pytest.mark.timeout(150)
+
+
 @pytest.fixture
 def house() -> Iterator[LiveHouse]:
     with LiveHouse({venue.kind: (venue, 2) for venue in VENUES}) as house:

@@ -17,13 +17,13 @@ from typing import Any
 from engines.brokers.makers import BrokerEndpoints, makers
 from engines.brokers.tools import BinanceEndpoints, BrokerTools, KiteEndpoints, SmartApiEndpoints, Timing
 from engines.core.model import Account, Instrument, OrderState, OrderType, Product, Side
-from engines.ports import Broker, Listing, OrderReport, OrderRequest, RandomIds, Session, SystemClock
+from engines.ports import Broker, Listing, OrderReport, OrderRequest, RandomIds, Retry, Session, SystemClock
 from tests.emulators.core.emulator import EmulatedAccount, Emulator
 from tests.emulators.core.listing import Listed
 
 PATIENCE = 10.0
 EMULATORS = {"kite": "Kite", "smartapi": "SmartApi", "binance": "Binance"}
-TIMING = Timing(connect=1.0, read=0.5, poll=0.05, safety_poll=0.25, silent_after=1.0)
+TIMING = Timing(connect=2.0, read=0.8, poll=0.05, safety_poll=0.25, silent_after=1.0)
 IDS = RandomIds()
 
 
@@ -199,7 +199,13 @@ class Station:
         self.permits = 0
 
     def connect(self) -> Station:
-        self.broker.connect(self.take)
+        """On a busy machine the first answer may come too late; then a one-time code is used up, and the next is half a minute away."""
+        try:
+            self.broker.connect(self.take)
+        except Retry as error:
+            if self.emulator.endpoints():
+                threading.Event().wait(error.after)
+            self.broker.connect(self.take)
         return self
 
     def take(self, report: OrderReport) -> None:
