@@ -14,7 +14,6 @@ from tests.contract.venues import VENUES
 from tests.emulators.core.faults import Fault
 from tests.execution.house import books_balance
 
-
 pytestmark = pytest.mark.timeout(150)
 
 
