@@ -206,6 +206,18 @@ def test_a_session_that_ends_is_taken_back_from_the_stream():
         house.until(lambda: market.offered == [])
 
 
+def test_a_session_that_was_renewed_is_lent_anew_because_the_old_ones_stream_is_dead():
+    market = HandMarket()
+    lent: list[StreamKey | None] = []
+    market.offer = lambda broker, key, account_id: lent.append(key)
+    market.withdraw = lambda broker, account_id: lent.append(None)
+    with House(wire("A1"), live_market=market) as house:
+        house.until(lambda: lent == [None])
+        renewed = StreamKey("A1", {"token": "second"})
+        house.wires["A1"].stream_key = lambda: renewed
+        house.until(lambda: lent[1:] == [None, renewed])
+
+
 # --- fees in the coin -----------------------------------------------------------------------------------------------------
 
 
