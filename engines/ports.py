@@ -22,10 +22,14 @@ from engines.core.model import (
     AccountDay,
     AccountMapping,
     Candle,
+    CombinedRule,
+    CombinedState,
     ExitPlan,
     Fill,
+    Group,
     Halt,
     Instrument,
+    JobRun,
     Order,
     OrderState,
     OrderType,
@@ -37,6 +41,7 @@ from engines.core.model import (
     Tick,
     Timestamp,
 )
+from engines.core.sessions import CalendarDay
 
 # --- errors, named for what the caller must do ---------------------------------------------------------------------
 
@@ -118,6 +123,8 @@ class Recovered:
     quarantined: Mapping[str, str] = field(default_factory=dict)
     closed_trades: Mapping[tuple[str, str], Sequence[Decimal]] = field(default_factory=dict)
     """(account_id, strategy_id) → net P&L of the newest 200 round trips, oldest first (for Kelly)."""
+    job_runs: Sequence[JobRun] = ()  # of the newest days
+    combined: Sequence[CombinedState] = ()  # the newest of each rule
 
 
 class Journal(Protocol):
@@ -175,6 +182,14 @@ class Directory(Protocol):
 
     def candles(self, symbol: str, timeframe: str, limit: int, *, live: bool = False) -> Sequence[Candle]:
         """The newest stored candles, oldest first (warm-up after a restart): those of real prices (`live`) or the others, never mixed."""
+        ...
+
+    def groups(self) -> Sequence[Group]: ...
+
+    def combined_rules(self) -> Sequence[CombinedRule]: ...
+
+    def calendar_days(self) -> Sequence[CalendarDay]:
+        """What people have added to or changed in the calendar that ships with the program."""
         ...
 
     def on_change(self, callback: Callable[[], None]) -> None: ...

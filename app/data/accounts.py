@@ -14,7 +14,7 @@ from app.data.rows import AccountRow, Actor
 from app.data.store import Store, found
 from app.data.values import exact, from_json, seconds, seconds_or_none, to_json
 from engines.core.codec import dumps, loads
-from engines.core.model import Account, Limits, PaperSettings
+from engines.core.model import Account, DayRules, Limits, PaperSettings
 
 BROKERS = ("paper", "zerodha", "angelone", "binance_spot", "binance_usdm")
 
@@ -37,7 +37,8 @@ class Accounts:
             self._check_keys(db, made, credentials)
             db.execute(
                 "INSERT INTO accounts (account_id, user_id, name, broker, capital, leverage, limits, paper, dry_run, auto_trade, enabled,"
-                " source_address, auto_login, credentials, credentials_shown, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " source_address, auto_login, day_rules, credentials, credentials_shown, created_at, updated_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (made.account_id, made.user_id, *_values(made), sealed, shown, now, now),
             )
             self.store.audit(db, by, "account.created", made.account_id, after=made)
@@ -88,7 +89,7 @@ class Accounts:
                     forget_sign_in(db, account_id)
             db.execute(
                 "UPDATE accounts SET name = ?, broker = ?, capital = ?, leverage = ?, limits = ?, paper = ?, dry_run = ?, auto_trade = ?, enabled = ?,"
-                " source_address = ?, auto_login = ?, credentials = ?, credentials_shown = ?, updated_at = ? WHERE account_id = ?",
+                " source_address = ?, auto_login = ?, day_rules = ?, credentials = ?, credentials_shown = ?, updated_at = ? WHERE account_id = ?",
                 (*_values(fixed), sealed, shown, self.store.now(), account_id),
             )
             self.store.audit(db, by, "account.changed", account_id, before=before.account, after=fixed)
@@ -166,6 +167,7 @@ def _values(account: Account) -> tuple[object, ...]:
         a.enabled,
         a.source_address,
         a.auto_login,
+        None if a.day_rules == DayRules() else dumps(a.day_rules),
     )
 
 
@@ -184,6 +186,7 @@ def _row(row: sqlite3.Row) -> AccountRow:
         paper=loads(PaperSettings, row["paper"]),
         source_address=row["source_address"],
         auto_login=bool(row["auto_login"]),
+        day_rules=DayRules() if row["day_rules"] is None else loads(DayRules, row["day_rules"]),
     )
     return AccountRow(
         account,

@@ -19,6 +19,7 @@ from engines.core.model import (
     Halt,
     HaltScope,
     Incident,
+    JobRun,
     Order,
     OrderEvent,
     OrderState,
@@ -27,9 +28,11 @@ from engines.core.model import (
     PositionKey,
     Product,
     Role,
+    RunState,
     Side,
     Signal,
 )
+from engines.core.sessions import CalendarDay
 
 Row = sqlite3.Row | Mapping[str, Any]
 
@@ -166,3 +169,12 @@ def incident(row: Row) -> Incident:
 
 def candle(row: Row) -> Candle:
     return Candle(row["symbol"], seconds(row["start"]), row["open"], row["high"], row["low"], row["close"], row["volume"])
+
+
+def job_run(row: Row) -> JobRun:
+    return JobRun(row["day"], row["job"], RunState(row["state"]), seconds(row["planned_at"]), seconds(row["at"]), row["detail"])
+
+
+def calendar_day(row: Row) -> CalendarDay:
+    windows = tuple((str(opens), str(closes)) for opens, closes in from_json(row["windows"]))
+    return CalendarDay(row["day"], row["exchange"], windows, bool(row["ordinary"]), row["note"])

@@ -159,6 +159,24 @@ def _candle_closed(fact: f.CandleClosed) -> Writes:
     return [(t.CANDLES, (c.symbol, c.timeframe, c.live, micros(c.start), c.open, c.high, c.low, c.close, c.volume))]
 
 
+def _job_changed(fact: f.JobChanged) -> Writes:
+    run = fact.run
+    return [(t.JOBS, (run.day, run.job, run.state, micros(run.planned_at), micros(run.at), run.detail))]
+
+
+def _combined_changed(fact: f.CombinedChanged) -> Writes:
+    return [(t.COMBINED, (fact.state.rule_id, fact.state.day, dumps(fact.state)))]
+
+
+def _levels_fixed(fact: f.LevelsFixed) -> Writes:
+    row = (fact.strategy_id, fact.symbol, fact.day, micros(fact.at), fact.says, to_json([to_plain(level) for level in fact.levels]))
+    return [(t.LEVELS, row)]
+
+
+def _day_closed(fact: f.DayClosed) -> Writes:
+    return [(t.DAY_BOOKS, (fact.book.account_id, fact.book.day, micros(fact.book.at), dumps(fact.book)))]
+
+
 _ENCODERS: dict[type, Callable[[Any], Writes]] = {
     f.SignalPlanned: _signal_planned,
     f.OrderChanged: _order_changed,
@@ -172,4 +190,8 @@ _ENCODERS: dict[type, Callable[[Any], Writes]] = {
     f.EquityMarked: _equity_marked,
     f.IncidentChanged: _incident_changed,
     f.CandleClosed: _candle_closed,
+    f.JobChanged: _job_changed,
+    f.CombinedChanged: _combined_changed,
+    f.LevelsFixed: _levels_fixed,
+    f.DayClosed: _day_closed,
 }

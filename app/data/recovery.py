@@ -16,7 +16,7 @@ from app.data import tables as t
 from app.data.database import Readers
 from app.data.values import from_json, micros
 from engines.core.codec import dumps, loads
-from engines.core.model import AccountDay, Fill, Order, Position, PositionKey, Timestamp
+from engines.core.model import AccountDay, CombinedState, Fill, JobRun, Order, Position, PositionKey, Timestamp
 from engines.core.positions import empty, fold
 from engines.ports import Recovered
 
@@ -24,6 +24,8 @@ LIVE = "state IN ('planned', 'sending', 'unknown', 'open', 'partly_filled')"
 """Word for word as in the index of live orders, or SQLite does not use it."""
 _TRIPS = 200
 _OPENINGS_KEPT = 3
+_JOB_DAYS = 3
+_NEWEST_COMBINED = "SELECT rule_id, max(day), body FROM combined_states GROUP BY rule_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ def load(readers: Readers, since: Timestamp) -> tuple[Recovered, Openings | None
                 strategy_states={row["strategy_id"]: from_json(row["state"]) for row in states},
                 quarantined={row["strategy_id"]: row["quarantined"] for row in states if row["quarantined"] is not None},
                 closed_trades=_closed_trades(db),
+                job_runs=_job_runs(db),
+                combined=[loads(CombinedState, row["body"]) for row in db.execute(_NEWEST_COMBINED)],
             )
         finally:
             db.execute("ROLLBACK")
@@ -135,6 +139,13 @@ def _closed_trades(db: sqlite3.Connection) -> dict[tuple[str, str], list[Decimal
         ).fetchall()
         trades[account_id, strategy_id] = [Decimal(net) for (net,) in reversed(rows)]
     return trades
+
+
+def _job_runs(db: sqlite3.Connection) -> list[JobRun]:
+    newest = "SELECT DISTINCT day FROM job_runs ORDER BY day DESC LIMIT ?"
+    return [
+        decode.job_run(row) for row in db.execute(f"SELECT * FROM job_runs WHERE day IN ({newest}) ORDER BY day, planned_at", (_JOB_DAYS,))
+    ]
 
 
 def _pairs(db: sqlite3.Connection, sql: str) -> list[tuple[str, str]]:

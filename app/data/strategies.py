@@ -12,7 +12,7 @@ from app.data.rows import Actor, StrategyRow
 from app.data.store import Store, found
 from app.data.values import from_json, seconds, seconds_or_none, to_json
 from engines.core.codec import dumps, loads, to_plain
-from engines.core.model import ExitSpec, StrategyConfig, Timeframe
+from engines.core.model import ExitSpec, ReentrySpec, StrategyConfig, Timeframe
 
 _ONE = "SELECT * FROM strategies WHERE strategy_id = ? AND (? IS NULL OR user_id = ?)"
 
@@ -30,8 +30,8 @@ class Strategies:
             now = self.store.now()
             found(db.execute("SELECT user_id FROM users WHERE user_id = ?", (made.user_id,)).fetchone(), "user")
             db.execute(
-                "INSERT INTO strategies (strategy_id, user_id, name, kind, timeframe, instruments, params, active, exit_plan, created_at, updated_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO strategies (strategy_id, user_id, name, kind, timeframe, instruments, params, active, exit_plan, reentry, created_at, updated_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (made.strategy_id, made.user_id, *_values(made), now, now),
             )
             self.store.audit(db, by, "strategy.created", made.strategy_id, after=made)
@@ -60,7 +60,7 @@ class Strategies:
             new = replace(edit(old), strategy_id=old.strategy_id, user_id=old.user_id, kind=old.kind)
             _check(new)
             db.execute(
-                "UPDATE strategies SET name = ?, kind = ?, timeframe = ?, instruments = ?, params = ?, active = ?, exit_plan = ?, updated_at = ?"
+                "UPDATE strategies SET name = ?, kind = ?, timeframe = ?, instruments = ?, params = ?, active = ?, exit_plan = ?, reentry = ?, updated_at = ?"
                 " WHERE strategy_id = ?",
                 (*_values(new), self.store.now(), strategy_id),
             )
@@ -81,6 +81,7 @@ class Strategies:
             if gone:
                 db.execute("DELETE FROM strategies WHERE strategy_id = ?", (strategy_id,))
                 db.execute("DELETE FROM strategy_states WHERE strategy_id = ?", (strategy_id,))
+                db.execute("DELETE FROM strategy_levels WHERE strategy_id = ?", (strategy_id,))
             else:
                 db.execute("UPDATE strategies SET archived_at = ?, active = 0 WHERE strategy_id = ?", (self.store.now(), strategy_id))
             self.store.audit(db, by, "strategy.deleted" if gone else "strategy.archived", strategy_id, before=_row(row).strategy)
@@ -92,7 +93,8 @@ class Strategies:
 def _values(strategy: StrategyConfig) -> tuple[object, ...]:
     s = strategy
     exit_plan = None if s.exit_plan is None else dumps(s.exit_plan)
-    return s.name, s.kind, s.timeframe.value, to_json(list(s.instruments)), to_json(to_plain(s.params)), s.active, exit_plan
+    reentry = None if s.reentry is None else dumps(s.reentry)
+    return s.name, s.kind, s.timeframe.value, to_json(list(s.instruments)), to_json(to_plain(s.params)), s.active, exit_plan, reentry
 
 
 def _row(row: sqlite3.Row) -> StrategyRow:
@@ -106,6 +108,7 @@ def _row(row: sqlite3.Row) -> StrategyRow:
         params=from_json(row["params"]),
         active=bool(row["active"]),
         exit_plan=None if row["exit_plan"] is None else loads(ExitSpec, row["exit_plan"]),
+        reentry=None if row["reentry"] is None else loads(ReentrySpec, row["reentry"]),
     )
     return StrategyRow(strategy, seconds(row["created_at"]), seconds(row["updated_at"]), seconds_or_none(row["archived_at"]))
 

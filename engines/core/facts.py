@@ -12,10 +12,14 @@ from typing import Any
 
 from engines.core.model import (
     AccountDay,
+    ChartLevel,
+    CombinedState,
+    DayBook,
     ExitPlan,
     Fill,
     Halt,
     Incident,
+    JobRun,
     Order,
     OrderEvent,
     Position,
@@ -140,6 +144,35 @@ class CandleClosed:
     live: bool = False  # of real prices: kept apart from simulated ones
 
 
+@dataclass(frozen=True, slots=True)
+class JobChanged:
+    """A job of the day's timetable was claimed, done, failed or skipped."""
+
+    run: JobRun
+
+
+@dataclass(frozen=True, slots=True)
+class CombinedChanged:
+    state: CombinedState
+
+
+@dataclass(frozen=True, slots=True)
+class LevelsFixed:
+    """What a strategy has worked out for an instrument and a session, once for all accounts; `says`: its state in words."""
+
+    strategy_id: str
+    symbol: str
+    day: str
+    levels: tuple[ChartLevel, ...]
+    says: str
+    at: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class DayClosed:
+    book: DayBook
+
+
 Fact = (
     SignalPlanned
     | SignalTimed
@@ -154,4 +187,8 @@ Fact = (
     | EquityMarked
     | IncidentChanged
     | CandleClosed
+    | JobChanged
+    | CombinedChanged
+    | LevelsFixed
+    | DayClosed
 )

@@ -181,6 +181,7 @@ class Instrument:
     option_type: str | None = None  # CE | PE
     quantity_step: Decimal = ONE
     band_pct: Decimal = Decimal(20)  # a limit price further than this from the last price is refused
+    auction: bool = False  # its continuous trading ends with the closing auction (shares with futures, since August 2026)
 
     @property
     def lot(self) -> Decimal:
@@ -231,6 +232,21 @@ class PaperSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DayRules:
+    """An account's own clock for intraday (MIS) positions; times are HH:MM in the market's zone, on an ordinary day.
+
+    `keep` None: as the account keeps the market's hours (live accounts and paper accounts with `session_hours` do). No entry before `first_entry`, none
+    from `last_entry` on (None: from the square-off on). On a day with hours of its own the times move with its close (`core.timetable`)."""
+
+    keep: bool | None = None
+    first_entry: str | None = None
+    last_entry: str | None = None
+    square_off: bool = True
+    square_off_cash: str = "15:10"
+    square_off_derivatives: str = "15:15"
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """One trading account as the engines see it: switches, capital and limits; credentials never come in here."""
 
@@ -247,6 +263,7 @@ class Account:
     paper: PaperSettings = PaperSettings()
     source_address: str | None = None  # the local address its broker calls leave from; None: the machine's own choice
     auto_login: bool = False  # a browser may sign in by itself each morning (Zerodha); off unless a person asks for it
+    day_rules: DayRules = DayRules()
 
     @property
     def live(self) -> bool:
@@ -285,12 +302,18 @@ class AccountMapping:
 
 @dataclass(frozen=True, slots=True)
 class TargetSpec:
-    """One target: at an absolute `price`, or `pct`/`points` away from the entry on the winning side; `share_pct` of the entry quantity."""
+    """One target: at an absolute `price`, or `pct`/`points` away from the entry on the winning side; `share_pct` of the entry quantity.
+
+    `then_*`: where the stop goes once this target is reached, if that is tighter: at a price, or percent/points from the entry, on the winning side when
+    above zero, on the losing side when below, 0 at cost. A share that comes to no whole lot leaves nothing there, but the stop moves all the same."""
 
     share_pct: Decimal
     price: Decimal | None = None
     pct: Decimal | None = None
     points: Decimal | None = None
+    then_price: Decimal | None = None
+    then_pct: Decimal | None = None
+    then_points: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +332,9 @@ class ExitSpec:
     """What a person or strategy asks for: the recipe from which an exit plan is made at the first fill.
 
     The stop is an absolute price, a percent or points away from entry. `cost_after_target`: after this many targets (1-based) the stop
-    moves to the average entry price.
+    moves to the average entry price. `booking`: how lots that do not divide go to the targets: "remainder" to the largest remainders first, "even" as soon
+    as the shares so far make a whole lot (so one lot leaves at the last target). Everything left goes at the market at `exit_at` (HH:MM in the market's zone,
+    of the day of the entry or, when that has passed, of the next) or `max_minutes` after the first fill, whichever is first.
     """
 
     stop_price: Decimal | None = None
@@ -318,14 +343,34 @@ class ExitSpec:
     targets: tuple[TargetSpec, ...] = ()
     trailing: TrailingSpec | None = None
     cost_after_target: int | None = None
+    booking: str = "remainder"  # "remainder" | "even"
+    exit_at: str | None = None
+    max_minutes: int | None = None
 
     @property
     def empty(self) -> bool:
-        return not (self.targets or self.trailing or self.has_stop)
+        return not (self.targets or self.trailing or self.has_stop or self.exit_at or self.max_minutes)
 
     @property
     def has_stop(self) -> bool:
         return any(x is not None for x in (self.stop_price, self.stop_pct, self.stop_points))
+
+
+@dataclass(frozen=True, slots=True)
+class ReentrySpec:
+    """What follows when an exit plan has taken a strategy's whole position out. Decided at the close of the strategy's candles, like everything it decides.
+
+    `mode`: "asap" at the next close; "cost" once a close is back at the entry price or better; "momentum" once a close is `move_pct` percent beyond the exit
+    price in the direction of the new entry. `after`: "stop", "target" or "any". At most `most` times a day for each instrument, not before
+    `cool_down_minutes` have passed, never from `until` (HH:MM, market's zone) on. `reverse`: into the other direction."""
+
+    mode: str = "asap"
+    most: int = 1
+    after: str = "stop"
+    cool_down_minutes: int = 0
+    until: str | None = None
+    reverse: bool = False
+    move_pct: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +384,7 @@ class StrategyConfig:
     params: Mapping[str, Any] = field(default_factory=dict)
     active: bool = False
     exit_plan: ExitSpec | None = None
+    reentry: ReentrySpec | None = None
 
 
 # --- from a wish to a position -------------------------------------------------------------------------------------
@@ -547,6 +593,7 @@ class ExitPlan:
     tick_size: Decimal = Decimal("0.05")  # of the instrument: levels worked out from percents lie on it
     lot: Decimal = ONE  # targets leave in whole lots
     trail_from: Decimal | None = None  # steps of a trail count from here; None: from the entry price
+    deadline: Timestamp | None = None  # when what is left goes at the market; from the spec's `exit_at` and `max_minutes`
 
 
 @dataclass(frozen=True, slots=True)
@@ -558,6 +605,110 @@ class AccountDay:
     trades: int = 0  # entries that were sent
     locked: str | None = None  # the Denial that closed the account for the day
     warned: bool = False  # told at 80 %
+
+
+class RunState(StrEnum):
+    STARTED = "started"
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"  # its time had passed for good when it could have run
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """One job of one day's timetable and what became of it. A job that is on record is never begun again on that day."""
+
+    day: str  # ISO date of the session
+    job: str  # "instruments", "log_ins", "square_off:ACCOUNT:cash", "end_of_day", ...
+    state: RunState
+    planned_at: Timestamp
+    at: Timestamp  # of this state
+    detail: str = ""
+
+
+class CombinedScope(StrEnum):
+    STRATEGY = "strategy"  # a strategy's positions on all of its owner's accounts
+    ACCOUNT = "account"
+    GROUP = "group"  # a group of accounts
+
+
+@dataclass(frozen=True, slots=True)
+class CombinedRule:
+    """Stop, target, lock and trail of the combined P&L (realised + unrealised − charges of the session) of a scope. Money, above zero unless said.
+
+    `stop`: leave at −stop. `target`: leave at it. `lock_at` and `lock`: once P&L was at `lock_at`, leave when it falls to `lock` (may be zero or below);
+    then for each further `step` of the best P&L the floor rises by `rise`. `trail_start` and `trail_by`: once P&L was at the start, leave when it falls
+    `trail_by` below its best. The highest floor holds and never falls. Having left, the scope takes no entries until the next session."""
+
+    rule_id: str
+    user_id: str
+    scope: CombinedScope
+    scope_id: str
+    stop: Decimal | None = None
+    target: Decimal | None = None
+    lock_at: Decimal | None = None
+    lock: Decimal | None = None
+    step: Decimal | None = None
+    rise: Decimal | None = None
+    trail_start: Decimal | None = None
+    trail_by: Decimal | None = None
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CombinedState:
+    """How far a rule has come in one session: survives a restart."""
+
+    rule_id: str
+    day: str
+    best: Decimal | None = None  # the running maximum of the P&L
+    floor: Decimal | None = None
+    left: str | None = None  # "stop" | "target" | "lock" | "trail": why the scope was left
+    left_at: Timestamp | None = None
+    pnl: Decimal | None = None  # when it was left
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A named set of one user's accounts (a family, a desk)."""
+
+    group_id: str
+    user_id: str
+    name: str
+    account_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChartLevel:
+    """A price that a strategy has worked out for a day, to be drawn: `kind` is "entry", "target" or "stop", `side` that of the position."""
+
+    name: str  # "B", "T1", "Y1", ...
+    price: float
+    kind: str
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class DayBook:
+    """What one account did in one session, written at its end. Money in the account's currency."""
+
+    account_id: str
+    day: str
+    realised: Decimal = ZERO
+    charges: Decimal = ZERO
+    unrealised: Decimal = ZERO
+    equity: Decimal | None = None
+    trades: int = 0  # entries that were sent
+    fills: int = 0
+    turnover: Decimal = ZERO
+    wins: int = 0  # closed round trips after charges
+    losses: int = 0
+    best: Decimal | None = None
+    worst: Decimal | None = None
+    denied: int = 0
+    rejected: int = 0
+    open_positions: int = 0
+    at: Timestamp = 0.0
 
 
 @dataclass(frozen=True, slots=True)

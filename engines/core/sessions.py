@@ -56,6 +56,18 @@ def bucket_offset(exchange: str, timeframe: Timeframe) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class CalendarDay:
+    """A day that a person has put into the calendar: a holiday (no windows) or hours of its own. `exchange` "*": all exchanges that have hours.
+    `windows`: (open, close) as HH:MM in the market's zone. `ordinary`: neither, the day trades as any other (takes back a holiday that ships)."""
+
+    day: str
+    exchange: str = "*"
+    windows: tuple[tuple[str, str], ...] = ()
+    ordinary: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Calendar:
     """Trading hours by exchange (each from a date on, oldest first), holidays, and days with hours of their own.
 

@@ -67,7 +67,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Data]:
                 (user_id,) * 3,
             )
         for n in range(7):
-            values = (f"A{n}", "U1", "One", "paper", "1", "1", "{}", "{}", 0, 0, 1, b"", "{}", n, n, None, None, 0)
+            values = (f"A{n}", "U1", "One", "paper", "1", "1", "{}", "{}", 0, 0, 1, b"", "{}", n, n, None, None, 0, None)
             db.execute(f"INSERT INTO accounts VALUES ({', '.join('?' * len(values))})", values)
         indexes = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL").fetchall()
         for name, _ in indexes:

@@ -94,7 +94,9 @@ def test_plans_days_halts_switches_and_states_come_back(data: Data) -> None:
 
 
 def test_an_empty_database_has_nothing_to_bring(data: Data) -> None:
-    assert data.journal.load(NOON) == Recovered(live_orders=[], signals=[], opening=[], fills=[], plans=[], days=[], halts=[])
+    assert data.journal.load(NOON) == Recovered(
+        live_orders=[], signals=[], opening=[], fills=[], plans=[], days=[], halts=[], job_runs=[], combined=[]
+    )
 
 
 def _trade(data: Data, ledger: Ledger, rng: random.Random, at: float, count: int) -> None:

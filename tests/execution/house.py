@@ -10,11 +10,13 @@ from decimal import Decimal
 from typing import Any, Self
 
 from engines.core.facts import (
+    CombinedChanged,
     DayChanged,
     EngineSwitched,
     Fact,
     FillBooked,
     HaltChanged,
+    JobChanged,
     KillSwitched,
     OrderChanged,
     PlanChanged,
@@ -26,11 +28,15 @@ from engines.core.model import (
     AccountDay,
     AccountMapping,
     Candle,
+    CombinedRule,
+    CombinedState,
     ExitPlan,
     ExitSpec,
     Fill,
+    Group,
     Halt,
     Instrument,
+    JobRun,
     Limits,
     Order,
     OrderState,
@@ -45,7 +51,7 @@ from engines.core.model import (
     Timeframe,
 )
 from engines.core.positions import empty, fold
-from engines.core.sessions import Calendar
+from engines.core.sessions import Calendar, CalendarDay
 from engines.live_prices import LiveMarketMaker
 from engines.ports import (
     Balance,
@@ -144,6 +150,8 @@ class MemoryJournal:
         off: dict[str | None, str] = {}
         states: dict[str, Mapping[str, Any]] = {}
         signals: dict[str, Signal] = {}
+        jobs: dict[tuple[str, str], JobRun] = {}
+        combined: dict[str, CombinedState] = {}
         for fact in list(self.facts):
             match fact:
                 case SignalPlanned():
@@ -164,6 +172,10 @@ class MemoryJournal:
                         off[fact.user_id] = fact.by
                 case StrategyStateSaved():
                     states[fact.strategy_id] = fact.state
+                case JobChanged():
+                    jobs[fact.run.day, fact.run.job] = fact.run
+                case CombinedChanged():
+                    combined[fact.state.rule_id] = fact.state
                 case _:
                     pass
         live = [order for order in orders.values() if order.live]
@@ -177,6 +189,8 @@ class MemoryJournal:
             kill_switches=kills,
             engines_off=off,
             strategy_states=states,
+            job_runs=list(jobs.values()),
+            combined=list(combined.values()),
         )
 
     def find_signal(self, user_id: str, signal_id: str) -> tuple[str, Sequence[Order]] | None:
@@ -214,12 +228,24 @@ class StaticDirectory:
     mapping_rows: list[AccountMapping] = field(default_factory=list)
     callbacks: list[Callable[[], None]] = field(default_factory=list)
     secrets: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    group_rows: list[Group] = field(default_factory=list)
+    rule_rows: list[CombinedRule] = field(default_factory=list)
+    calendar_rows: list[CalendarDay] = field(default_factory=list)
 
     def accounts(self) -> Sequence[Account]:
         return self.rows
 
     def strategies(self) -> Sequence[StrategyConfig]:
         return self.strategy_rows
+
+    def groups(self) -> Sequence[Group]:
+        return self.group_rows
+
+    def combined_rules(self) -> Sequence[CombinedRule]:
+        return self.rule_rows
+
+    def calendar_days(self) -> Sequence[CalendarDay]:
+        return self.calendar_rows
 
     def mappings(self) -> Sequence[AccountMapping]:
         return self.mapping_rows
