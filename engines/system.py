@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from engines.brokers.paper import PaperBroker, PaperExchange
 from engines.core import exits as exit_rules
+from engines.core.bars import Levels, nearest
 from engines.core.facts import Fact
 from engines.core.model import (
     Account,
@@ -371,6 +372,10 @@ class TradingSystem:
         if self.live is not None:
             self.live.watch(symbols)
         return self.prices.many(symbols)
+
+    def levels(self, symbol: str) -> Levels:
+        """The nearest prices at which something of any account fires: a replay that waits for the engines walks its bars through them."""
+        return nearest(self.exchange.levels(symbol), self.guard.levels(symbol))
 
     def candles(self, symbol: str, timeframe: str, start: float | None = None, end: float | None = None) -> Sequence[Candle]:
         """Closed candles and the forming one that begin in [start, end), oldest first."""

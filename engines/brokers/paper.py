@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from random import Random
 
+from engines.core.bars import Levels, nearest
 from engines.core.matching import MatchingEngine, Outcome, OutcomeKind
 from engines.core.model import ZERO, Account, Instrument, Order, OrderState, Product, Tick, Timestamp
 from engines.core.sessions import is_open, load_calendar
@@ -69,6 +70,10 @@ class PaperExchange:
         """Time has passed: what must end at an exchange's close ends."""
         for broker in {broker for brokers in list(self._resting.values()) for broker in brokers}:
             broker.on_clock(now)
+
+    def levels(self, symbol: str) -> Levels:
+        """The next prices at which an order of any account that rests here fires."""
+        return nearest(*(broker.levels(symbol) for broker in self._resting.get(symbol, ())))
 
     def join(self, symbol: str, broker: PaperBroker) -> None:
         with self._lock:
@@ -252,6 +257,10 @@ class PaperBroker:
 
     def rests_in(self, symbol: str) -> bool:
         return self._matching.has_resting(symbol)
+
+    def levels(self, symbol: str) -> Levels:
+        with self._lock:
+            return self._matching.levels(symbol)
 
     # --- shapes (the lock is held)
 

@@ -38,6 +38,19 @@ def ticks_within(candle: Candle, levels: Callable[[], Levels]) -> Iterator[Tick]
             yield _tick(candle, at)
 
 
+def nearest(*levels: Levels) -> Levels:
+    """What fires next of several owners' levels; empty when none of them waits for anything."""
+    given = [each for each in levels if each]
+    if len(given) < 2:
+        return given[0] if given else ()
+    return (
+        max(each[0] for each in given),
+        max(each[1] for each in given),
+        min(each[2] for each in given),
+        min(each[3] for each in given),
+    )
+
+
 def _next_level(levels: Levels, at: float, corner: float) -> float | None:
     """The nearest level strictly between here and the corner, of those that fire in this direction."""
     if not levels:

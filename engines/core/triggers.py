@@ -96,6 +96,11 @@ class TriggerBook:
         """What is armed for this owner, in the order in which it was set."""
         return tuple(entry[2] for entry in self._owned.get(owner_id, {}).values())
 
+    def waiting(self, symbol: str) -> tuple[Level, ...]:
+        """Everything that waits for a price of this symbol, the nearest first on each side."""
+        watch = self._watches.get(symbol)
+        return () if watch is None else tuple(entry[2] for entry in (*watch.downs, *watch.ups))
+
     def symbols(self) -> frozenset[str]:
         """Symbols on which anything waits."""
         return frozenset(self._watches)

@@ -10,10 +10,12 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from math import inf
 
 from engines.core import exits as exit_rules
+from engines.core.bars import Levels, nearest
 from engines.core.model import ExitPlan, PlanState, PositionKey, Tick
-from engines.core.triggers import TriggerBook
+from engines.core.triggers import Level, TriggerBook
 from engines.execution.desk import Desk
 
 Fire = Callable[[Desk, ExitPlan, Sequence[exit_rules.ExitOrder]], None]
@@ -54,6 +56,12 @@ class Guard:
                 if guarded is not None:
                     self._touch(plan_id, guarded, tick)
 
+    def levels(self, symbol: str) -> Levels:
+        """Where the next stop or target of any account fires; a trail follows between two corners of a bar to where a jump would take it."""
+        with self._lock:
+            waiting = self._book.waiting(symbol)
+        return nearest(*(_as_levels(level) for level in waiting if level.leg != "trail"))
+
     def armed(self) -> int:
         return len(self._guarded)
 
@@ -76,3 +84,11 @@ class Guard:
         if exits:
             self.fired += 1
             self._fire(desk, changed, exits)
+
+
+def _as_levels(level: Level) -> Levels:
+    """A stop or target as (limit buy, stop sell, limit sell, stop buy)."""
+    stop, price = level.leg == "stop", level.price
+    if level.direction == "down":
+        return (-inf, price, inf, inf) if stop else (price, -inf, inf, inf)
+    return (-inf, -inf, inf, price) if stop else (-inf, -inf, price, inf)

@@ -13,6 +13,7 @@ from decimal import Decimal
 from itertools import groupby, islice, pairwise
 from pathlib import Path
 
+from engines.core.bars import Levels, ticks_within
 from engines.core.model import Candle, Instrument, Tick, Timeframe, Timestamp
 from engines.core.prices import to_tick
 from engines.core.sessions import DAY, day_start, exchange_of, load_calendar, session_day
@@ -86,6 +87,7 @@ class ReplayFeed:
         self._quiet = min(max(self._file.seconds, _QUIET[0]), _QUIET[1])
         self.clock = ReplayClock(_first_time(self._file), base)
         self._base = base or SystemClock()
+        self._levels: Callable[[str], Levels] | None = None
         self._stopping = threading.Event()
         self._finished = False
         self._played = 0  # batches
@@ -103,6 +105,11 @@ class ReplayFeed:
             first.setdefault(tick.symbol, tick.last_price)
         now = self.clock.now()
         return tuple(Tick(symbol, price, price, price, now) for symbol, price in first.items())
+
+    def walk_through(self, levels: Callable[[str], Levels]) -> None:
+        """Candles trade at every level on their way (as a backtest's bars do), not at their corners alone. `levels` says what fires next of an
+        instrument; it is asked between ticks, so whoever takes the ticks must have finished with one before it asks for the next."""
+        self._levels = levels
 
     def start(self, on_ticks: Callable[[Sequence[Tick]], None]) -> None:
         if self.alive:
@@ -161,8 +168,29 @@ class ReplayFeed:
         if self._file.ticks:
             for at, ticks in groupby(self._file.ticks, key=lambda tick: tick.at):
                 yield at, list(ticks)
+        walks = self._walks if self._levels is None else self._level_walks
         for _, candles in groupby(self._file.candles, key=lambda candle: candle.start):
-            yield from self._walks(list(candles))
+            yield from walks(list(candles))
+
+    def _level_walks(self, candles: Sequence[Candle]) -> Iterator[Batch]:
+        """The opens of all, then leg by leg what each meets on its way, and at the end of a leg the corners of all."""
+        assert self._levels is not None
+        begins, lasts = _trading_time(candles[0], self._file.seconds)
+        walks = [LevelWalk(candle, self._levels) for candle in candles]
+        yield begins, [walk.opening(begins) for walk in walks]
+        at = begins
+        for leg in range(3):
+            corners = []
+            for walk in walks:
+                for share, tick in walk.leg(last=leg == 2):
+                    if share == 1.0:
+                        corners.append(tick)
+                    else:
+                        at = max(at, round(begins + lasts * (leg + share) / 3, 3))
+                        yield at, [tick._replace(at=at)]
+            at = max(at, round(begins + lasts * (leg + 1) / 3, 3))
+            volumes = [candle.volume if leg == 2 else 0.0 for candle in candles]
+            yield at, [tick._replace(at=at, volume=volume) for tick, volume in zip(corners, volumes, strict=True)]
 
     def _walks(self, candles: Sequence[Candle]) -> Iterator[Batch]:
         """Candles of the same time, walked through together."""
@@ -178,6 +206,33 @@ class ReplayFeed:
                     for candle, walk in zip(candles, walks, strict=True)
                 ],
             )
+
+
+class LevelWalk:
+    """One candle on its way through whatever waits: the same ticks as a backtest's bar, with how far along its leg each lies."""
+
+    def __init__(self, candle: Candle, levels: Callable[[str], Levels]) -> None:
+        self._candle = candle
+        self._ticks = ticks_within(candle, lambda: levels(candle.symbol))
+        self._corners = {candle.low, candle.high} - {candle.open}
+        self._at = candle.open
+
+    def opening(self, at: Timestamp) -> Tick:
+        return next(self._ticks)._replace(at=at)
+
+    def leg(self, *, last: bool) -> Iterator[tuple[float, Tick]]:
+        """(share of the leg, tick) up to the next corner, or to the close. The end has share 1; told again where the price is there already, it
+        costs nothing and keeps all candles in step."""
+        begun = self._at
+        if self._corners or last:
+            for tick in self._ticks:
+                self._at = price = tick.last_price
+                if price in self._corners and not last:
+                    self._corners.discard(price)
+                    break
+                span = max((abs(corner - begun) for corner in self._corners), default=abs(self._candle.close - begun))
+                yield (min(abs(price - begun) / span, 0.99) if span else 0.99), tick
+        yield 1.0, Tick(self._candle.symbol, self._at, self._at, self._at, self._candle.start)
 
 
 def _walk(candle: Candle, legs: int, tick_size: Decimal) -> list[float]:
