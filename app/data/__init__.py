@@ -3,6 +3,7 @@
 Everything others may use is named here; the modules below are private to this package.
 """
 
+from app.data.datasets import Dataset, NewDataset
 from app.data.errors import Conflict, DataError, Invalid, NotFound
 from app.data.instruments import Instruments
 from app.data.rows import (
@@ -28,6 +29,7 @@ from app.data.rows import (
     Webhook,
 )
 from app.data.service import Data, open_data
+from app.data.studies import StudyRow, StudyState
 from engines.login.memory import AutoLogin
 
 __all__ = [
@@ -39,11 +41,13 @@ __all__ = [
     "Conflict",
     "Data",
     "DataError",
+    "Dataset",
     "DayPnl",
     "EquityPoint",
     "Instruments",
     "Invalid",
     "MappingRow",
+    "NewDataset",
     "NotFound",
     "OrderStory",
     "Page",
@@ -54,6 +58,8 @@ __all__ = [
     "StoredAnswer",
     "StrategyRow",
     "StrategyStatus",
+    "StudyRow",
+    "StudyState",
     "TradeRow",
     "User",
     "UserRole",

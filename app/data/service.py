@@ -14,6 +14,7 @@ from app.data import database
 from app.data.accounts import Accounts
 from app.data.books import Books
 from app.data.credentials import CredentialBox, open_box, write_private
+from app.data.datasets import Datasets
 from app.data.directory import SqliteDirectory
 from app.data.errors import DataError
 from app.data.journal import SqliteJournal
@@ -25,6 +26,7 @@ from app.data.people import People
 from app.data.sessions import AutoLogins, SqliteSessions
 from app.data.store import Changes, Store
 from app.data.strategies import Strategies
+from app.data.studies import Studies
 from app.data.tokens import Tokens, Webhooks
 from app.data.users import Users
 from engines.ports import Clock, Ids, JournalDown, RandomIds, SystemClock
@@ -55,10 +57,13 @@ class Data:
         self.idempotency = Idempotency(store)
         self.audit = Audit(store)
         self.settings = Settings(store)
+        self.datasets = Datasets(store, data_dir)
         self.books = Books(store)
+        self.studies = Studies(store)
         self.directory = SqliteDirectory(store, self.accounts, self.strategies, self.mappings)
         if serving:
             self.idempotency.free_unfinished()
+            self.datasets.sweep()
             self._end_incidents()
             store.changes.watch()
 

@@ -112,6 +112,7 @@ STEPS = (
         spec TEXT NOT NULL, -- JSON
         summary TEXT NOT NULL DEFAULT '{}', -- JSON
         error TEXT NOT NULL DEFAULT '',
+        attempts INTEGER NOT NULL DEFAULT 0, -- how often it was begun
         created_at INTEGER NOT NULL,
         started_at INTEGER,
         ended_at INTEGER
