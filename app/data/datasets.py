@@ -127,12 +127,15 @@ class Datasets:
             )
             dataset = _row(db.execute(_ONE, (dataset_id, None, None)).fetchone())
             self.store.audit(db, by, "dataset.added", dataset_id, after=_told(dataset))
-            os.replace(
-                made.path, self.folder / file
-            )  # last: a failure before leaves nothing, a crash after it leaves a file that `sweep` removes
             return dataset
 
-        return self.store.write(work)
+        # Moved first and not inside: the journal may try a write twice. What a crash in between leaves is for `sweep`.
+        os.replace(made.path, self.folder / file)
+        try:
+            return self.store.write(work)
+        except BaseException:
+            os.replace(self.folder / file, made.path)
+            raise
 
     def rename(self, user_id: str, dataset_id: str, name: str, *, by: Actor) -> Dataset:
         """Conflict when the name is taken, or the dataset is of the archive and the person is not its keeper."""
