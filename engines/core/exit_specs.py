@@ -1,17 +1,24 @@
-"""What an exit spec says in prices: where its stop and targets lie for an entry, and whether it makes sense at all.
+"""What an exit spec says in prices and moments: where its stop and targets lie for an entry, when it ends, and whether it makes sense at all.
 
-Forms in percent and points are turned into prices on the instrument's tick, rounded away from the entry, so that a stop is never tighter and a
-target never nearer than was asked. Nothing here knows of plans or of what has fired.
+All forms are turned into prices on the instrument's tick: a stop away from the market, so that it is never tighter than was asked, a target on the
+nearest tick. Nothing here knows of plans or of what has fired.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from decimal import Decimal
 
-from engines.core.model import ZERO, ExitSpec, Side, TargetSpec, TrailingSpec
+from engines.core.booking import BOOKINGS
+from engines.core.model import ZERO, ExitSpec, Side, TargetSpec, Timestamp, TrailingSpec
 from engines.core.prices import to_tick
+from engines.core.sessions import DAY, Calendar, day_start, exchange_of, load_calendar, session_day
 
 HUNDRED = Decimal(100)
+LONGEST_MINUTES = 527_040  # a leap year
+_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+_FAR_ENOUGH = 31  # days: no exchange has ever been shut for longer
 
 
 def nearer_market(side: Side, one: Decimal, other: Decimal) -> Decimal:
@@ -60,9 +67,7 @@ def fixed_stop(spec: ExitSpec, side: Side, entry_price: Decimal, tick_size: Deci
 
 def target_prices(spec: ExitSpec, side: Side, entry_price: Decimal, tick_size: Decimal | None = None) -> tuple[Decimal, ...]:
     prices = [_target_price(target, side, entry_price) for target in spec.targets]
-    if tick_size is None:
-        return tuple(prices)
-    return tuple(to_tick(price, tick_size, "up" if side is Side.BUY else "down") for price in prices)
+    return tuple(prices) if tick_size is None else tuple(to_tick(price, tick_size) for price in prices)
 
 
 def _target_price(target: TargetSpec, side: Side, entry_price: Decimal) -> Decimal:
@@ -73,24 +78,70 @@ def _target_price(target: TargetSpec, side: Side, entry_price: Decimal) -> Decim
     return entry_price + side.sign * (target.points or ZERO)
 
 
+def stop_after(target: TargetSpec, side: Side, entry_price: Decimal, tick_size: Decimal | None = None) -> Decimal | None:
+    """Where this target moves the stop once it is reached; None when it leaves it alone."""
+    if target.then_price is not None:
+        stop = target.then_price
+    elif target.then_pct is not None:
+        stop = entry_price * (1 + side.sign * target.then_pct / HUNDRED)
+    elif target.then_points is not None:
+        stop = entry_price + side.sign * target.then_points
+    else:
+        return None
+    return stop if tick_size is None else round_away(side, stop, tick_size)
+
+
+def deadline_for(spec: ExitSpec, symbol: str, now: Timestamp, calendar: Calendar | None = None) -> Timestamp | None:
+    """When what a position of `symbol`, entered `now`, still holds is to leave; None: never by the clock.
+
+    `exit_at` is of today, in the market's zone, or when that has passed of the next day on which the exchange trades."""
+    moments = [] if spec.max_minutes is None else [now + spec.max_minutes * 60]
+    if spec.exit_at is not None:
+        moments.append(_next_time(spec.exit_at, symbol, now, calendar or load_calendar()))
+    return min(moments, default=None)
+
+
+def _next_time(clock: str, symbol: str, now: Timestamp, calendar: Calendar) -> Timestamp:
+    midnight, second = day_start(now, symbol), _second_of(clock)
+    if now < midnight + second:
+        return midnight + second
+    days = (midnight + n * DAY for n in range(1, _FAR_ENOUGH))
+    trading = next((day for day in days if calendar.windows(session_day(day, symbol), exchange_of(symbol))), midnight + DAY)
+    return trading + second
+
+
+def _second_of(clock: str) -> int:
+    hours, minutes = clock.split(":")
+    return int(hours) * 3600 + int(minutes) * 60
+
+
 # --- does it make sense? -------------------------------------------------------------------------------------------
 
 
 def check_spec(
-    spec: ExitSpec, side: Side, reference: Decimal | None, market: Decimal | None = None, *, entry_price: Decimal | None = None
+    spec: ExitSpec,
+    side: Side,
+    reference: Decimal | None,
+    market: Decimal | None = None,
+    *,
+    entry_price: Decimal | None = None,
+    fired: Collection[int] = (),
 ) -> None:
     """ValueError, fit to show to a person, when the spec contradicts itself or would fire at once.
 
     Levels are measured from `entry_price` (default: `reference`, the price at which the entry is expected) and must lie on their sides of
-    `market` (default: `reference`). With neither, only the spec itself is judged.
+    `market` (default: `reference`); targets that have `fired` (places from 0) may lie anywhere. With neither, only the spec itself is judged.
     """
     _check_stop(spec, side)
     _check_targets(spec, side)
     if spec.trailing is not None:
         _check_trailing(spec, spec.trailing)
+    _check_times(spec)
     entry, beside = entry_price or reference, market or reference
+    if entry is not None:
+        _check_ladder(spec, side, entry)
     if entry is not None and beside is not None:
-        _check_sides(spec, side, entry, beside)
+        _check_sides(spec, side, entry, beside, fired)
 
 
 def _check_stop(spec: ExitSpec, side: Side) -> None:
@@ -109,13 +160,48 @@ def _check_targets(spec: ExitSpec, side: Side) -> None:
         if len(forms) != 1:
             raise ValueError(f"target {n} needs exactly one of a price, a percent or points")
         _must_be_positive(f"target {n}", forms[0])
-        _must_be_positive(f"the share of target {n}", target.share_pct)
+        _check_then(n, target)
+        if target.share_pct or not _moves_the_stop(target):
+            _must_be_positive(f"the share of target {n}", target.share_pct)
         if side is Side.SELL and target.pct is not None and target.pct >= HUNDRED:
             raise ValueError(f"target {n} of a short position must be less than 100 % away")
     if sum((target.share_pct for target in spec.targets), ZERO) > HUNDRED:
         raise ValueError("the targets share out more than 100 %")
     if spec.cost_after_target is not None and not 1 <= spec.cost_after_target <= len(spec.targets):
         raise ValueError(f"the stop cannot move to cost after target {spec.cost_after_target}: there are {len(spec.targets)} targets")
+    if spec.booking not in BOOKINGS:
+        raise ValueError(f"lots go to the targets by remainder or even, not by {spec.booking}")
+
+
+def _moves_the_stop(target: TargetSpec) -> bool:
+    return any(form is not None for form in (target.then_price, target.then_pct, target.then_points))
+
+
+def _check_then(n: int, target: TargetSpec) -> None:
+    forms = [form for form in (target.then_price, target.then_pct, target.then_points) if form is not None]
+    if len(forms) > 1:
+        raise ValueError(f"the stop after target {n} is given in more than one form: use a price, a percent or points")
+    if not all(form.is_finite() for form in forms):
+        raise ValueError(f"the stop after target {n} must be a number, not {forms[0]}")
+    if target.then_price is not None:
+        _must_be_positive(f"the stop after target {n}", target.then_price)
+
+
+def _check_ladder(spec: ExitSpec, side: Side, entry: Decimal) -> None:
+    """A stop that a target moves beyond itself would fire on the very price that reached the target."""
+    for n, (target, price) in enumerate(zip(spec.targets, target_prices(spec, side, entry), strict=True), start=1):
+        stop = stop_after(target, side, entry)
+        if stop is not None and side.sign * (price - stop) < 0:
+            raise ValueError(f"the stop after target {n} at {_plain(stop)} lies beyond that target at {_plain(price)}")
+        if stop is not None and stop <= 0:
+            raise ValueError(f"the stop after target {n} is further away than the price itself")
+
+
+def _check_times(spec: ExitSpec) -> None:
+    if spec.exit_at is not None and not _CLOCK.fullmatch(spec.exit_at):
+        raise ValueError(f"the time of the exit is written HH:MM, not {spec.exit_at}")
+    if spec.max_minutes is not None and not 1 <= spec.max_minutes <= LONGEST_MINUTES:
+        raise ValueError(f"a position can be held for 1 to {LONGEST_MINUTES} minutes, not {spec.max_minutes}")
 
 
 def _check_trailing(spec: ExitSpec, trailing: TrailingSpec) -> None:
@@ -137,7 +223,7 @@ def _check_trailing(spec: ExitSpec, trailing: TrailingSpec) -> None:
             raise ValueError("the stop would overtake the price: it cannot move further than the step of its trail")
 
 
-def _check_sides(spec: ExitSpec, side: Side, entry: Decimal, market: Decimal) -> None:
+def _check_sides(spec: ExitSpec, side: Side, entry: Decimal, market: Decimal, fired: Collection[int]) -> None:
     position, losing, winning = ("long", "below", "above") if side is Side.BUY else ("short", "above", "below")
     stop = fixed_stop(spec, side, entry)
     if stop is not None and stop <= 0:
@@ -147,7 +233,7 @@ def _check_sides(spec: ExitSpec, side: Side, entry: Decimal, market: Decimal) ->
     for n, price in enumerate(target_prices(spec, side, entry), start=1):
         if price <= 0:
             raise ValueError(f"target {n} is further away than the price itself")
-        if side.sign * (price - market) <= 0:
+        if n - 1 not in fired and side.sign * (price - market) <= 0:
             raise ValueError(f"target {n} at {_plain(price)} of a {position} position must be {winning} {_plain(market)}")
 
 

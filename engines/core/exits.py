@@ -1,18 +1,31 @@
-"""The life of an exit plan: the stop, the targets and the trail that guard one position.
+"""The life of an exit plan: the stop, the ladder of targets, the trail and the deadline that guard one position.
 
-A plan changes only through these functions. Its stop only tightens (a person may move it both ways), fires at most once, and stop and targets
-together never let go of more than the plan guards. Prices that the plan works out lie on the instrument's tick. Nothing here sends an
-order: `on_price` says which exits are due, and whoever sends them never sends more than is held.
+A plan changes only through these functions. Its stop only tightens (a person may move it both ways), fires at most once, and stop, targets and
+deadline together never let go of more than the plan guards. Prices that the plan works out lie on the instrument's tick. Nothing here sends an
+order: `on_price` and `on_time` say which exits are due, and whoever sends them never sends more than is held. At one price the deadline comes first,
+then the stop, then the targets in order, then the stop's moves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal
 
-from engines.core.exit_specs import check_spec, fixed_stop, nearer_market, percent_behind, round_away, stop_for, target_prices, tightest
+from engines.core.booking import quantities
+from engines.core.exit_specs import (
+    check_spec,
+    deadline_for,
+    fixed_stop,
+    nearer_market,
+    percent_behind,
+    round_away,
+    stop_after,
+    stop_for,
+    target_prices,
+    tightest,
+)
 from engines.core.model import (
     ZERO,
     ExitPlan,
@@ -26,7 +39,8 @@ from engines.core.model import (
     Timestamp,
     TrailingSpec,
 )
-from engines.core.prices import round_lot_down, to_tick
+from engines.core.prices import to_tick
+from engines.core.sessions import Calendar
 from engines.core.triggers import Direction, Level
 
 __all__ = [
@@ -40,6 +54,7 @@ __all__ = [
     "levels",
     "make_plan",
     "on_price",
+    "on_time",
     "shrink",
     "stop_for",
 ]
@@ -49,7 +64,7 @@ __all__ = [
 class ExitOrder:
     """An exit that is due now: at the market, `quantity` units, to the account that holds the position."""
 
-    leg: str  # "stop" | "target:1" | "target:2" | ...
+    leg: str  # "time" | "stop" | "target:1" | "target:2" | ...
     role: Role
     quantity: Decimal
 
@@ -68,11 +83,14 @@ def make_plan(
     *,
     market: Decimal | None = None,
     at_fill: bool = False,
+    deadline: Timestamp | None = None,
+    calendar: Calendar | None = None,
 ) -> ExitPlan | None:
     """The armed plan that `spec` asks for; None when it asks for nothing. `side` is the position's, `quantity` unsigned.
 
     ValueError, fit to show to a person, when the stop is not on the losing side of `market` (default: the entry price) or a target not on the
     winning side. `at_fill`: the position exists already and must be guarded, so a level that the market has passed is kept and fires on the next price.
+    The clock of `spec` runs from `now` unless the entry has a `deadline` already; `calendar` (default: the one that ships) says which days trade.
     """
     if spec.empty:
         return None
@@ -93,6 +111,7 @@ def make_plan(
         signal_key=signal_key,
         tick_size=instrument.tick_size,
         lot=instrument.lot,
+        deadline=deadline_for(spec, key.symbol, now, calendar) if deadline is None else deadline,
     )
     return _tightened(replace(plan, targets=_targets(plan, {})))
 
@@ -115,18 +134,20 @@ def shrink(plan: ExitPlan, quantity: Decimal, now: Timestamp) -> ExitPlan:
     return grow(plan, -min(quantity, guarded(plan)), plan.entry_price, now)
 
 
-def edit(plan: ExitPlan, spec: ExitSpec, now: Timestamp, market: Decimal | None = None) -> ExitPlan:
+def edit(plan: ExitPlan, spec: ExitSpec, now: Timestamp, market: Decimal | None = None, *, calendar: Calendar | None = None) -> ExitPlan:
     """The plan as a person wants it from now on; an empty spec takes it away. The stop may move both ways.
 
-    A target that has fired stays fired if the new spec still names it, word for word, in its place; shares are of what the plan then guards.
-    The steps of a trail count from here on. ValueError when the plan is not armed, or when a level would fire at once at the price `market`.
+    A target that has fired stays fired if the new spec still has it, price and share, in its place; shares are of what the plan then guards.
+    The steps of a trail and changed times count from here on. ValueError when the plan is not armed, or when a level would fire at once at the
+    price `market`.
     """
     _must_be_armed(plan)
     if spec.empty:
         return close(plan, now)
-    check_spec(spec, plan.side, None, market, entry_price=plan.entry_price)
-    asked, old = spec.targets, plan.spec.targets
-    kept = {n: target for n, target in enumerate(plan.targets) if target.fired and n < len(asked) and n < len(old) and asked[n] == old[n]}
+    check_spec(spec, plan.side, None)
+    kept = {n: plan.targets[n] for n in _still_named(plan, spec)}
+    check_spec(spec, plan.side, None, market, entry_price=plan.entry_price, fired=kept.keys())
+    same_times = (spec.exit_at, spec.max_minutes) == (plan.spec.exit_at, plan.spec.max_minutes)
     dropped = sum((target.quantity for n, target in enumerate(plan.targets) if target.fired and n not in kept), ZERO)
     edited = replace(
         plan,
@@ -134,6 +155,7 @@ def edit(plan: ExitPlan, spec: ExitSpec, now: Timestamp, market: Decimal | None 
         quantity=plan.quantity - dropped,
         stop=None,
         trail_from=plan.best_price,
+        deadline=plan.deadline if same_times else deadline_for(spec, plan.key.symbol, now, calendar),
         updated_at=max(plan.updated_at, now),
     )
     edited = _tightened(replace(edited, targets=_targets(edited, kept)))
@@ -148,14 +170,18 @@ def close(plan: ExitPlan, now: Timestamp) -> ExitPlan:
 
 
 def give_back(plan: ExitPlan, quantity: Decimal, now: Timestamp) -> ExitPlan:
-    """A target's exit ended without filling `quantity` of it: those units are under the stop again. The target itself does not fire again."""
+    """A target's exit ended without filling `quantity` of it: those units are under the stop again. The target itself does not fire again; booked
+    evenly, its lots leave with the next."""
     targets = list(plan.targets)
     for n in reversed(range(len(targets))):
         if targets[n].fired:
             back = min(quantity, targets[n].quantity)
             targets[n] = replace(targets[n], quantity=targets[n].quantity - back)
             quantity -= back
-    return replace(plan, targets=tuple(targets), updated_at=max(plan.updated_at, now))
+    given = replace(plan, targets=tuple(targets), updated_at=max(plan.updated_at, now))
+    if plan.state is not PlanState.ARMED or plan.spec.booking != "even":
+        return given
+    return replace(given, targets=_targets(given, {n: target for n, target in enumerate(targets) if target.fired}))
 
 
 def guarded(plan: ExitPlan) -> Decimal:
@@ -165,13 +191,23 @@ def guarded(plan: ExitPlan) -> Decimal:
     return plan.quantity - sum((target.quantity for target in plan.targets if target.fired), ZERO)
 
 
-# --- prices ----------------------------------------------------------------------------------------------------------
+# --- time and prices -------------------------------------------------------------------------------------------------
+
+
+def on_time(plan: ExitPlan, now: Timestamp) -> tuple[ExitPlan, tuple[ExitOrder, ...]]:
+    """Everything that is still guarded, at the market, once the deadline has come; nothing of the plan fires after it."""
+    rest = guarded(plan)
+    if plan.deadline is None or now < plan.deadline or not rest:
+        return plan, ()
+    return replace(plan, state=PlanState.STOPPED, updated_at=max(plan.updated_at, now)), (ExitOrder("time", Role.SQUARE_OFF, rest),)
 
 
 def on_price(plan: ExitPlan, price: Decimal, now: Timestamp) -> tuple[ExitPlan, tuple[ExitOrder, ...]]:
     """The plan after a price, and the exits that are due; the very same plan when nothing changes. NaN, zero and negative prices change nothing."""
     if plan.state is not PlanState.ARMED or not price.is_finite() or price <= 0:
         return plan, ()
+    if plan.deadline is not None and now >= plan.deadline:
+        return on_time(plan, now)
     if plan.stop is not None and not _is_beyond(plan.side, price, plan.stop):
         rest = guarded(plan)
         if not rest:
@@ -221,8 +257,14 @@ def _must_be_armed(plan: ExitPlan) -> None:
 def _tightened(plan: ExitPlan) -> ExitPlan:
     """The plan with the tightest stop that its spec, its trail and its fired targets ask for, never looser than the one it has."""
     asked = fixed_stop(plan.spec, plan.side, plan.entry_price, plan.tick_size)
-    stop = tightest(plan.side, plan.stop, asked, _trail(plan, plan.best_price), _cost(plan))
+    stop = tightest(plan.side, plan.stop, asked, _trail(plan, plan.best_price), _cost(plan), *_rungs(plan))
     return plan if stop == plan.stop else replace(plan, stop=stop)
+
+
+def _rungs(plan: ExitPlan) -> list[Decimal | None]:
+    """Where the targets that were reached have moved the stop."""
+    reached = zip(plan.spec.targets, plan.targets, strict=True)
+    return [stop_after(asked, plan.side, plan.entry_price, plan.tick_size) for asked, target in reached if target.fired]
 
 
 def _cost(plan: ExitPlan) -> Decimal | None:
@@ -286,25 +328,17 @@ def _steps_from(plan: ExitPlan) -> Decimal:
 def _targets(plan: ExitPlan, kept: Mapping[int, PlanTarget]) -> tuple[PlanTarget, ...]:
     """The plan's targets for its quantity; those in `kept` (by place) have fired and stay as they are, the others take what these leave."""
     prices = target_prices(plan.spec, plan.side, plan.entry_price, plan.tick_size)
-    shares = _share_out(plan.quantity, [target.share_pct for target in plan.spec.targets], plan.lot)
-    free = plan.quantity - sum((target.quantity for target in kept.values()), ZERO)
-    targets = []
-    for n, (price, share) in enumerate(zip(prices, shares, strict=True)):
-        if n in kept:
-            targets.append(kept[n])
-            continue
-        quantity = min(share, round_lot_down(free, plan.lot))
-        free -= quantity
-        targets.append(PlanTarget(price, quantity))
-    return tuple(targets)
+    settled = {n: target.quantity for n, target in kept.items()}
+    parts = quantities(plan.quantity, [target.share_pct for target in plan.spec.targets], plan.lot, plan.spec.booking, settled)
+    return tuple(kept[n] if n in kept else PlanTarget(prices[n], part) for n, part in enumerate(parts))
 
 
-def _share_out(quantity: Decimal, shares_pct: Sequence[Decimal], lot: Decimal) -> list[Decimal]:
-    """Whole lots by share; what rounding leaves over goes to the largest remainders, so that shares of 100 % let go of every whole lot."""
-    exact = [quantity * share / 100 for share in shares_pct]
-    parts = [round_lot_down(part, lot) for part in exact]
-    over = round_lot_down(sum(exact, ZERO), lot) - sum(parts, ZERO)
-    by_remainder = sorted(range(len(parts)), key=lambda n: parts[n] - exact[n])
-    for n in by_remainder[: int(over / lot)]:
-        parts[n] += lot
-    return parts
+def _still_named(plan: ExitPlan, spec: ExitSpec) -> Collection[int]:
+    """Places of the targets that have fired and that `spec` has too: at the same price, however it is said, for the same share."""
+    before = target_prices(plan.spec, plan.side, plan.entry_price, plan.tick_size)
+    after = target_prices(spec, plan.side, plan.entry_price, plan.tick_size)
+    return [
+        n
+        for n, (old, new) in enumerate(zip(plan.spec.targets, spec.targets, strict=False))
+        if plan.targets[n].fired and before[n] == after[n] and old.share_pct == new.share_pct
+    ]

@@ -569,7 +569,7 @@ class PlanTarget:
 
 class PlanState(StrEnum):
     ARMED = "armed"
-    STOPPED = "stopped"  # its stop has fired: nothing of it fires again
+    STOPPED = "stopped"  # its stop has fired, or its time has come: nothing of it fires again
     DONE = "done"  # the position is flat or a person took the plan away
 
 

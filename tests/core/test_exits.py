@@ -82,8 +82,8 @@ def test_an_empty_spec_makes_no_plan() -> None:
         (spec(points="2.5"), SELL, "100", "102.5", []),
         (spec(targets="110:50 5%:30 20pt:20"), BUY, "100", None, ["110", "105", "120"]),
         (spec(targets="90:50 5%:30 20pt:20"), SELL, "100", None, ["90", "95", "80"]),
-        (spec(pct="1", targets="1%:100"), BUY, "1520.05", "1504.80", ["1535.30"]),  # 1504.8495 and 1535.2505, away from the entry
-        (spec(pct="1", targets="1%:100"), SELL, "1520.05", "1535.30", ["1504.80"]),
+        (spec(pct="1", targets="1%:100"), BUY, "1520.05", "1504.80", ["1535.25"]),  # 1504.8495 away, 1535.2505 to the nearest
+        (spec(pct="1", targets="1%:100"), SELL, "1520.05", "1535.30", ["1504.85"]),
         (spec("97.97"), BUY, "100", "97.95", []),
         (spec(trail="percent 2"), BUY, "100", "98", []),
         (spec("97", trail="percent 2"), BUY, "100", "98", []),
