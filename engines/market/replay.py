@@ -10,16 +10,18 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from itertools import groupby, islice, pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 
 from engines.core.bars import Levels, ticks_within
+from engines.core.candles import resample
 from engines.core.model import Candle, Instrument, Tick, Timeframe, Timestamp
 from engines.core.prices import to_tick
 from engines.core.sessions import DAY, day_start, exchange_of, load_calendar, session_day
-from engines.market.candle_store import bucket_start
+from engines.market.candle_store import KEEP, bucket_start
 from engines.market.files import BadFile, MarketFile, read_market_file
 from engines.market.names import known_instruments
+from engines.market.pace import Pace
 from engines.ports import Clock, SystemClock
 
 _QUIET = (60.0, 4 * 3600.0)  # a night or a hole is one candle without a tick, but at least and at most so many seconds
@@ -72,12 +74,13 @@ class ReplayFeed:
         names without one. Only [start, end) is played. `instruments` describes what is traded; what it lacks is taken from the known names or
         from the prices. `ticks_per_leg`: ticks on each of a candle's three legs, for a smoother walk. `file`: what `path` holds, when it was
         read already. BadFile when there is nothing to play."""
-        if not speed >= 0:
-            raise ValueError(f"speed cannot be {speed}")
         if ticks_per_leg < 1:
             raise ValueError("a leg has at least one tick")
-        self._file = cut(file or read_market_file(path, symbol or None, exchange), start, end)
-        self._speed = speed
+        self._base = base or SystemClock()
+        self.pace = Pace(speed, self._base)
+        whole = file or read_market_file(path, symbol or None, exchange)
+        self._file = cut(whole, start, end)
+        self._earlier: Sequence[Candle] = () if start is None else [candle for candle in whole.candles if candle.start < start]
         self._legs = ticks_per_leg
         self._instruments = tuple(describe(self._file, instruments))
         self._tick_sizes = {instrument.symbol: instrument.tick_size for instrument in self._instruments}
@@ -86,11 +89,10 @@ class ReplayFeed:
         self.bad_row_count = self._file.bad_count
         self._quiet = min(max(self._file.seconds, _QUIET[0]), _QUIET[1])
         self.clock = ReplayClock(_first_time(self._file), base)
-        self._base = base or SystemClock()
         self._levels: Callable[[str], Levels] | None = None
-        self._stopping = threading.Event()
         self._finished = False
-        self._played = 0  # batches
+        self._left: Iterator[Batch] | None = None
+        self._waiting: Batch | None = None  # was due when it was stopped
         self._thread: threading.Thread | None = None
 
     def instruments(self) -> tuple[Instrument, ...]:
@@ -114,12 +116,11 @@ class ReplayFeed:
     def start(self, on_ticks: Callable[[Sequence[Tick]], None]) -> None:
         if self.alive:
             raise RuntimeError("the feed is already running")
-        self._stopping.clear()
         self._thread = threading.Thread(target=self.play, args=(on_ticks,), name="feed-replay", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        self._stopping.set()
+        self.pace.stop()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=2)
         self._thread = None
@@ -134,19 +135,39 @@ class ReplayFeed:
 
     def play(self, on_ticks: Callable[[Sequence[Tick]], None]) -> None:
         """Play to the end, or until `stop`, on the calling thread. A second time goes on where the first one stopped."""
-        due, before, quiet = self._base.monotonic(), self.clock.now(), self._quiet
-        for at, ticks in islice(self.batches(), self._played, None):
-            if self._speed:
-                gap = max(at - before, 0.0)
-                due += (gap if gap <= quiet else min(gap, _NIGHT)) / self._speed
-                self._stopping.wait(max(due - self._base.monotonic(), 0.0))
-            if self._stopping.is_set():
+        self.pace.begin()
+        before = self.clock.now()
+        if self._left is None:
+            self._left = self.batches()
+        while (batch := self._waiting or next(self._left, None)) is not None:
+            at, ticks = self._waiting = batch
+            gap = max(at - before, 0.0)
+            if not self.pace.wait(at, gap if gap <= self._quiet else min(gap, _NIGHT)):
                 return
+            self._waiting = None
             self.clock.set(at)
             on_ticks(ticks)
             before = at
-            self._played += 1
         self._finished = True
+
+    def history(self, symbol: str, timeframe: Timeframe, start: Timestamp, end: Timestamp) -> Sequence[Candle]:  # noqa: ARG002
+        """The newest candles of the file from before the part that is played, oldest first: the past of whoever warms up on it. Nights and holidays
+        do not shorten it, so `start` is not asked."""
+        if self._file.seconds > timeframe.seconds:
+            return ()
+        mine = [candle for candle in self._earlier if candle.symbol == symbol and candle.start < end]
+        shorter = int(timeframe.seconds // self._file.seconds) if self._file.seconds else 1
+        part = mine[-KEEP * shorter :]
+        return part if timeframe.seconds == self._file.seconds else resample(part, timeframe)[-KEEP:]
+
+    @property
+    def progress(self) -> float:
+        """How much of its time the replay has played, 0 to 1."""
+        rows = self._file.candles or self._file.ticks
+        first, last = _first_time(self._file), rows[-1][1] if self._file.candles else self._file.ticks[-1].at
+        return (
+            1.0 if self._finished or last <= first else min(1.0, max(0.0, (self.clock.now() - first) / (last + self._file.seconds - first)))
+        )
 
     def batches(self) -> Iterator[Batch]:
         """Every moment of the replay with its ticks, from the beginning; an empty list where only time passes."""

@@ -5,15 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from itertools import pairwise
+from itertools import groupby, pairwise
+from math import inf
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from engines.core.bars import ticks_within
 from engines.core.candles import CandleBuilder
 from engines.core.model import Candle, Instrument, Tick, Timeframe
 from engines.market.files import BadFile, read_market_file
-from engines.market.replay import ReplayClock, ReplayFeed
+from engines.market.replay import LevelWalk, ReplayClock, ReplayFeed
 from tests.market.making import INFY, OPEN, HandClock
 
 NIFTY = Path("../shared/data/nifty50_1min_2024.csv.gz")
@@ -181,16 +185,16 @@ def test_a_paced_replay_waits_in_proportion_and_skips_nights(write: Write) -> No
     feed = ReplayFeed(write(rows), "NSE:INFY", speed=2.0, base=base)
     waits: list[float] = []
 
-    class Waiting(threading.Event):
+    class Waiting(threading.Condition):
         def wait(self, timeout: float | None = None) -> bool:
             assert timeout is not None
             waits.append(round(timeout, 3))
             base.pass_(timeout)
             return False
 
-    feed._stopping = Waiting()
+    feed.pace._changed = Waiting()
     feed.play(lambda _: None)
-    assert waits[:5] == [0, 9.834, 9.833, 9.834, 0.5]  # 19.667 s, and 1 s from candle to candle, at twice the speed
+    assert waits[:4] == [9.834, 9.833, 9.834, 0.5]  # 19.667 s, and 1 s from candle to candle, at twice the speed
     assert sum(waits) < 120
 
 
@@ -212,7 +216,7 @@ def test_at_full_speed_the_next_moment_comes_only_when_the_engines_are_done_and_
             go_on.release()
     with pytest.raises(RuntimeError):
         feed.start(take)
-    feed._stopping.set()
+    feed.pace.stop()
     go_on.release()
     feed.stop()
     assert not feed.finished
@@ -228,3 +232,59 @@ def test_the_same_file_plays_the_same_ticks_in_order() -> None:
     batches = list(one.batches())
     assert batches == list(other.batches())
     assert all(before < after for (before, _), (after, _) in pairwise(batches))
+
+
+LEVELS = st.lists(st.one_of(st.just(-1.0), st.integers(90, 110).map(float)), min_size=4, max_size=4)
+
+
+@given(corners=st.lists(st.integers(95, 105).map(float), min_size=4, max_size=4), wanted=LEVELS)
+def test_a_candle_that_is_walked_through_levels_meets_what_a_backtests_bar_meets(corners: list[float], wanted: list[float]) -> None:
+    candle = Candle("NSE:INFY", OPEN, corners[0], max(corners), min(corners), corners[3], 10.0)
+    below, above = [level - 0.5 if level > 0 else -inf for level in wanted[:2]], [level + 0.5 if level > 0 else inf for level in wanted[2:]]
+    levels = (*below, *above)
+    walk = LevelWalk(candle, lambda _: levels)
+    met = [walk.opening(OPEN).last_price]
+    for leg in range(3):
+        shares = []
+        for share, tick in walk.leg(last=leg == 2):
+            shares.append(share)
+            met.append(tick.last_price)
+        assert shares[-1] == 1.0
+        assert all(0 <= share <= 1 for share in shares)
+    bar = [tick.last_price for tick in ticks_within(candle, lambda: levels)]
+    assert [price for price, _ in groupby(met)] == [price for price, _ in groupby(bar)]
+
+
+def test_the_past_of_a_replayed_day_is_the_file_before_it() -> None:
+    start = OPEN + DAY
+    feed = ReplayFeed(NIFTY, "NSE:NIFTY 50", speed=0, start=start, end=start + DAY)
+    minutes = feed.history("NSE:NIFTY 50", Timeframe.M1, start - 60, start)
+    assert len(minutes) == 750  # two whole sessions, though only a minute was asked for: nights do not shorten a past
+    assert minutes[-1].start == start - DAY + 374 * 60
+    hours = feed.history("NSE:NIFTY 50", Timeframe.H1, 0.0, start)
+    assert len(hours) == 14
+    assert hours[-1].close == minutes[-1].close
+
+
+def test_a_paused_replay_stands_still_steps_to_a_moment_and_goes_on(write: Write) -> None:
+    feed = ReplayFeed(write(RISE + FALL), "NSE:INFY", speed=0)
+    seen: list[float] = []
+    arrived = threading.Semaphore(0)
+
+    def take(batch: Sequence[Tick]) -> None:
+        seen.append(feed.clock.now() - OPEN)
+        arrived.release()
+
+    feed.pace.pause()
+    feed.pace.step(OPEN + 59)
+    feed.start(take)
+    for _ in range(4):
+        assert arrived.acquire(timeout=10)
+    assert not arrived.acquire(timeout=0.05)
+    assert (seen[-1], feed.pace.paused, feed.finished) == (59.0, True, False)
+    feed.pace.go_on()
+    while not feed.finished:
+        assert arrived.acquire(timeout=10)
+    feed.stop()
+    assert seen == sorted(seen)
+    assert len(seen) >= 8
