@@ -16,6 +16,7 @@ from engines.core.facts import Fact
 from engines.core.model import (
     Account,
     Candle,
+    Denial,
     ExitPlan,
     ExitSpec,
     Halt,
@@ -34,10 +35,11 @@ from engines.core.model import (
     Timeframe,
 )
 from engines.core.prices import to_tick
-from engines.core.sessions import Calendar, is_open, load_calendar
+from engines.core.sessions import Calendar, exchange_of, is_open, load_calendar
 from engines.execution import reads
 from engines.execution.aftermath import Aftermath
 from engines.execution.chase import Chaser
+from engines.execution.combined import CombinedView, CombinedWatch
 from engines.execution.compare import PositionWatch
 from engines.execution.desk import Desk, DeskTools
 from engines.execution.exits import ExitDesk
@@ -123,10 +125,11 @@ class TradingSystem:
         self.supervisor = Supervisor(clock, self._on_death)
         self.roster: Roster = self._make_roster()
         self.incident_log = IncidentLog(journal, notifier, clock, ids, self.roster.owner_of)
+        self.combined = CombinedWatch(journal, clock, self.incident_log, self.roster.desks, self._currency, self._leave)
         self.news = News(journal, notifier, self.outcomes, self.latency, self._position_told)
         self._plan_tools = PlanTools(ids.new, clock.now, self.board.denial, self._closed_trades)
         self.exit_desk = ExitDesk(journal, clock, ids, self.outcomes, self.market, self._plan_tools, self.news.planned)
-        self.guard = Guard(clock.now, self._exact_price, self._fire)
+        self.guard = Guard(clock.now, self._exact_price, self._fire, self._market_open)
         self.fanout = FanOut(
             journal,
             clock,
@@ -275,12 +278,14 @@ class TradingSystem:
             plan = desk.plans.get(position.key)
             now = self.clock.now()
             if plan is not None and plan.state is PlanState.ARMED:
-                changed: ExitPlan | None = exit_rules.edit(plan, spec, now, mark)
+                changed: ExitPlan | None = exit_rules.edit(plan, spec, now, mark, calendar=self._calendar)
             else:
                 side = Side.BUY if position.quantity > 0 else Side.SELL
                 user = desk.account.user_id
                 size = abs(position.quantity)
-                changed = exit_rules.make_plan(self.ids.new(), position.key, user, side, entry, size, spec, instrument, now, market=mark)
+                changed = exit_rules.make_plan(
+                    self.ids.new(), position.key, user, side, entry, size, spec, instrument, now, market=mark, calendar=self._calendar
+                )
             if changed is not None:
                 desk.replace_plan(changed)
         return changed if changed is not None and changed.state is PlanState.ARMED else None
@@ -381,6 +386,10 @@ class TradingSystem:
         """Closed candles and the forming one that begin in [start, end), oldest first."""
         return self.candle_store.between(symbol, Timeframe(timeframe), start or 0.0, end or float("inf"))
 
+    def combined_rules(self) -> Sequence[CombinedView]:
+        """Every combined P&L rule as it stands now."""
+        return self.combined.views()
+
     def incidents(self) -> Sequence[Incident]:
         return self.incident_log.open()
 
@@ -411,6 +420,9 @@ class TradingSystem:
             tick, age = None, None  # the simulated market is never a price for real money
         return Market(instrument, tick, age, self.settings.max_price_age, opened, listed)
 
+    def _market_open(self, symbol: str) -> bool:
+        return is_open(self.clock.now(), exchange_of(symbol), self._calendar)
+
     def any_market_open(self) -> bool:
         now = self.clock.now()
         return any(is_open(now, exchange, self._calendar) for exchange in {instrument.exchange for instrument in self.instruments})
@@ -435,11 +447,12 @@ class TradingSystem:
             on_exit_failed=self._on_exit_failed,
             on_flat=self._on_flat,
             on_trouble=self._trouble,
+            calendar=lambda: self._calendar,
         )
         lane_tools = LaneTools(
             clock=self.clock,
             outcomes=self.outcomes,
-            denial=self.board.denial,
+            denial=self._denial,
             on_trouble=self._trouble,
             on_needs_login=self._on_needs_login,
             on_ready=self._on_ready,
@@ -479,6 +492,20 @@ class TradingSystem:
         lane = self.roster.lane(desk.account.account_id)
         if lane is not None:
             lane.put(Flatten(self.exit_desk, Progress(), close=True, strategy_id=strategy_id))
+
+    def _leave(self, desk: Desk, strategy_id: str | None, wanted: Callable[[], bool]) -> None:
+        """What a combined P&L rule has left: cancelled and closed, again and again until it is flat."""
+        lane = self.roster.lane(desk.account.account_id)
+        if lane is not None:
+            lane.put(Flatten(self.exit_desk, Progress(), close=True, holds=wanted, strategy_id=strategy_id))
+
+    def _denial(self, account: Account, strategy_id: str | None) -> Denial | None:
+        """Asked under the gate of every entry."""
+        return self.board.denial(account, strategy_id) or self.combined.forbids(account, strategy_id)
+
+    def _currency(self, desk: Desk) -> str:
+        lane = self.roster.lane(desk.account.account_id)
+        return lane.broker.traits.currency if lane is not None else "INR"
 
     def _on_durable(self, desk: Desk, facts: Sequence[Fact]) -> None:
         self.news.on_durable(desk, facts)

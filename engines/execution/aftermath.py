@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from engines.core import exits as exit_rules
-from engines.core.model import Order, PlanState, Role, Source, Timestamp
+from engines.core.model import ExitPlan, Order, PlanState, Role, Source, Timestamp
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
 from engines.execution.jobs import Exit
@@ -43,10 +43,15 @@ class Aftermath:
             desk.replace_plan(exit_rules.give_back(plan, order.remaining, self.clock.now()))
             return
         lane = self.lane(order.account_id)
-        if lane is None or order.role is Role.SQUARE_OFF:  # a square-off looks again by itself until the account is flat
+        role = Role.SQUARE_OFF if order.role is Role.SQUARE_OFF else Role.STOP
+        # A square-off of the account looks again by itself until it is flat; one by the deadline of a plan is tried again here.
+        if lane is None or (role is Role.SQUARE_OFF and not self._timed_out(plan)):
             return
-        failures = sum(o.position_key == order.position_key and o.role is Role.STOP and not o.live for o in desk.session_orders())
-        lane.put_later(Exit(self.exits, order.position_key, Role.STOP, order.remaining), min(0.5 * 2 ** min(failures, 10), LONGEST_PAUSE))
+        failures = sum(o.position_key == order.position_key and o.role is role and not o.live for o in desk.session_orders())
+        lane.put_later(Exit(self.exits, order.position_key, role, order.remaining), min(0.5 * 2 ** min(failures, 10), LONGEST_PAUSE))
+
+    def _timed_out(self, plan: ExitPlan | None) -> bool:
+        return plan is not None and plan.state is PlanState.STOPPED and plan.deadline is not None and plan.deadline <= self.clock.now()
 
     def flat(self, order: Order, price: Decimal) -> None:
         """A stop, a target or a person has closed what a strategy held: once no account holds any of it, the strategy is told."""

@@ -38,7 +38,7 @@ from engines.core.model import (
 )
 from engines.core.orders import EventKind
 from engines.core.reconcile import Difference
-from engines.core.sessions import session_day
+from engines.core.sessions import Calendar, load_calendar, session_day
 from engines.crashpoints import crash
 from engines.execution.reported import news_of, with_charges
 from engines.execution.views import PnlRow
@@ -66,6 +66,7 @@ class DeskTools:
     on_exit_failed: Callable[[Desk, Order], None]
     on_flat: Callable[[Order, Decimal], None]  # the exit that closed a position, and its price
     on_trouble: Callable[[str, str, str, str | None], None]  # kind, severity, message, account id
+    calendar: Callable[[], Calendar] = load_calendar
 
 
 @dataclass(slots=True)
@@ -422,6 +423,7 @@ class Desk:
             return None
         if plan is not None and plan.side is order.side and plan.state is PlanState.ARMED:
             return exit_rules.grow(plan, abs(fill.moved), entry, now)
+        late = plan is not None and plan.signal_key == order.signal_key  # more of an entry whose plan has fired: its time runs on
         return exit_rules.make_plan(
             self.tools.ids.new(),
             position.key,
@@ -434,6 +436,8 @@ class Desk:
             now,
             order.signal_key,
             at_fill=True,
+            deadline=plan.deadline if plan is not None and late else None,
+            calendar=self.tools.calendar(),
         )
 
     def _set_plan(self, plan: ExitPlan, facts: list[Fact]) -> None:
