@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from engines.backtest.equity import Equity, follow
+from engines.backtest.equity import Equity, follow, prices_of
 from engines.backtest.history import History
 from engines.backtest.records import Decision, Log, Trade
 from engines.backtest.settings import SAID, Settings, Way
@@ -228,7 +228,7 @@ def report_on(
         gross=equity_end - settings.capital + charges,
         charges=charges,
         equity_end=equity_end,
-        equity=follow(file, log.changes, float(settings.capital), tracks[0].instrument.exchange),
+        equity=follow(prices_of((history,), tracks[0].instrument.exchange), log.changes, float(settings.capital)),
         ambiguous_bars=log.ambiguous,
         running_seconds=elapsed(),
         reading_seconds=reading,

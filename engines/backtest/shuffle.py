@@ -13,7 +13,7 @@ from random import Random
 
 from engines.backtest.metrics import percentile
 
-MOST_RUNS, FEWEST_RUNS = 1_000, 100
+MOST_RUNS, FEWEST_RUNS = 1_000, 50
 WORK = 1_000_000
 """Draws altogether: more trades are drawn fewer times."""
 POINTS = 60

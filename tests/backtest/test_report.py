@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from engines.backtest import BadParameters, Report, Settings, Way, run
-from engines.backtest.equity import follow
+from engines.backtest.equity import Prices, follow, prices_of
+from engines.backtest.history import History
 from engines.backtest.records import Change, Trade
 from engines.core.model import Candle, ExitSpec, Side, Sizing, SizingMode, TargetSpec, Timeframe
 from engines.market.files import BadFile, MarketFile
@@ -37,6 +38,10 @@ def bars(*closes: float, symbol: str = "NSE:INFY", start: float = OPEN) -> list[
     return [Candle(symbol, start + 60 * n, close, close, close, close) for n, close in enumerate(closes)]
 
 
+def prices(rows: list[Candle]) -> Prices:
+    return prices_of([History(Path("rows"), "", MarketFile(rows, (), 60.0, (), 0), ())], "NSE")
+
+
 def held(bar: int, quantity: float, price: float, cash: float, symbol: str = "NSE:INFY") -> Change:
     return Change(OPEN + 60 * bar, symbol, quantity, price, cash)
 
@@ -55,15 +60,13 @@ def held(bar: int, quantity: float, price: float, cash: float, symbol: str = "NS
 def test_the_drawdown_is_the_deepest_fall_from_a_peak_at_closes(
     closes: list[float], changes: list[Change], end: float, drawdown: float, bars_held: int
 ) -> None:
-    found = follow(MarketFile(bars(*closes), (), 60.0, (), 0), changes, 1000.0, "NSE")
+    found = follow(prices(bars(*closes)), changes, 1000.0)
     assert (found.curve[-1][1], found.max_drawdown, found.bars_held) == (end, drawdown, bars_held)
 
 
 def test_the_curve_has_a_point_for_every_session_also_for_those_spent_in_cash() -> None:
     rows = [*bars(100, 110), *bars(120, 90, start=OPEN + DAY), *bars(80, start=OPEN + 2 * DAY)]
-    found = follow(
-        MarketFile(rows, (), 60.0, (), 0), [held(1, 1, 100, -100), Change(OPEN + DAY + 60, "NSE:INFY", 0, 95, -5)], 1000.0, "NSE"
-    )
+    found = follow(prices(rows), [held(1, 1, 100, -100), Change(OPEN + DAY + 60, "NSE:INFY", 0, 95, -5)], 1000.0)
     assert found.curve == (("2024-01-02", 1010.0), ("2024-01-03", 995.0), ("2024-01-04", 995.0))
     assert found.max_drawdown_pct == pytest.approx(100 * (1020 - 995) / 1020)
 
@@ -72,7 +75,7 @@ def test_several_instruments_add_up_at_every_moment() -> None:
     sbin = "NSE:SBIN"
     rows = sorted([*bars(100, 110, 120), *bars(50, 40, 30, symbol=sbin)], key=lambda candle: candle.start)
     changes = [held(0, 1, 100, -100), held(0, 2, 50, -200, sbin)]
-    found = follow(MarketFile(rows, (), 60.0, (), 0), changes, 1000.0, "NSE")
+    found = follow(prices(rows), changes, 1000.0)
     assert (found.curve[-1][1], found.max_drawdown) == (980.0, 30.0)  # 1010 after the first instrument of the second minute, 980 at the end
 
 
