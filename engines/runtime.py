@@ -59,6 +59,7 @@ class Runtime:
         for desk in system.roster.desks():
             system.roster.start_lane(desk)
         system.stopper.resume(system.board.halts)
+        system.combined.resume()
         self._start_threads()
         system.directory.on_change(self._changed.set)
         system.feed.start(self.on_ticks)
@@ -70,6 +71,8 @@ class Runtime:
         held = {halt.halt_id: halt for halt in (*recovered.halts, *system.latch.active())}
         system.board.restore(tuple(held.values()), tuple(recovered.engines_off), recovered.kill_switches)
         self.closed_trades = recovered.closed_trades
+        system.combined.restore(recovered.combined)
+        system.combined.configure(system.directory.combined_rules(), system.directory.groups())
         system.roster.refresh(start_lanes=False)
         specs: dict[str, ExitSpec] = {signal.key: signal.exits for signal in recovered.signals if not signal.exits.empty}
         for desk in system.roster.desks():
@@ -206,6 +209,7 @@ class Runtime:
             if runner is None or not runner.waiting():
                 break
         self.system.monitor.step()
+        self.system.combined.step()
         self._drain_lanes()
 
     def _drain_lanes(self) -> None:
@@ -241,6 +245,7 @@ class Runtime:
         if not system.settings.lockstep:
             system.candle_store.flush(system.clock.now())
             system.monitor.step()
+            system.combined.step()
         for lane in system.roster.lanes():
             lane.note_in_flight()
         system.exchange.on_clock(system.clock.now())
@@ -259,6 +264,7 @@ class Runtime:
             for desk in system.roster.refresh(start_lanes=False):
                 desk.open_day(system.clock.now(), HOME_EXCHANGE)
                 system.roster.start_lane(desk)
+            system.combined.configure(system.directory.combined_rules(), system.directory.groups())
             if self.runner is not None:
                 self.runner.configure(system.roster.strategies())
 

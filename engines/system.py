@@ -127,7 +127,7 @@ class TradingSystem:
         self.incident_log = IncidentLog(journal, notifier, clock, ids, self.roster.owner_of)
         self.combined = CombinedWatch(journal, clock, self.incident_log, self.roster.desks, self._currency, self._leave)
         self.news = News(journal, notifier, self.outcomes, self.latency, self._position_told)
-        self._plan_tools = PlanTools(ids.new, clock.now, self.board.denial, self._closed_trades)
+        self._plan_tools = PlanTools(ids.new, clock.now, self.board.denial, self._closed_trades, combined_denial=self.combined.denial)
         self.exit_desk = ExitDesk(journal, clock, ids, self.outcomes, self.market, self._plan_tools, self.news.planned)
         self.guard = Guard(clock.now, self._exact_price, self._fire, self._market_open)
         self.fanout = FanOut(

@@ -60,8 +60,10 @@ def lower_end(rule: CombinedRule, state: CombinedState | None) -> Decimal | None
 
 
 def denies(state: CombinedState | None, day: str) -> Denial | None:
-    """Why the scope takes no entries on this day: it was left at a loss, or not at a loss; None: it was not left."""
-    if state is None or state.left is None or state.day != day:
+    """Why the scope takes no entries on this day: it was left at a loss, or not at a loss; None: it was not left.
+
+    On an earlier day (a clock that jumps back) it stays left."""
+    if state is None or state.left is None or state.day < day:
         return None
     return Denial.DAILY_LOSS if state.pnl is not None and state.pnl < 0 else Denial.DAILY_PROFIT
 

@@ -59,6 +59,7 @@ class PlanTools:
     halt_denial: Callable[[Account, str | None], Denial | None]
     closed_trades: Callable[[str, str], Sequence[Decimal]]
     most_slices: int = 10
+    combined_denial: Callable[[Account, str | None], tuple[Denial, str] | None] = lambda account, strategy_id: None  # noqa: ARG005
 
 
 def reference_price(side: Side, order_type: OrderType, price: Decimal | None, trigger: Decimal | None, tick: Tick | None) -> Decimal | None:
@@ -259,6 +260,8 @@ class _Planner:
         ask(None if auto else Denial.AUTO_TRADE_OFF, Denial.AUTO_TRADE_OFF.value, why)
         for denial, name, detail in self._market_questions():
             ask(denial, name, detail)
+        forbidden, rule = self.tools.combined_denial(self.account, self.signal.strategy_id) or (None, "no combined P&L rule has been met")
+        ask(forbidden, "combined_pnl", rule)
         denial, answers = risk_rules.check_entry(self._risk_input(quantity, freed))
         checks.extend(answers)
         found = found or denial

@@ -1,0 +1,238 @@
+"""Watches the combined P&L of strategies, accounts and groups, leaves a scope whose rule says so, and denies its entries until the next session.
+
+What a rule says is decided in `core.combined`; here scopes are valued from the desks, states are journaled, and leaving goes through the lanes: entries are
+cancelled, positions exit at the market. A left scope is durable before its first exit is asked for, and a restart goes on with it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from engines.core import combined as rules
+from engines.core.facts import CombinedChanged
+from engines.core.model import ZERO, Account, CombinedRule, CombinedScope, CombinedState, Denial, Group, Position, Timestamp
+from engines.core.sessions import HOME_EXCHANGE, session_day
+from engines.execution.desk import Desk
+from engines.execution.incidents import IncidentLog
+from engines.ports import Clock, Journal, JournalDown
+
+TOLD_EVERY = 5.0
+"""Seconds between two records of a best P&L that has moved no floor; one that has is recorded at once."""
+
+WORDS = {
+    rules.STOP: "the combined stop is reached",
+    rules.TARGET: "the combined target is reached",
+    rules.LOCK: "the locked profit is reached",
+    rules.TRAIL: "the trail below the best P&L is reached",
+}
+
+Flattener = Callable[[Desk, str | None, Callable[[], bool]], None]
+"""(desk, strategy id or None for all of it, whether it is still wanted): cancel the entries and close the positions."""
+
+
+@dataclass(frozen=True, slots=True)
+class CombinedView:
+    """A rule as it stands: `pnl` of now (None: it cannot be valued, `why` says so), `lower` where it is left on the way down."""
+
+    rule: CombinedRule
+    state: CombinedState
+    pnl: Decimal | None
+    lower: Decimal | None
+    why: str = ""
+
+
+class CombinedWatch:
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        incidents: IncidentLog,
+        desks: Callable[[], Sequence[Desk]],
+        currency: Callable[[Desk], str],
+        flatten: Flattener,
+    ) -> None:
+        self._journal, self._clock, self._incidents = journal, clock, incidents
+        self._desks, self._currency, self._flatten = desks, currency, flatten
+        self._lock = threading.Lock()
+        self._states: dict[str, CombinedState] = {}
+        self._told: dict[str, Timestamp] = {}
+        self._rules: tuple[CombinedRule, ...] = ()
+        self._groups: Mapping[str, frozenset[str]] = {}
+
+    # --- settings and recovery
+
+    def configure(self, combined_rules: Iterable[CombinedRule], groups: Iterable[Group]) -> None:
+        """These are all rules and groups now; a rule that was changed holds from the next step on."""
+        with self._lock:
+            self._rules = tuple(combined_rules)
+            self._groups = {group.group_id: frozenset(group.account_ids) for group in groups}
+            known = {rule.rule_id for rule in self._rules}
+            self._states = {key: state for key, state in self._states.items() if key in known}
+
+    def restore(self, states: Iterable[CombinedState]) -> None:
+        """Before the first `configure` of a run: how far the rules had come."""
+        with self._lock:
+            self._states.update({state.rule_id: state for state in states})
+
+    def resume(self) -> None:
+        """After a restart: what was being left is left for good."""
+        today = self._today()
+        for rule in self._rules:
+            if rules.denies(self._states.get(rule.rule_id), today) is not None:
+                self._clear(rule)
+
+    # --- the watch
+
+    def step(self) -> None:
+        """Follow every rule once; a few times a second, on the thread that also begins the desks' sessions."""
+        if not self._rules:
+            return
+        now, today = self._clock.now(), self._today()
+        values = _Values(self._desks(), self._groups, self._currency, today)
+        for rule in self._rules:
+            before = self._states.get(rule.rule_id)
+            after, reason = rules.follow(rule, before, values.of(rule)[0], now, today)
+            if after is before:
+                continue
+            with self._lock:
+                self._states[rule.rule_id] = after
+            if before is not None and before.left is not None and after.left is None:
+                self._incidents.resolve("limit_reached", about=_about(rule))
+            if reason is not None:
+                self._leave(rule, after)
+            elif before is None or after.floor != before.floor or now - self._told.get(rule.rule_id, 0.0) >= TOLD_EVERY:
+                self._told[rule.rule_id] = now
+                self._journal.append(CombinedChanged(after))
+
+    def _leave(self, rule: CombinedRule, state: CombinedState) -> None:
+        try:
+            self._journal.commit(CombinedChanged(state))
+        except JournalDown:
+            self._journal.append(CombinedChanged(state))  # it waits in memory; leaving must not wait for a disk
+        why = WORDS[state.left or rules.STOP]
+        message = f"{why} at {state.pnl:.2f}: the {rule.scope.value} is left and takes no entries until the next session"
+        self._incidents.raise_("limit_reached", "critical", message, user_id=rule.user_id, about=_about(rule))
+        self._clear(rule)
+
+    def _clear(self, rule: CombinedRule) -> None:
+        strategy_id = rule.scope_id if rule.scope is CombinedScope.STRATEGY else None
+        for desk in _desks_of(rule, self._desks(), self._groups):
+            self._flatten(desk, strategy_id, lambda: rules.denies(self._states.get(rule.rule_id), self._today()) is not None)
+
+    # --- what others ask
+
+    def denial(self, account: Account, strategy_id: str | None) -> tuple[Denial, str] | None:
+        """Why this account (for this strategy) takes no entries now, with the rule in words; None: no rule forbids it. Cheap: asked under every gate."""
+        left = [rule for rule in self._rules if (state := self._states.get(rule.rule_id)) is not None and state.left is not None]
+        if not left:
+            return None
+        today = self._today()
+        for rule in left:
+            state = self._states.get(rule.rule_id)
+            denied = rules.denies(state, today)
+            if denied is not None and state is not None and self._covers(rule, account, strategy_id):
+                return denied, f"{WORDS[state.left or rules.STOP]}: the {rule.scope.value} was left at {state.pnl}, until the next session"
+        return None
+
+    def forbids(self, account: Account, strategy_id: str | None) -> Denial | None:
+        found = self.denial(account, strategy_id)
+        return found[0] if found is not None else None
+
+    def left_today(self, rule_id: str) -> bool:
+        return rules.denies(self._states.get(rule_id), self._today()) is not None
+
+    def views(self) -> list[CombinedView]:
+        """Every rule as it stands now."""
+        today = self._today()
+        values = _Values(self._desks(), self._groups, self._currency, today)
+        found = []
+        for rule in self._rules:
+            state = self._states.get(rule.rule_id)
+            if state is None or state.day < today:
+                state = rules.begin(rule, today)
+            pnl, why = values.of(rule)
+            found.append(CombinedView(rule, state, pnl, rules.lower_end(rule, state), why))
+        return found
+
+    def _covers(self, rule: CombinedRule, account: Account, strategy_id: str | None) -> bool:
+        match rule.scope:
+            case CombinedScope.STRATEGY:
+                return rule.scope_id == strategy_id and rule.user_id == account.user_id
+            case CombinedScope.ACCOUNT:
+                return rule.scope_id == account.account_id
+            case CombinedScope.GROUP:
+                return account.account_id in self._groups.get(rule.scope_id, ())
+
+    def _today(self) -> str:
+        return session_day(self._clock.now(), HOME_EXCHANGE)
+
+
+class _Values:
+    """The P&L of scopes at one moment; each desk is valued once however many rules look at it."""
+
+    def __init__(self, desks: Sequence[Desk], groups: Mapping[str, frozenset[str]], currency: Callable[[Desk], str], today: str) -> None:
+        self._desks, self._groups, self._currency, self._today = desks, groups, currency, today
+        self._seen: dict[tuple[str, str | None], Decimal | None] = {}
+
+    def of(self, rule: CombinedRule) -> tuple[Decimal | None, str]:
+        """Realised + unrealised − charges of the session, or None and why it is not known."""
+        strategy_id = rule.scope_id if rule.scope is CombinedScope.STRATEGY else None
+        desks = _desks_of(rule, self._desks, self._groups)
+        if strategy_id is not None:
+            desks = [desk for desk in desks if any(key.strategy_id == strategy_id for key in list(desk.books))] or desks[:1]
+        if not desks:
+            return None, "there is no account in it"
+        if len({self._currency(desk) for desk in desks}) > 1:
+            return None, "its accounts are in different currencies, which cannot be added up"
+        total = ZERO
+        for desk in desks:
+            value = self._value(desk, strategy_id)
+            if value is None:
+                return None, f"{desk.account.name} cannot be valued now: a price is missing"
+            total += value
+        return total, ""
+
+    def _value(self, desk: Desk, strategy_id: str | None) -> Decimal | None:
+        key = (desk.account.account_id, strategy_id)
+        if key not in self._seen:
+            with desk.lock:
+                self._seen[key] = _session_pnl(desk, strategy_id) if desk.day.day >= self._today else None
+        return self._seen[key]
+
+
+def _session_pnl(desk: Desk, strategy_id: str | None) -> Decimal | None:
+    """Of one desk, whole or for one strategy; None when a price is missing. Hold the desk's lock."""
+    if strategy_id is None:
+        total = desk.realised - desk.charges
+    else:
+        mine = [book for key, book in desk.books.items() if key.strategy_id == strategy_id]
+        total = sum((_booked(book.position) - _booked(book.opening) for book in mine), ZERO)
+    for position in desk.open_positions():
+        if strategy_id is None or position.key.strategy_id == strategy_id:
+            mark = desk.tools.mark(position.key.symbol)
+            if mark is None:
+                return None
+            total += position.unrealised(mark)
+    return total
+
+
+def _booked(position: Position) -> Decimal:
+    return position.realised - position.charges
+
+
+def _desks_of(rule: CombinedRule, desks: Sequence[Desk], groups: Mapping[str, frozenset[str]]) -> list[Desk]:
+    own = [desk for desk in desks if desk.account.user_id == rule.user_id]
+    match rule.scope:
+        case CombinedScope.STRATEGY:
+            return own
+        case CombinedScope.ACCOUNT:
+            return [desk for desk in own if desk.account.account_id == rule.scope_id]
+        case CombinedScope.GROUP:
+            return [desk for desk in own if desk.account.account_id in groups.get(rule.scope_id, ())]
+
+
+def _about(rule: CombinedRule) -> str:
+    return f"combined:{rule.rule_id}"
