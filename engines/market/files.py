@@ -1,45 +1,30 @@
-"""Reads market data from CSV files, plain or gzipped: candles or ticks, of one instrument or many.
+"""Reads market data from files, CSV (gzipped or not) or Parquet: candles or ticks, of one instrument or many.
 
 Columns are recognised by name. A row that is not market data is left out and told with its line number and the reason; nothing is repaired, and
-missing candles stay missing. Times without an offset are those of the instrument's exchange.
+missing candles stay missing. Times without an offset are those of the instrument's exchange, unless the reader is told otherwise.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
-import zlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import inf
 from pathlib import Path
-from typing import Any, TextIO
+from zoneinfo import ZoneInfo
 
 from engines.core.model import Candle, Tick, Timestamp
 from engines.core.sessions import exchange_of, utc_offset
-from engines.ports import TandemError
+from engines.market.columns import CANDLE, Columns, recognise
+from engines.market.moments import MomentReader, is_ambiguous, order_of
+from engines.market.sheets import BadFile, Sheet, open_sheet
 
-_COLUMNS = {
-    "time": ("datetime", "timestamp", "time", "date", "ts", "start"),
-    "symbol": ("symbol", "tradingsymbol", "ticker", "instrument"),
-    "open": ("open", "o"),
-    "high": ("high", "h"),
-    "low": ("low", "l"),
-    "close": ("close", "c"),
-    "last": ("last_price", "ltp", "last", "price"),
-    "bid": ("bid", "best_bid"),
-    "ask": ("ask", "best_ask", "offer"),
-    "volume": ("volume", "vol", "v", "qty", "quantity"),
-}
-_CANDLE = ("open", "high", "low", "close")
-_MOST_TOLD = 1_000
+__all__ = ["BadFile", "BadRow", "MarketFile", "Reading", "RowReader", "read_market_file"]
 
-
-class BadFile(TandemError):
-    """The file cannot be used at all; the text says why."""
+MOST_TOLD = 1_000
+SYMBOL = re.compile(r"[A-Z0-9_]{1,20}:[A-Za-z0-9 &._-]{1,60}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,105 +51,161 @@ class MarketFile:
         return tuple(dict.fromkeys(row.symbol for row in (self.candles or self.ticks)))
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a file is to be read. `symbol` names the instrument when the file does not, and picks it when the file holds several; `unnamed` only does
+    the former. Names in the file without an exchange are of `exchange`. `zone`: of times without an offset, None: the exchange's own. `day_first`:
+    the order of days such as 03/04/2026, None: as the file itself shows."""
+
+    symbol: str | None = None
+    exchange: str = "NSE"
+    unnamed: str | None = None
+    zone: ZoneInfo | None = None
+    day_first: bool | None = None
+
+
 def read_market_file(path: Path, symbol: str | None = None, exchange: str = "NSE", *, unnamed: str | None = None) -> MarketFile:
-    """`symbol` names the instrument when the file does not, and picks it when the file holds several; `unnamed` only does the former.
-
-    Names in the file without an exchange are of `exchange`. BadFile when nothing in it can be used."""
-    try:
-        with _open(path) as text:
-            reader = _Reader(csv.reader(text, strict=True), symbol, exchange, unnamed)
-            reader.read()
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
-        raise BadFile(f"{path.name} cannot be read: {error}") from error
-    except BadFile as error:
-        raise BadFile(f"{path.name}: {error}") from None
-    if not reader.rows:
-        first = reader.bad[0] if reader.bad else f"no row is about {symbol}" if reader.others else "it has no rows"
-        raise BadFile(f"{path.name} holds nothing to replay: {first}")
-    rows = [row for _, row in sorted(reader.rows, key=lambda numbered: (_when(numbered[1]), numbered[0]))]
-    candles = [row for row in rows if isinstance(row, Candle)]
-    ticks = [row for row in rows if isinstance(row, Tick)]
-    reader.bad.sort(key=lambda row: row.line)
-    return MarketFile(candles, ticks, _spacing(candles) if candles else 0.0, tuple(reader.bad[:_MOST_TOLD]), len(reader.bad))
-
-
-class _Reader:
-    """One pass over the rows of a file; what is good is in `rows` with its line number, what is not in `bad`."""
-
-    def __init__(self, lines: Any, symbol: str | None, exchange: str, unnamed: str | None) -> None:
-        self._lines = lines
-        self._wanted = symbol
-        self._unnamed = symbol or unnamed
-        self._exchange = exchange
-        self._seen: dict[tuple[str, Timestamp], int] = {}
-        self.rows: list[tuple[int, Candle | Tick]] = []
-        self.bad: list[BadRow] = []
-        self.others = False  # rows of other instruments than the wanted one
-
-    def read(self) -> None:
-        header = [name.strip().lower() for name in next(self._lines, [])]
-        columns = _recognise(header)
-        make = self._candle_maker(columns) if all(name in columns for name in _CANDLE) else self._tick_maker(columns)
-        time_of = _time_reader(header, columns)
-        name_of = self._name_reader(columns)
-        for cells in self._lines:
-            if not cells:
+    """See `Reading`. BadFile when nothing in it can be used."""
+    candles: list[Candle] = []
+    ticks: list[Tick] = []
+    with open_sheet(path) as sheet:
+        reader = RowReader(sheet, path, Reading(symbol, exchange, unnamed))
+        seen: dict[tuple[str, Timestamp], tuple[int, Candle]] = {}
+        for line, row in reader:
+            if isinstance(row, Tick):
+                ticks.append(row)
                 continue
-            line = self._lines.line_num
+            first = seen.setdefault((row.symbol, row.start), (line, row))
+            if first[0] == line:
+                candles.append(row)
+            else:
+                reader.bad.append(BadRow(line, twice(first[0], same=first[1] == row)))
+    if not candles and not ticks:
+        first_bad = reader.bad[0] if reader.bad else f"no row is about {symbol}" if reader.others else "it has no rows"
+        raise BadFile(f"{path.name} holds nothing to replay: {first_bad}")
+    candles.sort(key=lambda candle: candle.start)  # a stable sort: rows of one moment stay as they stand
+    ticks.sort(key=lambda tick: tick.at)
+    reader.bad.sort(key=lambda row: row.line)
+    return MarketFile(candles, ticks, _spacing(candles) if candles else 0.0, tuple(reader.bad[:MOST_TOLD]), len(reader.bad))
+
+
+def twice(line: int, *, same: bool) -> str:
+    """Why a second candle of one moment is left out."""
+    return f"the same candle as line {line}" if same else f"another candle of the same time as line {line}, which stands"
+
+
+class RowReader:
+    """The good rows of a sheet with their line numbers, one pass; what is not market data gathers in `bad`. ValueError never leaves it, BadFile may."""
+
+    def __init__(self, sheet: Sheet, path: Path, how: Reading) -> None:
+        self.columns: Columns = recognise(sheet.header)
+        self.day_first: bool | None = how.day_first
+        """How days were read whose order is not plain; None: there were none."""
+        self.order_assumed = False  # nothing in the file proves it
+        self.bad: list[BadRow] = []
+        self.others = False  # there were rows of other instruments than the wanted one
+        self._how = how
+        self._rows = chain([(1, sheet.header)], sheet.rows) if self.columns.headless else sheet.rows
+        self._width = len(sheet.header)
+        self._named: dict[str, tuple[str, int] | None] = {}
+        self._path = path
+
+    def __iter__(self) -> Iterator[tuple[int, Candle | Tick]]:
+        first = next(self._rows, None)
+        if first is None:
+            return
+        moment = MomentReader(self._how.zone, day_first=self._order(self._time_text(first[1])))
+        make = self._candle_maker() if self.columns.candles else self._tick_maker()
+        name_of, time, clock, width, bad = self._name_reader(), self.columns.places["time"], self.columns.clock, self._width, self.bad
+        for line, cells in chain([first], self._rows):
             try:
-                if len(cells) != len(header):
-                    raise ValueError(f"{len(cells)} columns where the first line has {len(header)}")
-                symbol = name_of(cells)
-                if symbol is None:
+                if len(cells) != width:
+                    raise ValueError(f"{len(cells)} columns where the first line has {width}")
+                name = name_of(cells)
+                if name is None:
                     self.others = True
-                else:
-                    self._take(line, make(symbol, time_of(cells, utc_offset(exchange_of(symbol))), cells))
+                    continue
+                at = moment(cells[time] if clock is None else f"{cells[time].strip()} {cells[clock].strip()}", name[1])
+                row = make(name[0], at, cells)
             except ValueError as error:
-                self.bad.append(BadRow(line, str(error)))
+                bad.append(BadRow(line, str(error)))
+            else:
+                yield line, row
 
-    def _take(self, line: int, row: Candle | Tick) -> None:
-        if isinstance(row, Candle):
-            first = self._seen.setdefault((row.symbol, row.start), line)
-            if first != line:
-                raise ValueError(f"the same candle as line {first}")
-        self.rows.append((line, row))
+    # --- times -------------------------------------------------------------------------------------------------------
 
-    def _name_reader(self, columns: dict[str, int]) -> Callable[[list[str]], str | None]:
-        """The symbol of a row; None when another one is wanted."""
-        wanted, exchange, column = self._wanted, self._exchange, columns.get("symbol")
+    def _time_text(self, cells: Sequence[str]) -> str:
+        place, clock = self.columns.places["time"], self.columns.clock
+        if len(cells) <= max(place, clock or 0):
+            return ""
+        return cells[place] if clock is None else f"{cells[place].strip()} {cells[clock].strip()}"
+
+    def _order(self, first: str) -> bool:
+        """Whether the day stands before the month; asked of the whole file where one row cannot tell."""
+        if self._how.day_first is not None or not is_ambiguous(first):
+            return self._how.day_first is not False
+        with open_sheet(self._path) as again:
+            proofs = (order_of(self._time_text(cells)) for _, cells in again.rows)
+            proof = order_of(first)
+            self.day_first = proof if proof is not None else next((found for found in proofs if found is not None), None)
+        if self.day_first is None:
+            self.day_first = self.order_assumed = True
+        return self.day_first
+
+    # --- names -------------------------------------------------------------------------------------------------------
+
+    def _name_reader(self) -> Callable[[Sequence[str]], tuple[str, int] | None]:
+        """The symbol of a row and how far its market is ahead of UTC; None when another one is wanted."""
+        column = self.columns.places.get("symbol")
         if column is None:
-            unnamed = self._unnamed
+            unnamed = self._how.symbol or self._how.unnamed
             if not unnamed:
                 raise BadFile("it names no instrument: say which one it is, such as NSE:NIFTY 50")
-            return lambda _: unnamed
+            always = (unnamed, utc_offset(exchange_of(unnamed)))
+            return lambda _: always
+        named = self._named
 
-        def name(cells: list[str]) -> str | None:
-            found = cells[column].strip()
-            if not found:
-                raise ValueError("no symbol")
-            full = found if ":" in found else f"{exchange}:{found}"
-            return full if not wanted or wanted in (full, found) else None
+        def name(cells: Sequence[str]) -> tuple[str, int] | None:
+            text = cells[column]
+            if text not in named:
+                named[text] = self._name(text.strip())
+            return named[text]
 
         return name
 
-    def _candle_maker(self, columns: dict[str, int]) -> Callable[[str, Timestamp, list[str]], Candle]:
-        o, h, l, c = (columns[name] for name in _CANDLE)  # noqa: E741 - as every chart names them
-        v = columns.get("volume")
+    def _name(self, found: str) -> tuple[str, int] | None:
+        if not found:
+            raise ValueError("no symbol")
+        full = found if ":" in found else f"{self._how.exchange}:{found}"
+        if not SYMBOL.fullmatch(full):
+            raise ValueError(f"not an instrument's name: {full[:80]!r}")
+        wanted = self._how.symbol
+        return (full, utc_offset(exchange_of(full))) if not wanted or wanted in (full, found) else None
 
-        def make(symbol: str, at: Timestamp, cells: list[str]) -> Candle:
-            opened, high, low, close = (_price(cells[n], name) for n, name in zip((o, h, l, c), _CANDLE, strict=True))
-            if not (low <= opened <= high and low <= close <= high):
+    # --- prices ------------------------------------------------------------------------------------------------------
+
+    def _candle_maker(self) -> Callable[[str, Timestamp, Sequence[str]], Candle | Tick]:
+        o, h, l, c = (self.columns.places[name] for name in CANDLE)  # noqa: E741 - as every chart names them
+        v = self.columns.places.get("volume")
+
+        def make(symbol: str, at: Timestamp, cells: Sequence[str]) -> Candle:
+            try:
+                opened, high, low, close = float(cells[o]), float(cells[h]), float(cells[l]), float(cells[c])
+            except ValueError:
+                opened, high, low, close = (_price(cells[n], name) for n, name in zip((o, h, l, c), CANDLE, strict=True))
+            if not (0.0 < low <= opened <= high < inf and low <= close <= high):
+                for n, name in zip((o, h, l, c), CANDLE, strict=True):
+                    _price(cells[n], name)
                 raise ValueError(f"open {opened:g} or close {close:g} is outside low {low:g} to high {high:g}")
             return Candle(symbol, at, opened, high, low, close, 0.0 if v is None else _volume(cells[v]))
 
         return make
 
-    def _tick_maker(self, columns: dict[str, int]) -> Callable[[str, Timestamp, list[str]], Tick]:
-        if "last" not in columns:
-            raise BadFile("the first line names neither open, high, low and close nor a last price")
-        p, b, a, v = columns["last"], columns.get("bid"), columns.get("ask"), columns.get("volume")
+    def _tick_maker(self) -> Callable[[str, Timestamp, Sequence[str]], Candle | Tick]:
+        places = self.columns.places
+        p, b, a, v = places["last"], places.get("bid"), places.get("ask"), places.get("volume")
 
-        def make(symbol: str, at: Timestamp, cells: list[str]) -> Tick:
+        def make(symbol: str, at: Timestamp, cells: Sequence[str]) -> Tick:
             last = _price(cells[p], "price")
             bid = _price(cells[b], "bid") if b is not None and cells[b].strip() not in ("", "0", "0.0") else last
             ask = _price(cells[a], "ask") if a is not None and cells[a].strip() not in ("", "0", "0.0") else last
@@ -173,76 +214,34 @@ class _Reader:
         return make
 
 
-def _open(path: Path) -> TextIO:
-    with path.open("rb") as raw:
-        zipped = raw.read(2) == b"\x1f\x8b"
-    if zipped:
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
-
-
-def _recognise(header: list[str]) -> dict[str, int]:
-    columns = {word: header.index(name) for word, names in _COLUMNS.items() for name in reversed(names) if name in header}
-    if "time" not in columns:
-        raise BadFile("the first line names no column of times (datetime, timestamp, time or date)")
-    return columns
-
-
-def _time_reader(header: list[str], columns: dict[str, int]) -> Callable[[list[str], int], Timestamp]:
-    if "date" in header and "time" in header:
-        day, clock = header.index("date"), header.index("time")
-        return lambda cells, offset: _moment(f"{cells[day].strip()} {cells[clock].strip()}", offset)
-    column = columns["time"]
-    return lambda cells, offset: _moment(cells[column], offset)
-
-
-def _moment(text: str, offset: int) -> Timestamp:
-    """ISO text, in the market's zone when it has none of its own, or epoch seconds, milli- or microseconds."""
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        return _epoch(text)
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC).timestamp() - offset
-    return moment.timestamp()
-
-
-def _epoch(text: str) -> Timestamp:
-    try:
-        number = float(text)
-    except ValueError:
-        raise ValueError(f"not a time: {text.strip()!r}") from None
-    for unit in (1, 1_000, 1_000_000):
-        if 1e8 <= number / unit < 1e10:  # 1973 to 2286
-            return number / unit
-    raise ValueError(f"not a time: {text.strip()!r}")
-
-
 def _price(text: str, what: str) -> float:
     number = _number(text, what)
     if not 0.0 < number < inf:
-        raise ValueError(f"{what} is not a price: {text.strip()!r}")
+        raise ValueError(f"{what} is not a price: {text.strip()[:60]!r}")
     return number
 
 
 def _volume(text: str) -> float:
-    if not text.strip():
-        return 0.0
-    number = _number(text, "volume")
+    try:
+        number = float(text)
+    except ValueError:
+        if not text.strip():
+            return 0.0
+        number = _number(text, "volume")
     if not 0.0 <= number < inf:
-        raise ValueError(f"volume cannot be {text.strip()!r}")
+        raise ValueError(f"volume cannot be {text.strip()[:60]!r}")
     return number
 
 
+_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{2,3})+(\.\d*)?", re.ASCII)
+
+
 def _number(text: str, what: str) -> float:
+    """Also with commas between thousands or lakhs, as exchanges print them."""
     try:
-        return float(text)
+        return float(text.strip().replace(",", "")) if _GROUPED.fullmatch(text.strip()) else float(text)
     except ValueError:
-        raise ValueError(f"{what} is not a number: {text.strip()!r}") from None
-
-
-def _when(row: Candle | Tick) -> Timestamp:
-    return row.start if isinstance(row, Candle) else row.at
+        raise ValueError(f"{what} is not a number: {text.strip()[:60]!r}") from None
 
 
 def _spacing(candles: Sequence[Candle]) -> float:
