@@ -6,12 +6,12 @@ Floats, for it is a statistic; what was earned in the end is added up exactly el
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from math import inf
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engines.backtest.history import History
 from engines.backtest.records import Change
@@ -64,16 +64,15 @@ class Equity:
 
 def prices_of(histories: Sequence[History], exchange: str) -> Prices:
     """The columns of these files together. Session days are those of `exchange`."""
-    rows = [_rows(history) for history in histories]
-    names = {name for history in histories for name in history.file.symbols} if len(histories) == 1 else set()
-    if len(rows) == 1:
-        ends, symbols, closes = rows[0]
+    if len(histories) == 1:
+        rows, symbol, start, price, lasts = _columns(histories[0])
+        names, ends, closes = list(map(symbol, rows)), [at + lasts for at in map(start, rows)], list(map(price, rows))
     else:
-        together = sorted(chain.from_iterable(zip(*each, strict=True) for each in rows), key=itemgetter(0))
-        ends, symbols, closes = ([row[n] for row in together] for n in range(3))  # type: ignore[assignment]
-    moments = len(set(ends))
-    only = next(iter(names)) if len(names) == 1 else ""
-    return Prices(ends, closes, [] if only else symbols, only, tuple(_sessions(ends, exchange)), moments)
+        every = sorted(chain.from_iterable(map(_rows, histories)), key=itemgetter(0))
+        ends, names, closes = ([row[0] for row in every], [row[1] for row in every], [row[2] for row in every])
+    several = len(set(names)) > 1
+    sessions = tuple(_sessions(ends, exchange))
+    return Prices(ends, closes, names if several else (), "" if several else names[0], sessions, len(set(ends)) if several else len(ends))
 
 
 def together(accounts: Iterable[Sequence[Change]]) -> list[Change]:
@@ -194,12 +193,17 @@ class _Walk:
             self.worst_pct = fall / self.peak
 
 
-def _rows(history: History) -> tuple[list[Timestamp], list[str], list[float]]:
-    """(end, symbol, last price) of every bar or tick, as columns."""
+def _columns(history: History) -> tuple[Sequence[Any], Callable[[Any], str], Callable[[Any], float], Callable[[Any], float], float]:
+    """The bars or ticks of a file, what reads symbol, time and last price of each, and how long after that time the price is known."""
     file = history.file
     rows, fields, lasts = (file.candles, _OF_A_CANDLE, file.seconds) if file.candles else (file.ticks, _OF_A_TICK, INSTANT)
-    symbols, starts, prices = (list(map(itemgetter(field), rows)) for field in fields)
-    return [start + lasts for start in starts], symbols, prices
+    return rows, *map(itemgetter, fields), lasts  # type: ignore[return-value]
+
+
+def _rows(history: History) -> Iterator[tuple[Timestamp, str, float]]:
+    """(end, symbol, last price) of every bar or tick."""
+    rows, symbol, start, price, lasts = _columns(history)
+    return ((start(row) + lasts, symbol(row), price(row)) for row in rows)
 
 
 def _sessions(ends: Sequence[Timestamp], exchange: str) -> Iterable[Session]:
