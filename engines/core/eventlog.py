@@ -81,19 +81,32 @@ def from_facts(facts: Iterable[Fact]) -> Iterator[Event]:
 
 
 def lines(events: Iterable[Event], *, seconds: int = 60) -> list[str]:
-    """One line for each event, by minute (or bar of `seconds`), account and instrument; within one of these in alphabetical order, because what one price
-    causes there is told in an order that has no meaning."""
-    found: list[tuple[float, str, str, str]] = []
-    plans: dict[tuple[str, str], ExitPlan | None] = {}
-    for event in events:
-        account_id = "" if isinstance(event, Said) else event.account_id
-        texts = [_text(event)]
-        if isinstance(event, Guarded):
-            place = (event.account_id, event.symbol)
-            texts = _changes(plans.get(place), event.plan)
-            plans[place] = event.plan
-        found += [(event.at // seconds * seconds, account_id, event.symbol, text) for text in texts]
-    return [f"{_clock(at, symbol)}  {account_id or 'all':<8}  {symbol}  {text}" for at, account_id, symbol, text in sorted(found)]
+    """One line for each event (two when a price moved a stop and reached a target), see `EventLog`."""
+    return EventLog(seconds).add(events)
+
+
+class EventLog:
+    """Turns events into lines as they come. `seconds`: the length of the bars whose beginning a line bears.
+
+    Lines are by bar, account and instrument; within one of these in alphabetical order, because what one price causes there is told in an order that
+    has no meaning."""
+
+    def __init__(self, seconds: int = 60) -> None:
+        self._seconds = seconds
+        self._plans: dict[tuple[str, str], ExitPlan | None] = {}
+
+    def add(self, events: Iterable[Event]) -> list[str]:
+        found: list[tuple[float, str, str, str]] = []
+        for event in events:
+            account_id, texts = "", [_text(event)]
+            if not isinstance(event, Said):
+                account_id = event.account_id
+            if isinstance(event, Guarded):
+                place = (account_id, event.symbol)
+                texts = _changes(self._plans.get(place), event.plan)
+                self._plans[place] = event.plan
+            found += [(event.at // self._seconds * self._seconds, account_id, event.symbol, text) for text in texts]
+        return [f"{_clock(at, symbol)}  {account_id or 'all':<8}  {symbol}  {text}" for at, account_id, symbol, text in sorted(found)]
 
 
 def _text(event: Event) -> str:

@@ -161,6 +161,11 @@ class ReplayFeed:
         return part if timeframe.seconds == self._file.seconds else resample(part, timeframe)[-KEEP:]
 
     @property
+    def base_seconds(self) -> float:
+        """The length of the file's candles; 0 for ticks."""
+        return self._file.seconds
+
+    @property
     def progress(self) -> float:
         """How much of its time the replay has played, 0 to 1."""
         rows = self._file.candles or self._file.ticks
