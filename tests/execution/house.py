@@ -451,6 +451,8 @@ class House:
         secrets: Mapping[str, Mapping[str, str]] | None = None,
         live_market: LiveMarketMaker | None = None,
         ids: Ids | None = None,
+        groups: Sequence[Group] = (),
+        rules: Sequence[CombinedRule] = (),
         start: bool = True,
     ) -> None:
         self.journal = journal or MemoryJournal()
@@ -464,6 +466,7 @@ class House:
             "live_market": live_market,
             "ids": ids,
         }
+        self.directory.group_rows, self.directory.rule_rows = list(groups), list(rules)
         self.notifier = ListNotifier()
         self.feed = HandFeed(*instruments)
         self.wires: dict[str, WireBroker] = {}
@@ -533,6 +536,8 @@ class House:
             latch=self.latch,
             books=self.books,
             absent_after=self.absent_after,
+            groups=self.directory.group_rows,
+            rules=self.directory.rule_rows,
             **self.more,
         )
 

@@ -1,0 +1,124 @@
+"""Combined P&L in the running engines: a scope that its rule leaves is cancelled, closed and denied, alone, once, and across a restart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from engines.core.facts import CombinedChanged
+from engines.core.model import AccountMapping, CombinedRule, CombinedScope, CombinedState, Group, OrderState, OrderType, Role, Source
+from engines.core.sessions import HOME_EXCHANGE, session_day
+from engines.ports import SystemClock
+from tests.execution.house import INFY, House, account
+
+D = Decimal
+ON_ACCOUNT = CombinedRule("R1", "U1", CombinedScope.ACCOUNT, "A1", stop=D(100))
+ON_STRATEGY = CombinedRule("R2", "U1", CombinedScope.STRATEGY, "S1", target=D(50))
+ON_GROUP = CombinedRule("R3", "U1", CombinedScope.GROUP, "G1", stop=D(100))
+
+
+def states(house: House) -> list[CombinedState]:
+    return [fact.state for fact in house.journal.facts if isinstance(fact, CombinedChanged)]
+
+
+def reasons(house: House, **changes: object) -> dict[str, str | None]:
+    return {order.account_id: order.reason for order in house.send("BUY", 1, **changes)}
+
+
+def test_an_account_at_its_stop_is_left_and_takes_no_entries_until_the_next_session():
+    with House(account("A1"), account("A2"), rules=[ON_ACCOUNT]) as house:
+        house.send("BUY", 10)
+        resting = house.send("BUY", 1, order_type=OrderType.LIMIT, price=D(85))
+        house.feed.price(INFY.symbol, 91.0)
+        house.until(lambda: house.system.combined.views()[0].state.best is not None)
+        assert house.held("A1") == 10
+        house.feed.price(INFY.symbol, 89.5)
+        house.until(lambda: not house.held("A1"))
+        house.until(lambda: not house.system.live_orders("A1"))
+        after = {o.account_id: house.system.order(o.order_id, o.account_id).state for o in resting}
+        assert after == {"A1": OrderState.CANCELLED, "A2": OrderState.OPEN}
+        assert {o.role for o in house.journal.orders().values() if o.side == "SELL"} == {Role.SQUARE_OFF}
+        assert house.held("A2") == 10
+        house.feed.price(INFY.symbol, 120.0)
+        denied = house.send("BUY", 1)
+        assert {o.account_id: o.reason for o in denied} == {"A1": "daily_loss", "A2": None}
+        check = next(c for o in denied if o.account_id == "A1" for c in o.checks if not c.passed)
+        assert (check.name, "combined stop" in check.detail) == ("combined_pnl", True)
+        assert house.notifier.incidents().count("limit_reached") == 1
+        assert [state.left for state in states(house)][-1:] == ["stop"]
+
+
+def test_a_strategy_is_left_on_every_account_and_what_else_they_hold_stays():
+    mappings = [AccountMapping(f"M{name}", name, "S1") for name in ("A1", "A2")]
+    with House(account("A1"), account("A2"), mappings=mappings, rules=[ON_STRATEGY]) as house:
+        house.send("BUY", 3, strategy_id="S1", source=Source.STRATEGY)
+        house.send("BUY", 5)
+        house.feed.price(INFY.symbol, 112.0)  # 2 x 3 x 12 less charges
+        house.until(lambda: house.held("A1") == house.held("A2") == 5)
+        assert reasons(house, strategy_id="S1") == {"A1": "daily_profit", "A2": "daily_profit"}
+        assert reasons(house) == {"A1": None, "A2": None}
+
+
+def test_a_group_is_left_together_though_one_of_its_accounts_has_won():
+    group = Group("G1", "U1", "Family", ("A1", "A2"))
+    with House(account("A1"), account("A2"), account("A3"), groups=[group], rules=[ON_GROUP]) as house:
+        house.send("BUY", 30, account_ids=("A1",))
+        house.send("SELL", 10, account_ids=("A2",))
+        house.send("BUY", 30, account_ids=("A3",))
+        house.feed.price(INFY.symbol, 97.0)  # -90 + 30: not yet
+        house.until(lambda: house.system.combined.views()[0].state.best is not None)
+        assert (house.held("A1"), house.held("A2")) == (30, -10)
+        house.feed.price(INFY.symbol, 94.0)  # -180 + 60
+        house.until(lambda: not house.held("A1") and not house.held("A2"))
+        assert house.held("A3") == 30
+        assert reasons(house) == {"A1": "daily_loss", "A2": "daily_loss", "A3": None}
+
+
+def test_best_and_floor_survive_a_restart_and_what_was_being_left_is_left_after_it():
+    trail = replace(ON_ACCOUNT, stop=None, trail_start=D(100), trail_by=D(50))
+    with House(account("A1"), rules=[trail]) as house:
+        house.send("BUY", 10)
+        house.feed.price(INFY.symbol, 120.0)
+        house.until(lambda: any(state.floor is not None for state in states(house)))
+        floor = states(house)[-1].floor
+        later = house.restart()
+        try:
+            assert later.system.combined.views()[0].state.floor == floor
+            later.feed.price(INFY.symbol, 114.0)
+            later.until(lambda: not later.held("A1"))
+            assert states(later)[-1].left == "trail"
+        finally:
+            later.system.stop()
+
+
+def test_a_stop_that_came_down_between_leaving_and_closing_is_finished_by_the_next_start():
+    with House(account("A1")) as house:
+        house.send("BUY", 10)
+        today = session_day(SystemClock().now(), HOME_EXCHANGE)
+        house.journal.append(CombinedChanged(CombinedState("R1", today, D(0), None, "stop", SystemClock().now(), D(-150))))
+        house.directory.rule_rows.append(ON_ACCOUNT)
+        with house.restart() as later:
+            later.until(lambda: not later.held("A1"))
+            assert reasons(later) == {"A1": "daily_loss"}
+
+
+def test_accounts_in_two_currencies_and_missing_prices_are_not_added_up():
+    group = Group("G1", "U1", "Both", ("A1", "A2"))
+    with House(account("A1"), account("A2", broker="wire"), groups=[group], rules=[ON_GROUP, ON_ACCOUNT]) as house:
+        traits = house.wires["A2"].traits
+        house.wires["A2"].traits = replace(traits, currency="USDT")
+        views = {view.rule.rule_id: view for view in house.system.combined.views()}
+        assert (views["R3"].pnl, "currencies" in views["R3"].why) == (None, True)
+        assert (views["R1"].pnl, views["R1"].lower, views["R1"].why) == (D(0), D(-100), "")
+
+
+def test_a_rule_that_a_person_changes_holds_from_the_next_look_on():
+    with House(account("A1"), rules=[ON_ACCOUNT]) as house:
+        house.send("BUY", 10)
+        house.directory.rule_rows[0] = replace(ON_ACCOUNT, stop=D(20))
+        house.system.runtime.refresh_now()
+        house.feed.price(INFY.symbol, 97.0)
+        house.until(lambda: not house.held("A1"))
+        house.directory.rule_rows.clear()
+        house.system.runtime.refresh_now()
+        assert reasons(house) == {"A1": None}
