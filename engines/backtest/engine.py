@@ -137,7 +137,7 @@ def _way_for(history: History, tracks: Mapping[str, Track]) -> Way:
 
 
 def _track(config: StrategyConfig, instrument: Instrument, history: History) -> Track:
-    strategy = registry.create(config.kind, config.params, instrument.symbol, config.timeframe)
+    strategy = registry.create(config.kind, config.params, instrument.symbol, config.timeframe, instrument)
     longer = config.timeframe.seconds != history.file.seconds
     past: Sequence[Candle] = [candle for candle in history.earlier if candle.symbol == instrument.symbol]
     if longer:

@@ -12,10 +12,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import pydantic
 
-from engines.core.model import Candle, ExitSpec, OrderType, Side, Tick, Timeframe
+from engines.core.model import Candle, ChartLevel, ExitSpec, Instrument, OrderType, Side, Tick, Timeframe
 from engines.strategies.memory import recall, remember
 
-__all__ = ["Parameters", "Strategy", "Wish"]
+__all__ = ["Parameters", "Preset", "Strategy", "Wish"]
 
 
 class Wish(NamedTuple):
@@ -46,6 +46,14 @@ class Parameters(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class Preset(NamedTuple):
+    """Named parameters of a kind that a person may begin with; what they leave out keeps its default."""
+
+    name: str
+    about: str
+    params: Mapping[str, Any]
+
+
 class Strategy:
     """One instance for each strategy and instrument.
 
@@ -62,11 +70,14 @@ class Strategy:
     name: ClassVar[str] = ""
     description: ClassVar[str] = ""
     Params: ClassVar[type[Parameters]] = Parameters
+    presets: ClassVar[Mapping[str, Preset]] = {}
 
-    def __init__(self, params: Any, symbol: str, timeframe: Timeframe) -> None:
+    def __init__(self, params: Any, symbol: str, timeframe: Timeframe, instrument: Instrument | None = None) -> None:
+        """`instrument`: what `symbol` is, for a strategy that must know its segment; None where nobody knows."""
         self.params = params
         self.symbol = symbol
         self.timeframe = timeframe
+        self.instrument = instrument
         self.stance = 0
         self.setup()
 
@@ -94,6 +105,14 @@ class Strategy:
 
     def on_flat(self, price: float) -> None:
         """What it held is gone on every account although it did not say so: a stop, a target or a person. Its stance is flat already."""
+
+    def levels(self) -> tuple[ChartLevel, ...]:
+        """What it has worked out for the day, to be drawn. Asked after every candle: the very same tuple while nothing has changed."""
+        return ()
+
+    def says(self) -> str:
+        """How it stands, in a few words for a person; empty when it has nothing to say. Asked after every candle."""
+        return ""
 
     # --- what a strategy says -------------------------------------------------------------------------------------
 
@@ -134,4 +153,4 @@ class Strategy:
                 setattr(self, name, recall(getattr(self, name, None), saved))
 
 
-_GIVEN = frozenset({"params", "symbol", "timeframe"})
+_GIVEN = frozenset({"params", "symbol", "timeframe", "instrument"})

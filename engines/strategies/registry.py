@@ -15,11 +15,11 @@ from types import ModuleType
 from typing import Any
 
 import engines.strategies
-from engines.core.model import Timeframe
+from engines.core.model import Instrument, Timeframe
 from engines.ports import TandemError
 from engines.strategies.base import Strategy
 
-_OURS = frozenset({"base", "incidents", "memory", "registry", "runner", "signals"})
+_OURS = frozenset({"base", "incidents", "memory", "range_params", "registry", "runner", "signals"})
 
 _log = logging.getLogger(__name__)
 
@@ -63,9 +63,9 @@ def check_params(kind: str, params: Mapping[str, Any]) -> dict[str, Any]:
     return get(kind).Params.model_validate(dict(params)).model_dump(mode="json")
 
 
-def create(kind: str, params: Mapping[str, Any], symbol: str, timeframe: Timeframe) -> Strategy:
+def create(kind: str, params: Mapping[str, Any], symbol: str, timeframe: Timeframe, instrument: Instrument | None = None) -> Strategy:
     strategy = get(kind)
-    return strategy(strategy.Params.model_validate(dict(params)), symbol, timeframe)
+    return strategy(strategy.Params.model_validate(dict(params)), symbol, timeframe, instrument)
 
 
 @cache

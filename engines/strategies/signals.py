@@ -5,6 +5,7 @@ Pure. The signal id follows from (strategy, instrument, moment, side), so a cand
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 from decimal import Decimal
@@ -47,11 +48,11 @@ def make_signal(wish: Wish, config: StrategyConfig, instrument: Instrument, mome
 
 
 def _exits(wish: Wish, config: StrategyConfig, tick: Decimal) -> ExitSpec:
+    away = "down" if wish.side is Side.BUY else "up"  # a stop is rounded away from the price, never towards it
     if wish.exits is not None:
-        return wish.exits
+        return _on_tick(wish.exits, tick, away)
     if wish.stop is None and not wish.targets:
         return config.exit_plan or ExitSpec()
-    away = "down" if wish.side is Side.BUY else "up"  # a stop is rounded away from the price, never towards it
     return ExitSpec(
         stop_price=None if wish.stop is None else _price(wish.stop, tick, "stop", away),
         targets=tuple(
@@ -61,7 +62,23 @@ def _exits(wish: Wish, config: StrategyConfig, tick: Decimal) -> ExitSpec:
     )
 
 
-def _price(value: float, tick: Decimal, what: str, mode: str = "nearest") -> Decimal:
+def _on_tick(spec: ExitSpec, tick: Decimal, away: str) -> ExitSpec:
+    """A strategy's own recipe with its prices on the tick; percents and points become prices with the fill."""
+    return dataclasses.replace(
+        spec,
+        stop_price=None if spec.stop_price is None else _price(spec.stop_price, tick, "stop", away),
+        targets=tuple(
+            dataclasses.replace(
+                target,
+                price=None if target.price is None else _price(target.price, tick, f"target {n}"),
+                then_price=None if target.then_price is None else _price(target.then_price, tick, f"stop after target {n}", away),
+            )
+            for n, target in enumerate(spec.targets, start=1)
+        ),
+    )
+
+
+def _price(value: float | Decimal, tick: Decimal, what: str, mode: str = "nearest") -> Decimal:
     price = to_tick(value, tick, mode)  # type: ignore[arg-type]
     if price <= 0:
         raise ValueError(f"the {what} of a wish is not a price: {value}")

@@ -14,7 +14,7 @@ from engines.strategies import registry
 
 
 def test_the_built_in_kinds_are_found_with_words_and_schemas() -> None:
-    assert [kind.kind for kind in registry.kinds()] == ["threshold", "ema_cross"]
+    assert [kind.kind for kind in registry.kinds()] == ["threshold", "ema_cross", "range_level"]
     assert not registry.broken()
     for kind in registry.kinds():
         assert kind.description
