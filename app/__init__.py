@@ -58,6 +58,8 @@ def create_app(
     from app.live import Hub
     from app.logins import Logins
     from app.pages import init_app as init_pages
+    from app.replays import Replays
+    from app.studies import StudyQueue
     from app.workspace import EXTENSION, Ownership, Workspace
 
     app = Flask("tandem", root_path=str(ROOT), template_folder=str(ROOT / "templates"), static_folder=None)
@@ -74,6 +76,8 @@ def create_app(
         ids or system.ids,
         Ownership(data.directory),
         Logins(system, data, settings, the_clock),
+        Replays(the_clock, ids or system.ids),
+        StudyQueue(data, the_clock, lambda user, kind, told: (hub.publish if kind == "news" else hub.pulse)("study", user, told)),
         lists,
     )
     hub.whose_halt = shop.owners.owner_of_halt

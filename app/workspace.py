@@ -19,6 +19,8 @@ from engines.ports import Clock, Directory, Ids, JournalDown
 
 if TYPE_CHECKING:
     from app.logins import Logins
+    from app.replays import Replays
+    from app.studies import StudyQueue
     from config import Settings
     from engines.system import TradingSystem
 
@@ -142,6 +144,8 @@ class Workspace:
     ids: Ids
     owners: Ownership
     logins: Logins
+    replays: Replays
+    studies: StudyQueue
     lists: Lists | None = None
 
     def taken_over(self) -> None:

@@ -71,6 +71,8 @@ def serve(settings: Settings, *, engines: bool, browser: bool, prepare: Prepare 
         )  # a replay lives in the past, its visitors do not
         house.start()
         app.extensions[EXTENSION].logins.start()
+        app.extensions[EXTENSION].studies.start(system.supervisor)
+        stack.callback(app.extensions[EXTENSION].replays.close)
         if not engines:
             system.board.switch_engines(on=False, user_id=None)  # for this run only: nothing is journaled
         web = WebServer(app, listener, threads=settings.threads)
