@@ -308,9 +308,9 @@ class Runtime:
     def _supervise(self) -> None:
         self.system.supervisor.check()
 
-    def tell_flat(self, strategy_id: str, symbol: str, price: float, at: float) -> None:
+    def tell_flat(self, strategy_id: str, symbol: str, price: float, at: float, leg: str, entry_price: Decimal | None) -> None:
         if self.runner is not None:
-            self.runner.offer_flat(strategy_id, symbol, price, at)
+            self.runner.offer_flat(strategy_id, symbol, price, at, leg, entry_price)
 
     # --- strategies ----------------------------------------------------------------------------------------------------------
 

@@ -58,6 +58,10 @@ class ReentryState:
         return self.out is not None
 
 
+NOTHING = ReentryState()
+"""Neither in nor waiting."""
+
+
 @dataclass(frozen=True, slots=True)
 class Again:
     """A re-entry that is due at this close, as the strategy's own wish: at the market, with these exits."""

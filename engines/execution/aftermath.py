@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from engines.core import exits as exit_rules
+from engines.core import reentry
 from engines.core.model import ExitPlan, Order, PlanState, Role, Source, Timestamp
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
@@ -18,6 +19,7 @@ from engines.execution.lane import Lane
 from engines.execution.outcomes import OutcomeBoard
 from engines.ports import Clock
 
+_LEGS = {Role.STOP: reentry.STOP, Role.TARGET: reentry.TARGET}
 LONGEST_PAUSE = 30.0
 """Seconds between two tries of a stop that the broker goes on refusing; the first come after half a second."""
 
@@ -29,7 +31,7 @@ class Aftermath:
     desks: Callable[[], Sequence[Desk]]
     lane: Callable[[str], Lane | None]
     exits: ExitDesk
-    tell_flat: Callable[[str, str, float, Timestamp], None]  # strategy, symbol, price, moment
+    tell_flat: Callable[[str, str, float, Timestamp, str, Decimal | None], None]  # strategy, symbol, price, moment, leg, entry price
     on_trouble: Callable[[str, str, str, str | None], None]
 
     def exit_failed(self, desk: Desk, order: Order) -> None:
@@ -53,7 +55,7 @@ class Aftermath:
     def _timed_out(self, plan: ExitPlan | None) -> bool:
         return plan is not None and plan.state is PlanState.STOPPED and plan.deadline is not None and plan.deadline <= self.clock.now()
 
-    def flat(self, order: Order, price: Decimal) -> None:
+    def flat(self, order: Order, price: Decimal, entry_price: Decimal | None) -> None:
         """A stop, a target or a person has closed what a strategy held: once no account holds any of it, the strategy is told."""
         strategy_id, tracker = order.strategy_id, self.outcomes.get(order.signal_key)
         if strategy_id is None or (tracker is not None and tracker.signal.source is Source.STRATEGY):
@@ -63,4 +65,5 @@ class Aftermath:
             held = any(book.position.quantity for key, book in list(desk.books.items()) if (key.strategy_id, key.symbol) == mine)
             if held or any((o.strategy_id, o.symbol) == mine for o in desk.live_orders()):
                 return
-        self.tell_flat(strategy_id, order.symbol, float(price), self.clock.now())
+        leg = _LEGS.get(order.role, reentry.OTHER)
+        self.tell_flat(strategy_id, order.symbol, float(price), self.clock.now(), leg, entry_price)

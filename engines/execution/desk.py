@@ -64,7 +64,7 @@ class DeskTools:
     on_durable: Callable[[Desk, Sequence[Fact]], None]
     on_plan: Callable[[Desk, ExitPlan], None]
     on_exit_failed: Callable[[Desk, Order], None]
-    on_flat: Callable[[Order, Decimal], None]  # the exit that closed a position, and its price
+    on_flat: Callable[[Order, Decimal, Decimal | None], None]  # the exit that closed a position, its price and what the position had cost
     on_trouble: Callable[[str, str, str, str | None], None]  # kind, severity, message, account id
     calendar: Callable[[], Calendar] = load_calendar
 
@@ -356,12 +356,13 @@ class Desk:
         self._keep(changed)
         if order_rules.overfilled(changed):
             self.tools.on_trouble("overfill", "critical", f"{order.symbol}: more was filled than ordered", order.account_id)
+        entry_price = self.position(fill.position_key).average_price
         position = self._book(fill)
         detail = {"quantity": str(fill.quantity), "price": str(fill.price), "trade_id": fill.trade_id}
         facts.append(FillBooked(fill, changed, position, OrderEvent(order.order_id, kind.value, self.tools.clock.now(), detail)))
         self._guard(changed, fill, position, facts)
         if not position.quantity or self._is_dust(position):
-            self.tools.on_flat(changed, fill.price)
+            self.tools.on_flat(changed, fill.price, entry_price)
         return changed
 
     def _account_for(self, fill: Fill) -> None:

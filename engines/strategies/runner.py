@@ -11,13 +11,17 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 import structlog
 
+from engines.core import reentry
 from engines.core.codec import dumps, from_plain, to_plain
-from engines.core.facts import IncidentChanged, StrategyStateSaved
-from engines.core.model import Candle, Instrument, Signal, StrategyConfig, Tick, Timeframe, Timestamp
+from engines.core.facts import IncidentChanged, LevelsFixed, StrategyStateSaved
+from engines.core.model import Candle, ChartLevel, Instrument, Signal, StrategyConfig, Tick, Timeframe, Timestamp
+from engines.core.prices import exact
+from engines.core.sessions import session_day
 from engines.ports import Clock, Ids, JournalDown
 from engines.strategies import incidents, registry
 from engines.strategies.base import Strategy, Wish
@@ -33,7 +37,7 @@ MOST_WAITING = 20_000
 """Candles that may wait. Beyond that the strategies take up from the stored candles instead, as after a restart."""
 
 Pair = tuple[str, Timeframe]
-Record = Callable[[StrategyStateSaved | IncidentChanged], None]
+Record = Callable[[StrategyStateSaved | IncidentChanged | LevelsFixed], None]
 History = Callable[[str, Timeframe, int], Sequence[Candle]]
 
 
@@ -46,7 +50,18 @@ class _Instance:
     instrument: Instrument
     last: Timestamp = 0.0
     wished_at: Timestamp = 0.0
+    again: reentry.ReentryState = reentry.NOTHING
     unsent: tuple[Signal, ...] = ()  # recorded, not yet taken by `submit`: said again after a crash
+    drawn: tuple[ChartLevel, ...] = ()  # the levels and words that were told last
+    said: str = ""
+
+
+class _Flat(NamedTuple):
+    """What took out the last of what a strategy held, and its prices."""
+
+    price: float
+    leg: str
+    entry_price: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +102,7 @@ class StrategyRunner:
         self._wanted: tuple[StrategyConfig, ...] | None = None
         self._released: set[str] = set()
         self._renewed: set[str] = set()
-        self._flats: list[tuple[str, str, float, Timestamp]] = []
+        self._flats: list[tuple[str, str, Timestamp, _Flat]] = []
         self._overflowed = False
         # below: only the stepping thread writes
         self._configs: dict[str, StrategyConfig] = {}
@@ -143,12 +158,15 @@ class StrategyRunner:
                 self._ticks.update(heard)
             self._work.set()
 
-    def offer_flat(self, strategy_id: str, symbol: str, price: float, at: Timestamp) -> None:
+    def offer_flat(
+        self, strategy_id: str, symbol: str, price: float, at: Timestamp, leg: str = reentry.OTHER, entry_price: Decimal | None = None
+    ) -> None:
         """Every account that held this for the strategy is flat by a stop, a target or a person, and nothing of it is under way.
 
-        Without this a strategy goes on believing that it is in. Told late (it has wished something after `at`), it changes nothing."""
+        Without this a strategy goes on believing that it is in. Told late (it has wished something after `at`), it changes nothing. `leg` is what took out
+        the last of it and `entry_price` what that had cost: a re-entry may follow."""
         with self._lock:
-            self._flats.append((strategy_id, symbol, price, at))
+            self._flats.append((strategy_id, symbol, at, _Flat(price, leg, entry_price)))
         self._work.set()
 
     def wait(self, timeout: float) -> bool:
@@ -192,10 +210,10 @@ class StrategyRunner:
         if renewed:
             self._renew(renewed)
             candles = deque(entry for entry in candles if entry[1].symbol not in renewed)
-        for strategy_id, symbol, price, at in flats:
+        for strategy_id, symbol, at, flat in flats:
             for instance in self._instances.get(strategy_id, ()):
                 if instance.instrument.symbol == symbol and instance.wished_at < at:
-                    self._run(instance, self._on_flat, price)
+                    self._run(instance, self._on_flat, flat)
         for timeframe, candle in candles:
             for instance in self._by_pair.get((candle.symbol, timeframe), ()):
                 if candle.start > instance.last:
@@ -212,20 +230,41 @@ class StrategyRunner:
     def _on_candle(self, instance: _Instance, candle: Candle) -> None:
         instance.last = candle.start
         self._changed[instance.config.strategy_id] = None
+        closed = candle.start + instance.config.timeframe.seconds
         wish = instance.strategy.on_candle(candle)
+        if wish is None and instance.again.waiting:
+            wish = self._in_again(instance, candle, closed)
         if wish is not None:
-            self._say(instance, wish, candle.start, closed=candle.start + instance.config.timeframe.seconds)
+            self._say(instance, wish, candle.start, closed)
+        self._tell_levels(instance)
+
+    def _tell_levels(self, instance: _Instance) -> None:
+        """What the strategy has worked out for the day, when it has changed: once for all accounts, for charts and lists."""
+        drawn, said = instance.strategy.levels(), instance.strategy.says()
+        if drawn is instance.drawn and said == instance.said:
+            return
+        instance.drawn, instance.said = drawn, said
+        day = session_day(instance.last, instance.instrument.exchange)
+        self._record(LevelsFixed(instance.config.strategy_id, instance.instrument.symbol, day, drawn, said, self._clock.now()))
+
+    def _in_again(self, instance: _Instance, candle: Candle, closed: Timestamp) -> Wish | None:
+        """The re-entry that is due at this close, as if the strategy had wished it."""
+        spec, exchange = instance.config.reentry, instance.instrument.exchange
+        instance.again, due = reentry.on_close(spec, instance.again, candle.close, candle.start, closed, exchange)
+        return None if due is None else Wish(due.side, note=due.note, exits=due.exits)
 
     def _on_tick(self, instance: _Instance, tick: Tick) -> None:
         wish = instance.strategy.on_tick(tick)
         if wish is not None:
             self._say(instance, wish, tick.at, closed=tick.at)
 
-    def _on_flat(self, instance: _Instance, price: float) -> None:
+    def _on_flat(self, instance: _Instance, flat: _Flat) -> None:
         if instance.strategy.stance:
             instance.strategy.stance = 0
             self._changed[instance.config.strategy_id] = None
-            instance.strategy.on_flat(price)
+            exit_price = exact(flat.price)
+            instance.again = reentry.taken_out(instance.config.reentry, instance.again, flat.leg, flat.entry_price, exit_price)
+            instance.strategy.on_flat(flat.price)
 
     def _say(self, instance: _Instance, wish: Wish, moment: Timestamp, closed: Timestamp) -> None:
         """Turn a wish into signals, which go out after the state is recorded. What comes too late closes, but opens nothing."""
@@ -243,6 +282,10 @@ class StrategyRunner:
             signal = make_signal(part, config, instance.instrument, moment, key=self._ids.new(), now=now)
             instance.unsent += (signal,)
             self._outbox.append((instance, signal))
+            if config.reentry is not None and not part.reduce_only:
+                instance.again = reentry.entered(instance.again, part.side, signal.exits)
+        if strategy.stance == 0:
+            instance.again = reentry.closed(instance.again)
         self._changed[config.strategy_id] = None
 
     def _run(self, instance: _Instance, call: Callable[[_Instance, Any], None], given: Any) -> None:
@@ -326,7 +369,7 @@ class StrategyRunner:
                 instrument = self._instrument(symbol)
                 if instrument is None:
                     raise LookupError(f"there is no instrument {symbol}")
-                instance = _Instance(config, registry.create(config.kind, config.params, symbol, config.timeframe), instrument)
+                instance = _Instance(config, registry.create(config.kind, config.params, symbol, config.timeframe, instrument), instrument)
                 instances.append(instance)
                 self._take_up(instance)
         except Exception as error:
@@ -348,12 +391,16 @@ class StrategyRunner:
                 strategy.on_candle(candle)
             instance.last = past[-1].start if past else 0.0
             strategy.stance = 0 if own is None else int(own["state"].get("stance", 0))
+            self._tell_levels(instance)
             return
         strategy.restore(own["state"])
         instance.last, instance.wished_at = own["last"], own["wished_at"]
+        if own.get("again") is not None:
+            instance.again = from_plain(reentry.ReentryState, own["again"])
         for candle in past:
             if candle.start > instance.last:
                 self._on_candle(instance, candle)
+        self._tell_levels(instance)
 
     # --- out ------------------------------------------------------------------------------------------------------
 
@@ -376,6 +423,7 @@ class StrategyRunner:
                         "wished_at": instance.wished_at,
                         "state": instance.strategy.state(),
                         "unsent": [to_plain(signal) for signal in instance.unsent],
+                        "again": to_plain(instance.again),
                     }
             except Exception as error:
                 self._quarantine(config, error)
