@@ -12,13 +12,14 @@ import structlog
 from engines.core.facts import CandleClosed, IncidentChanged, StrategyStateSaved
 from engines.core.model import Candle, ExitSpec, Signal, Tick, Timeframe
 from engines.core.sessions import HOME_EXCHANGE, day_start
+from engines.day.waker import Waker
 from engines.execution.desk import Desk
 from engines.execution.roster import LANE
 from engines.execution.supervisor import Worker
 from engines.execution.views import SystemStatus, ThreadStatus
 from engines.live_prices import in_use
 from engines.market.watchdog import Change, StallWatchdog
-from engines.ports import Recovered
+from engines.ports import Recovered, SystemClock
 from engines.strategies.runner import StrategyRunner
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Runtime:
         self._changed = threading.Event()
         self._refreshing = threading.Lock()
         self._ticking = threading.Lock()
+        self._wakes = not system.settings.lockstep and isinstance(system.clock, SystemClock)  # any other clock is stepped
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -74,6 +76,9 @@ class Runtime:
         system.combined.restore(recovered.combined)
         system.combined.configure(system.directory.combined_rules(), system.directory.groups())
         system.roster.refresh(start_lanes=False)
+        system.hours.take(system.directory.calendar_days())
+        if not system.settings.lockstep:  # a replay begins its day anew each time
+            system.day.restore(recovered.job_runs)
         specs: dict[str, ExitSpec] = {signal.key: signal.exits for signal in recovered.signals if not signal.exits.empty}
         for desk in system.roster.desks():
             self._restore_desk(desk, recovered, specs)
@@ -118,6 +123,8 @@ class Runtime:
         runner = self.runner
         add("risk", self._loop(MONITOR_EVERY, self._look_after))
         add("strategy", self._strategy_loop, runner.waiting if runner else lambda: 0)
+        if self._wakes:
+            add("timetable", Waker(self.system.day, self.system.clock).run)
         add("supervisor", self._loop(SUPERVISE_EVERY, self._supervise))
 
     def _await_lanes(self) -> None:
@@ -210,6 +217,7 @@ class Runtime:
                 break
         self.system.monitor.step()
         self.system.combined.step()
+        self.system.day.step()
         self._drain_lanes()
 
     def _drain_lanes(self) -> None:
@@ -246,6 +254,8 @@ class Runtime:
             system.candle_store.flush(system.clock.now())
             system.monitor.step()
             system.combined.step()
+            if not self._wakes:
+                system.day.step()
         for lane in system.roster.lanes():
             lane.note_in_flight()
         system.exchange.on_clock(system.clock.now())
@@ -267,6 +277,8 @@ class Runtime:
             system.combined.configure(system.directory.combined_rules(), system.directory.groups())
             if self.runner is not None:
                 self.runner.configure(system.roster.strategies())
+            system.hours.take(system.directory.calendar_days())
+            system.day.changed()
 
     def refresh_now(self) -> None:
         """For whoever has just written and wants to trade at once."""
@@ -317,7 +329,7 @@ class Runtime:
     def _submit(self, signal: Signal) -> object:
         return self.system.submit(signal)
 
-    def _record(self, fact: StrategyStateSaved | IncidentChanged) -> None:
+    def _record(self, fact: StrategyStateSaved | IncidentChanged | LevelsFixed) -> None:
         self.system.journal.append(fact)
         if isinstance(fact, IncidentChanged):
             self.system.notifier.publish("incident", fact.incident.user_id, {"incident": fact.incident})

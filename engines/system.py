@@ -22,6 +22,7 @@ from engines.core.model import (
     Halt,
     HaltScope,
     Incident,
+    JobRun,
     Order,
     OrderType,
     PlanState,
@@ -35,7 +36,9 @@ from engines.core.model import (
     Timeframe,
 )
 from engines.core.prices import to_tick
-from engines.core.sessions import Calendar, exchange_of, is_open, load_calendar
+from engines.core.sessions import HOME_EXCHANGE, Calendar, load_calendar
+from engines.core.timetable import Job, JobKind, jobs_of
+from engines.day.clock import AtOnce, DayClock
 from engines.execution import reads
 from engines.execution.aftermath import Aftermath
 from engines.execution.chase import Chaser
@@ -46,6 +49,7 @@ from engines.execution.exits import ExitDesk
 from engines.execution.fanout import FanOut
 from engines.execution.guard import Guard
 from engines.execution.halts import HaltBoard
+from engines.execution.hours import TradingHours
 from engines.execution.incidents import IncidentLog
 from engines.execution.jobs import Cancel, Connect, Exit, Flatten, Modify, Progress, ReadBook, Settle
 from engines.execution.lane import LaneTools
@@ -56,6 +60,7 @@ from engines.execution.outcomes import OutcomeBoard, Tracker
 from engines.execution.planning import Market, PlanTools, check_change, reference_price
 from engines.execution.roster import LANE, Roster
 from engines.execution.sessions import SessionWatch
+from engines.execution.square_off import SquareOff
 from engines.execution.stopper import Stopper
 from engines.execution.supervisor import Death, Supervisor
 from engines.execution.views import AccountView, BrokerBook, HaltReport, Pnl, PositionView, SignalOutcome, SystemStatus
@@ -114,14 +119,14 @@ class TradingSystem:
         self.clock, self.ids, self.feed = clock, ids, feed
         self.settings = settings or EngineSettings()
         self._makers = dict(brokers or {})
-        self._calendar = calendar or load_calendar()
+        self.hours = TradingHours(calendar or load_calendar(), self.settings.own_hours)
         self.master = master
         self.instruments = InstrumentTable(feed.instruments(), master)
         self.prices = PriceTable(clock, self.instruments)
         self.board = HaltBoard()
         self.outcomes = OutcomeBoard()
         self.latency = LatencyBoard()
-        self.exchange = PaperExchange(self.prices.get, clock)
+        self.exchange = PaperExchange(self.prices.get, clock, lambda: self.hours.calendar)
         self.supervisor = Supervisor(clock, self._on_death)
         self.roster: Roster = self._make_roster()
         self.incident_log = IncidentLog(journal, notifier, clock, ids, self.roster.owner_of)
@@ -144,6 +149,7 @@ class TradingSystem:
         self.stopper = Stopper(self.board, latch, journal, clock, ids, self.exit_desk, self.roster.lanes, notifier.publish, self._trouble)
         self.monitor = Monitor(journal, clock, self.incident_log, self.roster.desks, lambda desk: self._flatten(desk, None))
         self.candle_store = CandleStore(clock, combined_past(directory.candles, getattr(feed, "history", None), clock, self.prices.is_live))
+        self.day = self._make_day()
         self.runtime = Runtime(self)
         self.position_watch = PositionWatch(clock, self.roster.lanes, self.incident_log)
         self.session_watch = SessionWatch(clock, self.roster.lanes, self.incident_log, self._on_needs_login)
@@ -278,13 +284,13 @@ class TradingSystem:
             plan = desk.plans.get(position.key)
             now = self.clock.now()
             if plan is not None and plan.state is PlanState.ARMED:
-                changed: ExitPlan | None = exit_rules.edit(plan, spec, now, mark, calendar=self._calendar)
+                changed: ExitPlan | None = exit_rules.edit(plan, spec, now, mark, calendar=self.hours.calendar)
             else:
                 side = Side.BUY if position.quantity > 0 else Side.SELL
                 user = desk.account.user_id
                 size = abs(position.quantity)
                 changed = exit_rules.make_plan(
-                    self.ids.new(), position.key, user, side, entry, size, spec, instrument, now, market=mark, calendar=self._calendar
+                    self.ids.new(), position.key, user, side, entry, size, spec, instrument, now, market=mark, calendar=self.hours.calendar
                 )
             if changed is not None:
                 desk.replace_plan(changed)
@@ -403,29 +409,55 @@ class TradingSystem:
         instrument = self.instruments.get(symbol)
         if instrument is None or not instrument.tradable:
             return None
-        account = desk.account
-        keeps_hours = (account.live and account.broker not in self.settings.own_hours) or account.paper.session_hours
-        opened = not keeps_hours or is_open(self.clock.now(), instrument.exchange, self._calendar)
+        account, now = desk.account, self.clock.now()
+        opened, no_entry = self.hours.open_for(account, instrument, now), self.hours.no_entry(account, instrument, now)
         tick, age = self.prices.get(symbol), self.prices.age(symbol)
         if self.live is None:
-            return Market(instrument, tick, age, self.settings.max_price_age, opened)
+            return Market(instrument, tick, age, self.settings.max_price_age, opened, no_entry=no_entry)
         if not account.live:
-            if not account.paper.session_hours and tick is not None and not is_open(self.clock.now(), instrument.exchange, self._calendar):
+            if not account.paper.session_hours and tick is not None and not self.hours.is_open(instrument, now):
                 age = (
                     0.0 if self.prices.is_live(symbol) else age
                 )  # a paper account is open at any hour: at night it trades at the last real price
-            return Market(instrument, tick, age, self.settings.max_price_age, opened)
+            return Market(instrument, tick, age, self.settings.max_price_age, opened, no_entry=no_entry)
         listed = self.master is None or self.master.listing(account.broker, symbol) is not None
         if not self.prices.is_live(symbol):
             tick, age = None, None  # the simulated market is never a price for real money
-        return Market(instrument, tick, age, self.settings.max_price_age, opened, listed)
+        return Market(instrument, tick, age, self.settings.max_price_age, opened, listed, no_entry)
 
     def _market_open(self, symbol: str) -> bool:
-        return is_open(self.clock.now(), exchange_of(symbol), self._calendar)
+        instrument = self.instruments.get(symbol)
+        return instrument is None or self.hours.is_open(instrument, self.clock.now())
 
     def any_market_open(self) -> bool:
         now = self.clock.now()
-        return any(is_open(now, exchange, self._calendar) for exchange in {instrument.exchange for instrument in self.instruments})
+        return any(self.hours.is_open(instrument, now) for instrument in {each.exchange: each for each in self.instruments}.values())
+
+    def _make_day(self) -> DayClock:
+        day = DayClock(
+            clock=self.clock, journal=self.journal, timetable=self._timetable, on_trouble=self._trouble, on_change=self._job_changed
+        )
+        day.register(JobKind.DAY_START, AtOnce(self._begin_day))
+        day.register(JobKind.SQUARE_OFF, SquareOff(self.roster.desk, self.roster.lane, self.instruments.get, self.exit_desk, self._trouble))
+        return day
+
+    def _timetable(self, day: str) -> Sequence[Job]:
+        return jobs_of(day, self.hours.calendar, [desk.account for desk in self.roster.desks()], self.settings.own_hours)
+
+    def _begin_day(self, job: Job) -> str:
+        """The day's limits begin anew (each desk sees to that by itself too); said when the calendar does not know the year."""
+        desks = self.roster.desks()
+        for desk in desks:
+            desk.open_day(self.clock.now(), HOME_EXCHANGE)
+        if not self.hours.calendar.knows(job.day):
+            self.incident_log.raise_(
+                "calendar_unknown", "warning", f"The holidays of {job.day[:4]} are not known: put them into the calendar", about=job.day[:4]
+            )
+        return f"the limits of {len(desks)} account{'' if len(desks) == 1 else 's'} begin anew"
+
+    def _job_changed(self, job: Job, run: JobRun) -> None:
+        owner = self.roster.owner_of(job.account_id) if job.account_id else None
+        self.notifier.publish("job", owner, {"job": run.job, "day": run.day, "state": run.state.value})
 
     def make_broker(self, account: Account, desk: Desk) -> Broker:
         if account.broker == "paper":
@@ -447,7 +479,7 @@ class TradingSystem:
             on_exit_failed=self._on_exit_failed,
             on_flat=self._on_flat,
             on_trouble=self._trouble,
-            calendar=lambda: self._calendar,
+            calendar=lambda: self.hours.calendar,
         )
         lane_tools = LaneTools(
             clock=self.clock,
@@ -516,8 +548,8 @@ class TradingSystem:
     def _on_exit_failed(self, desk: Desk, order: Order) -> None:
         self.aftermath.exit_failed(desk, order)
 
-    def _on_flat(self, order: Order, price: Decimal) -> None:
-        self.aftermath.flat(order, price)
+    def _on_flat(self, order: Order, price: Decimal, entry_price: Decimal | None) -> None:
+        self.aftermath.flat(order, price, entry_price)
 
     def _on_needs_login(self, desk: Desk, why: str) -> None:
         desk.ready, desk.needs_login, desk.state_detail = False, True, why

@@ -15,7 +15,8 @@ from random import Random
 from engines.core.bars import Levels, nearest
 from engines.core.matching import MatchingEngine, Outcome, OutcomeKind
 from engines.core.model import ZERO, Account, Instrument, Order, OrderState, Product, Tick, Timestamp
-from engines.core.sessions import is_open, load_calendar
+from engines.core.sessions import Calendar, is_open, load_calendar
+from engines.core.timetable import hours_of
 from engines.crashpoints import crash
 from engines.ports import (
     Balance,
@@ -51,9 +52,10 @@ class PaperBooks:
 class PaperExchange:
     """Where the ticks come in: hands each one to the accounts that have orders resting in its instrument."""
 
-    def __init__(self, quote: Callable[[str], Tick | None], clock: Clock) -> None:
+    def __init__(self, quote: Callable[[str], Tick | None], clock: Clock, calendar: Callable[[], Calendar] = load_calendar) -> None:
         self.quote = quote
         self.clock = clock
+        self.calendar = calendar  # as it is now: people change it
         self._lock = threading.Lock()
         self._resting: dict[str, tuple[PaperBroker, ...]] = {}
 
@@ -113,7 +115,7 @@ class PaperBroker:
         self._books = books
         self._clock = exchange.clock
         self._lock = threading.Lock()
-        self._matching = MatchingEngine(account.paper, account.leverage)
+        self._matching = MatchingEngine(account.paper, account.leverage, exchange.calendar)
         self._rng = Random(f"{account.paper.seed}:{account.name}")  # not the id: the same account made anew behaves the same
         self._known: dict[str, _Known] = {}
         self._on_report: Callable[[OrderReport], None] = _nobody
@@ -249,8 +251,8 @@ class PaperBroker:
         if not self._account.paper.session_hours:
             return
         with self._lock:
-            over = {k.request.instrument.exchange for i, k in self._known.items() if self._matching.is_open(i)}
-            closed = [name for name in over if not is_open(now, name, load_calendar())]
+            over = {hours_of(k.request.instrument) for i, k in self._known.items() if self._matching.is_open(i)}
+            closed = [name for name in over if not is_open(now, name, self._exchange.calendar())]
             reports = [self._take([outcome]) for name in closed for outcome in self._matching.expire(now, name)]
         for report in reports:
             self._on_report(report)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -28,7 +28,8 @@ from engines.core.exchange_rules import (
 )
 from engines.core.model import ONE, ZERO, Instrument, OrderType, PaperSettings, Product, Side, Tick, Timestamp
 from engines.core.prices import round_lot_down, to_tick
-from engines.core.sessions import Calendar, exchange_of, is_open, load_calendar
+from engines.core.sessions import Calendar, is_open, load_calendar
+from engines.core.timetable import hours_of
 
 
 class OutcomeKind(StrEnum):
@@ -91,9 +92,10 @@ class _Book:
     """The resting orders of one instrument. Each queue has first what fires first, and the four levels are the firsts' prices,
     so that a tick which fires nothing costs four comparisons however many orders rest."""
 
-    __slots__ = ("buy_at", "buys", "markets", "sell_at", "sells", "stop_buy_at", "stop_buys", "stop_sell_at", "stop_sells")
+    __slots__ = ("buy_at", "buys", "hours", "markets", "sell_at", "sells", "stop_buy_at", "stop_buys", "stop_sell_at", "stop_sells")
 
-    def __init__(self) -> None:
+    def __init__(self, hours: str) -> None:
+        self.hours = hours  # the calendar's row
         self.buys: _Queue = []  # keyed on -price: the highest first
         self.sells: _Queue = []
         self.stop_buys: _Queue = []
@@ -149,10 +151,10 @@ class _Book:
 class MatchingEngine:
     """The exchange as one account sees it. Not thread-safe: its owner calls it from one thread at a time."""
 
-    def __init__(self, settings: PaperSettings, leverage: Decimal = ONE, calendar: Calendar | None = None) -> None:
+    def __init__(self, settings: PaperSettings, leverage: Decimal = ONE, calendar: Callable[[], Calendar] = load_calendar) -> None:
         self._settings = settings
         self._leverage = leverage
-        self._calendar = calendar or load_calendar()
+        self._calendar = calendar
         self._books: dict[str, _Book] = {}
         self._working: dict[str, _Working] = {}
         self._sequence = 0
@@ -187,7 +189,7 @@ class MatchingEngine:
         book = self._books.get(tick.symbol)
         if book is None or book.quiet(tick):
             return ()
-        if self._settings.session_hours and not is_open(now, exchange_of(tick.symbol), self._calendar):
+        if self._settings.session_hours and not is_open(now, book.hours, self._calendar()):
             return ()
         outcomes: list[Outcome] = []
         for order in book.take_fired(tick):
@@ -239,8 +241,8 @@ class MatchingEngine:
         self._book(order).rest(order)
 
     def expire(self, now: Timestamp, exchange: str | None = None) -> Sequence[Outcome]:
-        """Ends the day's orders (of one exchange, or all) at the close."""
-        ended = [x for x in self._working.values() if exchange is None or x.instrument.exchange == exchange]
+        """Ends the day's orders (of one exchange, or of the calendar's row of a part of it, or all) at the close."""
+        ended = [x for x in self._working.values() if exchange is None or exchange in (x.instrument.exchange, hours_of(x.instrument))]
         for order in ended:
             self._leave(order.broker_order_id)
         return [Outcome(x.broker_order_id, OutcomeKind.EXPIRED, now, quantity=x.remaining) for x in ended]
@@ -336,7 +338,7 @@ class MatchingEngine:
         return order
 
     def _book(self, order: _Working) -> _Book:
-        return self._books.setdefault(order.instrument.symbol, _Book())
+        return self._books.setdefault(order.instrument.symbol, _Book(hours_of(order.instrument)))
 
     def _forget_empty(self, symbol: str) -> None:
         book = self._books.get(symbol)
@@ -376,7 +378,7 @@ class MatchingEngine:
         return self._refused_means(replace(changed, quantity=changed.remaining, filled=ZERO), changed.blocked, held, available, order)
 
     def _refused_hours(self, instrument: Instrument, now: Timestamp) -> str | None:
-        if self._settings.session_hours and not is_open(now, instrument.exchange, self._calendar):
+        if self._settings.session_hours and not is_open(now, hours_of(instrument), self._calendar()):
             return f"the market of {instrument.exchange} is closed"
         return None
 

@@ -9,8 +9,9 @@ import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
-from engines.core.model import Account, DayRules, Instrument, Product, Timestamp
+from engines.core.model import Account, DayRules, Instrument, Product, RunState, Timestamp
 from engines.core.sessions import DAY, HOME_EXCHANGE, Calendar, midnight, session_day
 
 AUCTION_HOURS = "NSE:CAS"
@@ -21,6 +22,8 @@ COMMODITIES_BEFORE = 25 * 60
 """Commodities are squared off these seconds before their close (what brokers do); the account's times are those of shares and their derivatives."""
 LOG_INS_AT = (8 * 60 + 15) * 60
 """08:15 IST: after the brokers have ended yesterday's sessions for good (06:00, some as late as 07:30), an hour before the opening."""
+LOG_INS_BEFORE = 15 * 60
+"""On a day that opens early, log-ins begin these seconds before the opening at the latest."""
 INSTRUMENTS_AT = 9 * 3600
 """09:00 IST: the day's lists are out since about 08:30, and the opening is a quarter of an hour away."""
 BOOKS_AFTER = 10 * 60
@@ -67,6 +70,14 @@ class Job:
     until: Timestamp = math.inf
     account_id: str | None = None
     segment: Segment | None = None
+
+
+class Ended(NamedTuple):
+    """What became of a job. `acted`: it has changed something since it was begun or taken up again."""
+
+    state: RunState
+    detail: str
+    acted: bool = True
 
 
 # --- which hours ---------------------------------------------------------------------------------------------------
@@ -133,14 +144,18 @@ def why_no_entry(rules: DayRules, instrument: Instrument, product: Product, at: 
     """In words why an account whose day rules hold (`binds`) takes no entry at this moment; empty: it does. Only intraday (MIS) entries are bound."""
     if product is not Product.MIS or segment_of(instrument) is None:
         return ""
-    window = entry_window(rules, instrument, session_day(at, instrument.exchange), calendar)
+    return outside(entry_window(rules, instrument, session_day(at, instrument.exchange), calendar), instrument.exchange, at)
+
+
+def outside(window: tuple[Timestamp, Timestamp] | None, exchange: str, at: Timestamp) -> str:
+    """In words how a moment lies outside an entry window; empty: it does not."""
     if window is None:
         return "the market does not trade today"
     first, end = window
     if at < first:
-        return f"no intraday entry before {clock(first, instrument.exchange)}"
+        return f"no intraday entry before {clock(first, exchange)}"
     if at >= end:
-        return f"no intraday entry from {clock(end, instrument.exchange)} on"
+        return f"no intraday entry from {clock(end, exchange)} on"
     return ""
 
 
@@ -173,14 +188,15 @@ def jobs_of(
         Job(JobKind.DAY_START, JobKind.DAY_START, day, start, start + DAY),
         Job(JobKind.INSTRUMENTS, JobKind.INSTRUMENTS, day, start + INSTRUMENTS_AT, start + DAY),
     ]
-    closes = [windows[-1][1] for exchange in SEEN if exchange in calendar.hours and (windows := calendar.windows(day, exchange))]
-    if closes:
-        log_ins = min(LOG_INS_AT, min(calendar.windows(day, exchange)[0][0] for exchange in SEEN if calendar.windows(day, exchange)) - 900)
-        jobs.append(Job(JobKind.LOG_INS, JobKind.LOG_INS, day, start + max(0, log_ins), start + max(closes)))
+    trading = [windows for exchange in SEEN if exchange in calendar.hours and (windows := calendar.windows(day, exchange))]
+    last = max((windows[-1][1] for windows in trading), default=DAY)
+    if trading:
+        opens = min(windows[0][0] for windows in trading)
+        jobs.append(Job(JobKind.LOG_INS, JobKind.LOG_INS, day, start + max(0, min(LOG_INS_AT, opens - LOG_INS_BEFORE)), start + last))
         for account in accounts:
             if account.enabled and binds(account, own_hours):
                 jobs += _square_offs(day, account, calendar, segments)
-    jobs.append(Job(JobKind.END_OF_DAY, JobKind.END_OF_DAY, day, start + min(DAY - 1, max(closes, default=DAY) + BOOKS_AFTER)))
+    jobs.append(Job(JobKind.END_OF_DAY, JobKind.END_OF_DAY, day, start + min(DAY - 1, last + BOOKS_AFTER)))
     return tuple(sorted(jobs, key=lambda job: (job.at, job.name)))
 
 

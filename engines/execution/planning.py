@@ -26,6 +26,7 @@ from engines.core.model import (
     OrderType,
     Position,
     PositionKey,
+    Product,
     Role,
     Side,
     Signal,
@@ -50,6 +51,7 @@ class Market:
     max_age: float
     open: bool
     listed: bool = True  # this account's broker lists the instrument
+    no_entry: str = ""  # why the account's own day allows no intraday entry now; empty: it does
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +275,10 @@ class _Planner:
         return found
 
     def _market_questions(self) -> list[tuple[Denial | None, str, str]]:
-        closed = None if self.market.open else Denial.MARKET_CLOSED
+        why_closed = "" if self.market.open else "the market is closed"
+        if not why_closed and self.signal.product is Product.MIS:
+            why_closed = self.market.no_entry
+        closed = Denial.MARKET_CLOSED if why_closed else None
         unknown = any(o.state is OrderState.UNKNOWN and o.symbol == self.signal.symbol for o in self.desk.live_orders())
         pending = Denial.UNKNOWN_ORDER_PENDING if unknown else None
         tick = self.market.tick
@@ -290,7 +295,7 @@ class _Planner:
                 Denial.NOT_TRADABLE.value,
                 "listed" if self.market.listed else f"{self.signal.symbol} cannot be traded at this account's broker",
             ),
-            (closed, Denial.MARKET_CLOSED.value, "the market is closed" if closed else "the market is open"),
+            (closed, Denial.MARKET_CLOSED.value, why_closed or "the market is open"),
             (pending, Denial.UNKNOWN_ORDER_PENDING.value, "an order here is unknown" if pending else "no unknown order here"),
             (band, Denial.PRICE_BAND.value, self._about_price(last)),
         ]
