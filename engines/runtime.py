@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from engines.core.facts import CandleClosed, IncidentChanged, StrategyStateSaved
+from engines.core.facts import CandleClosed, IncidentChanged, LevelsFixed, StrategyStateSaved
 from engines.core.model import Candle, ExitSpec, Signal, Tick, Timeframe
 from engines.core.sessions import HOME_EXCHANGE, day_start
 from engines.day.waker import Waker

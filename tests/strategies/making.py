@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engines.core.facts import IncidentChanged, StrategyStateSaved
+from engines.core.facts import IncidentChanged, LevelsFixed, StrategyStateSaved
 from engines.core.model import Candle, Incident, Instrument, Signal, StrategyConfig, Timeframe
 from engines.ports import JournalDown
 from engines.strategies.base import Strategy, Wish
@@ -56,7 +56,7 @@ class World:
         self.configs = configs
         self.past: dict[tuple[str, Timeframe], list[Candle]] = {}
         self.signals: list[Signal] = []
-        self.facts: list[StrategyStateSaved | IncidentChanged] = []
+        self.facts: list[StrategyStateSaved | IncidentChanged | LevelsFixed] = []
         self.watched: frozenset[tuple[str, Timeframe]] = frozenset()
         self.journal_down = False
         self.instruments: dict[str, Instrument] = {INFY.symbol: INFY, SBIN.symbol: SBIN}

@@ -23,6 +23,7 @@ DAY = 86_400
 KINDS = [
     ("ema_cross", {"fast": 5, "slow": 13, "direction": "both"}),
     ("threshold", {"reference": "last_exit", "buy_pct": -0.1, "sell_pct": 0.1, "direction": "both"}),
+    ("range_level", {"range_source": "first_bar", "k_buy": 1.2, "k_sell": 1.3, "max_entries_per_side": 5, "min_range_pct": 0}),
 ]
 closes = st.lists(st.floats(90, 110).map(lambda price: round(price, 1)), min_size=5, max_size=40)
 

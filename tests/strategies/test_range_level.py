@@ -16,12 +16,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engines.core import ranges
+from engines.core.facts import LevelsFixed
 from engines.core.model import Candle, Instrument, Side, Timeframe
 from engines.core.sessions import IST
 from engines.strategies import registry
 from engines.strategies.base import Strategy, Wish
 from engines.strategies.range_level import RangeLevel
+from engines.strategies.signals import make_signal
 from tests.market.making import INFY
+from tests.strategies.making import World, config
 
 D = Decimal
 NIFTY = Path(__file__).resolve().parents[3] / "shared" / "data" / "nifty50_1min_2024.csv.gz"
@@ -264,6 +268,50 @@ def test_a_candle_after_a_hole_is_not_part_of_the_frozen_range() -> None:
     hole = [*session(TODAY, [150, 160, 140]), *session(TODAY, [100, 190], start="10:15")]
     heard(strategy, hole)
     assert strategy.levels()[0].price == pytest.approx(140 + 0.81 * 20)
+
+
+# --- in the runner --------------------------------------------------------------------------------------------------
+
+
+def test_the_runner_tells_levels_and_state_once_for_each_change_and_again_after_a_restart() -> None:
+    world = World(config("range_level", timeframe=M15, params={"max_range_pct": 80}), now=YESTERDAY[0].start)
+    for candle in [*YESTERDAY, *session(TODAY, [150, 150, 150, 182, 183])]:
+        world.close(candle, M15)
+    told = [fact for fact in world.facts if isinstance(fact, LevelsFixed)]
+    assert [(fact.day, fact.says, len(fact.levels)) for fact in told] == [
+        ("2026-05-20", "SKIPPED: there is no previous session yet", 0),
+        (TODAY, "ARMED: buys at 181.00, sells short at 109.00", 42),
+        (TODAY, "OPEN long", 42),
+    ]
+    (bought,) = world.signals
+    assert (bought.side, bought.exits.stop_price, bought.exits.booking) == (Side.BUY, D("131.00"), "even")
+    assert (bought.exits.targets[0].price, bought.exits.targets[0].then_price) == (D("186.00"), D("181.00"))
+    count = len(world.facts)
+    world.restart()
+    again = [fact for fact in world.facts[count:] if isinstance(fact, LevelsFixed)]
+    assert [(fact.day, fact.says, fact.levels) for fact in again] == [(TODAY, "OPEN long", told[-1].levels)]
+
+
+def test_a_strategy_that_begins_in_the_day_knows_its_levels_from_the_candles_before() -> None:
+    world = World(config("range_level", timeframe=M15, active=False, params={"max_range_pct": 80}), now=YESTERDAY[0].start)
+    morning = session(TODAY, [150, 150])
+    world.past["NSE:INFY", M15] = [*session("2026-05-19", [300] * 25), *YESTERDAY, *morning]
+    world.clock.wall = morning[-1].start + 900
+    world.configs = (config("range_level", timeframe=M15, params={"max_range_pct": 80}),)
+    world.restart()
+    (told,) = [fact for fact in world.facts if isinstance(fact, LevelsFixed)]
+    assert (told.symbol, told.says) == ("NSE:INFY", "ARMED: buys at 181.00, sells short at 109.00")
+    assert world.signals == []
+
+
+def test_prices_lie_on_the_tick_targets_nearest_and_stops_away() -> None:
+    exits = ranges.exit_spec(
+        ranges.ladder(ranges.Rule(n=2), Side.SELL, 21573.6455, 199.95), ranges.equal_shares(2), from_fill=False, even=True
+    )
+    for side, stop, then in ((Side.SELL, "21673.65", "21573.65"), (Side.BUY, "21673.60", "21573.60")):
+        signal = make_signal(Wish(side, exits=exits), config(), replace(INFY, tick_size=D("0.05")), 0.0, key="k", now=0.0)
+        assert (signal.exits.stop_price, signal.exits.targets[0].then_price) == (D(stop), D(then))
+        assert [target.price for target in signal.exits.targets] == [D("21563.65"), D("21553.65")]
 
 
 # --- properties -----------------------------------------------------------------------------------------------------
