@@ -13,12 +13,11 @@ from decimal import Decimal
 from engines.core.booking import BOOKINGS
 from engines.core.model import ZERO, ExitSpec, Side, TargetSpec, Timestamp, TrailingSpec
 from engines.core.prices import to_tick
-from engines.core.sessions import DAY, Calendar, day_start, exchange_of, load_calendar, session_day
+from engines.core.sessions import DAY, Calendar, day_start, exchange_of, load_calendar, midnight, next_trading_day, session_day
 
 HUNDRED = Decimal(100)
 LONGEST_MINUTES = 527_040  # a leap year
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
-_FAR_ENOUGH = 31  # days: no exchange has ever been shut for longer
 
 
 def nearer_market(side: Side, one: Decimal, other: Decimal) -> Decimal:
@@ -102,12 +101,11 @@ def deadline_for(spec: ExitSpec, symbol: str, now: Timestamp, calendar: Calendar
 
 
 def _next_time(clock: str, symbol: str, now: Timestamp, calendar: Calendar) -> Timestamp:
-    midnight, second = day_start(now, symbol), _second_of(clock)
-    if now < midnight + second:
-        return midnight + second
-    days = (midnight + n * DAY for n in range(1, _FAR_ENOUGH))
-    trading = next((day for day in days if calendar.windows(session_day(day, symbol), exchange_of(symbol))), midnight + DAY)
-    return trading + second
+    today, second = day_start(now, symbol), _second_of(clock)
+    if now < today + second:
+        return today + second
+    trading = next_trading_day(session_day(now, symbol), exchange_of(symbol), calendar)
+    return (today + DAY if trading is None else midnight(trading, symbol)) + second
 
 
 def _second_of(clock: str) -> int:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from engines.core.codec import dumps, loads
-from engines.core.exits import ExitOrder, edit, give_back, grow, guarded, levels, make_plan, on_price
+from engines.core.exits import ExitOrder, edit, give_back, grow, guarded, levels, make_plan, on_price, on_time
 from engines.core.model import ZERO, ExitPlan, ExitSpec, Instrument, PlanState, Role, Side, TargetSpec, TrailingSpec
 from engines.core.prices import to_tick
 from engines.core.triggers import TriggerBook
@@ -38,12 +38,7 @@ def specs(draw: st.DrawFn, only_points: bool = False) -> ExitSpec:
     form = draw(st.sampled_from(forms))
     away = draw(some_points if form == "points" else some_percent)
     count = draw(st.integers(0, 3))
-    targets = [
-        TargetSpec(Decimal(draw(st.integers(1, 33))), points=draw(some_points))
-        if only_points or draw(st.booleans())
-        else TargetSpec(Decimal(draw(st.integers(1, 33))), pct=draw(some_percent))
-        for _ in range(count)
-    ]
+    targets = [_target(draw, only_points) for _ in range(count)]
     modes = ["none"] + (["step"] if form != "none" else []) + ([] if only_points else ["percent"])
     mode = draw(st.sampled_from(modes))
     trailing = None
@@ -59,9 +54,21 @@ def specs(draw: st.DrawFn, only_points: bool = False) -> ExitSpec:
         targets=tuple(targets),
         trailing=trailing,
         cost_after_target=draw(st.none() | st.integers(1, count)) if count else None,
+        booking=draw(st.sampled_from(["remainder", "even"])),
+        max_minutes=draw(st.none() | st.just(9)),
     )
     assume(not spec.empty)
     return spec
+
+
+def _target(draw: st.DrawFn, only_points: bool) -> TargetSpec:
+    """With a rung in every second case: anywhere from far on the losing side to the target itself."""
+    share, behind = Decimal(draw(st.integers(1, 33))), draw(st.none() | st.integers(0, 600).map(on_tick))
+    if only_points or draw(st.booleans()):
+        points = draw(some_points)
+        return TargetSpec(share, points=points, then_points=None if behind is None else points - behind)
+    pct = draw(some_percent)
+    return TargetSpec(share, pct=pct, then_pct=None if behind is None else pct - behind)
 
 
 def armed(spec: ExitSpec, side: Side, quantity: int = 100, entry: Decimal = ENTRY) -> ExitPlan:
@@ -74,6 +81,10 @@ def walk(plan: ExitPlan, path: list[Decimal]) -> tuple[ExitPlan, list[ExitOrder]
         plan, exits = on_price(plan, price, 2.0)
         left += exits
     return plan, left
+
+
+def moves_the_stop(target: TargetSpec) -> bool:
+    return target.then_points is not None or target.then_pct is not None
 
 
 def tighter_or_equal(side: Side, stop: Decimal | None, than: Decimal | None) -> bool:
@@ -124,8 +135,8 @@ def test_repeated_prices_change_nothing(spec: ExitSpec, side: Side, path: list[D
     for price in path:
         plan, _ = on_price(plan, price, 2.0)
         again = on_price(plan, price, 2.0)
-        # Only one thing may follow from the same price: a target has just moved the stop beyond it.
-        assert again == (plan, ()) or plan.spec.cost_after_target is not None
+        # Only one thing may follow from the same price: a target has just moved the stop to it or beyond it.
+        assert again == (plan, ()) or plan.spec.cost_after_target is not None or any(moves_the_stop(one) for one in spec.targets)
 
 
 @given(specs(), sides, paths)
@@ -192,6 +203,17 @@ def test_targets_are_whole_lots_and_never_exceed_the_quantity(spec: ExitSpec, si
     assert sum(parts, ZERO) <= quantity * sum((one.share_pct for one in spec.targets), ZERO) / 100
 
 
+@given(specs(), sides, paths)
+def test_after_the_deadline_only_what_was_guarded_leaves_and_only_once(spec: ExitSpec, side: Side, path: list[Decimal]) -> None:
+    plan, _ = walk(armed(spec, side), path)
+    rest, (ended, exits) = guarded(plan), on_time(plan, 1e9)
+    assert sum((one.quantity for one in exits), ZERO) == (rest if plan.deadline is not None else 0)
+    assert [one.leg for one in exits] == ["time"] * len(exits)
+    if exits:
+        assert walk(ended, path) == (ended, [])
+        assert on_time(ended, 2e9) == (ended, ())
+
+
 @given(specs(), sides, st.lists(prices, max_size=10))
 def test_a_plan_read_back_from_the_journal_goes_on_as_before(spec: ExitSpec, side: Side, path: list[Decimal]) -> None:
     plan = armed(spec, side)
@@ -242,6 +264,12 @@ class LifeOfAPlan(RuleBasedStateMachine):
     def a_person_edits(self, spec: ExitSpec) -> None:
         self.plan = edit(self.plan, spec, 5.0)
         self.floor = self.plan.stop  # a person may loosen it
+
+    @rule()
+    def the_deadline_comes(self) -> None:
+        self.plan, exits = on_time(self.plan, 1e9)
+        self.out += exits
+        self.stops += len(exits)
 
     @rule()
     def restart(self) -> None:

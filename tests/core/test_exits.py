@@ -3,57 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
 from engines.core.exits import ExitOrder, check_spec, close, edit, give_back, grow, guarded, levels, make_plan, on_price, stop_for
-from engines.core.model import ExitPlan, ExitSpec, Instrument, PlanState, Role, Side, TargetSpec, TrailingSpec
+from engines.core.model import ExitPlan, ExitSpec, Instrument, PlanState, Role, Side, TargetSpec
 from engines.core.triggers import Level
-from tests.core.making import INFY, KEY, D, sure
+from tests.core.making import INFY, KEY, D
+from tests.core.plans import plan, spec
 
 BUY, SELL = Side.BUY, Side.SELL
-
-
-def spec(
-    stop: str | None = None,
-    *,
-    pct: str | None = None,
-    points: str | None = None,
-    targets: str = "",
-    trail: str | None = None,
-    cost_after: int | None = None,
-) -> ExitSpec:
-    """`targets` like "110:50 5%:30 20pt:20" (level:share), `trail` like "percent 2", "step 5 10" (value, step), each with "from N" after it."""
-    return ExitSpec(
-        stop_price=None if stop is None else D(stop),
-        stop_pct=None if pct is None else D(pct),
-        stop_points=None if points is None else D(points),
-        targets=tuple(target(word) for word in targets.split()),
-        trailing=trailing(trail) if trail else None,
-        cost_after_target=cost_after,
-    )
-
-
-def target(word: str) -> TargetSpec:
-    level, share = word.split(":")
-    if level.endswith("%"):
-        return TargetSpec(D(share), pct=D(level[:-1]))
-    if level.endswith("pt"):
-        return TargetSpec(D(share), points=D(level[:-2]))
-    return TargetSpec(D(share), price=D(level))
-
-
-def trailing(words: str) -> TrailingSpec:
-    head, _, start = words.partition(" from ")
-    mode, value, *step = head.split()
-    return TrailingSpec(mode, D(value), D(step[0]) if step else None, D(start) if start else None)
-
-
-def plan(
-    wanted: ExitSpec, side: Side = BUY, entry: str = "100", quantity: str = "100", instrument: Instrument = INFY, **more: Any
-) -> ExitPlan:
-    return sure(make_plan("P1", KEY, "U1", side, D(entry), D(quantity), wanted, instrument, 1.0, "S1", **more))
 
 
 def follow(now: ExitPlan, prices: str) -> tuple[ExitPlan, list[str]]:
