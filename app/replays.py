@@ -42,6 +42,7 @@ class Replay:
     replay_id: str
     user_id: str
     name: str
+    dataset_id: str
     spec: Spec
     started_at: float
     process: subprocess.Popen[str] | None = None
@@ -94,12 +95,12 @@ class Replays:
         self._lock = threading.Lock()
         self._replays: dict[str, Replay] = {}
 
-    def start(self, user_id: str, name: str, spec: Spec) -> Replay:
+    def start(self, user_id: str, name: str, dataset_id: str, spec: Spec) -> Replay:
         """Raises Busy. What is wrong with the spec itself is told by the replay's state, because only its process reads the file."""
         with self._lock:
             if sum(not replay.over for replay in self._replays.values()) >= MOST_RUNNING:
                 raise Busy(f"{MOST_RUNNING} replays are running already: stop one of them first")
-            replay = Replay(self._ids.new(), user_id, name, spec, self._clock.now())
+            replay = Replay(self._ids.new(), user_id, name, dataset_id, spec, self._clock.now())
             self._replays[replay.replay_id] = replay
             self._forget_old(user_id)
         process = subprocess.Popen(  # noqa: S603 - our own program

@@ -17,6 +17,7 @@ from app.api.orders.routes import routes as orders
 from app.api.people.routes import routes as people
 from app.api.pnl.routes import routes as pnl
 from app.api.positions.routes import routes as positions
+from app.api.replays.routes import routes as replays
 from app.api.signals.routes import routes as signals
 from app.api.strategies.routes import routes as strategies
 from app.api.stream.present import present
@@ -29,7 +30,7 @@ from app.workspace import Workspace
 from config import VERSION
 
 about = Routes("about")
-RESOURCES = (system, accounts, strategies, mappings, signals, webhooks, orders, positions, pnl, market, stream, people, about)
+RESOURCES = (system, accounts, strategies, mappings, signals, webhooks, orders, positions, pnl, market, stream, people, replays, about)
 
 
 @about.get("/api/openapi.json", public=True)

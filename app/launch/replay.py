@@ -40,7 +40,7 @@ from engines.core.model import (
     Timeframe,
     Timestamp,
 )
-from engines.core.sessions import DAY, Calendar, exchange_of, load_calendar, utc_offset
+from engines.core.sessions import DAY, CalendarDay, exchange_of, utc_offset
 from engines.execution.views import PositionView
 from engines.market.files import BadFile, MarketFile, read_market_file
 from engines.market.replay import ReplayFeed
@@ -65,6 +65,7 @@ class Spec:
     instruments: tuple[Instrument, ...] = ()
     groups: tuple[Group, ...] = ()
     rules: tuple[CombinedRule, ...] = ()
+    calendar_days: tuple[CalendarDay, ...] = ()
     symbol: str | None = None
     speed: float = 60.0
     paused: bool = False
@@ -91,8 +92,8 @@ class Copies:
     def combined_rules(self) -> Sequence[CombinedRule]:
         return self._spec.rules
 
-    def calendar_days(self) -> Sequence[Any]:
-        return ()
+    def calendar_days(self) -> Sequence[CalendarDay]:
+        return self._spec.calendar_days
 
     def credentials(self, account_id: str) -> Mapping[str, str]:  # noqa: ARG002 - there are none
         return {}
@@ -186,7 +187,6 @@ class Replay:
             ids=RandomIds(clock),
             feed=self.feed,
             settings=EngineSettings(lockstep=True, max_price_age=max(10.0, self.feed.base_seconds)),
-            calendar=_calendar(),
         )
         self.feed.walk_through(self.system.levels)
         self._log = EventLog()
@@ -285,10 +285,6 @@ def span(spec: Spec) -> tuple[Timestamp, Timestamp]:
     offset = utc_offset(exchange_of(spec.symbol or next((i.symbol for i in spec.instruments), "NSE:")))
     epoch = date(1970, 1, 1)
     return float((first - epoch).days * DAY - offset), float(((last - epoch).days + 1) * DAY - offset)
-
-
-def _calendar() -> Calendar:
-    return load_calendar()
 
 
 def _orders(facts: Sequence[Fact]) -> list[dict[str, Any]]:

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from app.api.blueprint import operations
+from app.launch.replay import Spec
+from app.replays import Replay
+from app.workspace import EXTENSION
 from tests.api.rig import PASSWORD, Person, Rig
 
 SIGNAL = {"symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "quantity": "1"}
@@ -33,6 +36,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/positions/close-all"): {"account_ids": ["?"]},
     ("PUT", "/api/positions/{id}/exit-plan"): {"stop_loss": {"pct": "1"}},
     ("POST", "/api/system/halts/{id}/lift"): {"password": PASSWORD},
+    ("POST", "/api/replays"): {"dataset_id": "?", "day": "2024-01-03", "strategy_ids": ["?"], "account_ids": ["?"]},
+    ("POST", "/api/replays/{id}/control"): {"do": "pause"},
     ("POST", "/api/tokens"): {"name": "x"},
     ("POST", "/api/users"): {"email": "x@example.com", "password": "long enough it is"},
     ("PATCH", "/api/users/{id}"): {"role": "owner"},
@@ -66,7 +71,12 @@ def belongings(rig: Rig) -> Belongings:
     position = trader.get(f"/api/positions?account_id={account}").json["items"][0]["id"]
     webhook = trader.post("/api/webhooks", {"name": "x", "account_ids": [account]}).json["id"]
     token = trader.post("/api/tokens", {"name": "x"}).json["id"]
+    assert trader.user is not None
+    spec = Spec("nowhere", "2024-01-03", "2024-01-03", (), (), ())
+    replay = Replay("the-traders-replay", trader.user.user_id, "x", "none", spec, 0.0)
+    rig.app.extensions[EXTENSION].replays._replays[replay.replay_id] = replay
     ids = {
+        "replays": replay.replay_id,
         "accounts": account,
         "strategies": strategy,
         "mappings": mapping,
@@ -123,6 +133,7 @@ def test_what_nobody_has_is_not_there(rig: Rig, method: str, path: str) -> None:
 WORDS = {
     "accounts": "account", "strategies": "strategy", "mappings": "mapping", "signals": "signal", "orders": "order", "positions": "position",
     "webhooks": "webhook", "tokens": "token", "users": "user", "system": "stop",
+    "replays": "replay",
 }  # fmt: skip
 
 
