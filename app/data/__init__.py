@@ -3,16 +3,19 @@
 Everything others may use is named here; the modules below are private to this package.
 """
 
-from app.data.datasets import Dataset, NewDataset
+from app.data.datasets import Dataset, Datasets, NewDataset
 from app.data.errors import Conflict, DataError, Invalid, NotFound
 from app.data.instruments import Instruments
+from app.data.levels import DayLevels
 from app.data.rows import (
     AccountRow,
     Actor,
     ApiToken,
     AuditRow,
+    CombinedRow,
     DayPnl,
     EquityPoint,
+    GroupRow,
     MappingRow,
     OrderStory,
     Page,
@@ -38,12 +41,16 @@ __all__ = [
     "ApiToken",
     "AuditRow",
     "AutoLogin",
+    "CombinedRow",
     "Conflict",
     "Data",
     "DataError",
     "Dataset",
+    "Datasets",
+    "DayLevels",
     "DayPnl",
     "EquityPoint",
+    "GroupRow",
     "Instruments",
     "Invalid",
     "MappingRow",

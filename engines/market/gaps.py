@@ -45,6 +45,7 @@ class SymbolGaps:
     holes: tuple[Hole, ...]
     hole_count: int
     outside: int  # rows outside of the exchange's hours
+    short_days: Mapping[str, int]  # days with a hole → bars that are missing (ticks: silences)
 
     @property
     def whole(self) -> bool:
@@ -119,6 +120,7 @@ def _one(symbol: str, days: Mapping[str, Sequence[int]], seconds: float, session
     expected = missing = outside = 0
     holes: list[Hole] = []
     missing_days: list[str] = []
+    short: dict[str, int] = {}
     for day in _days(first, last):
         windows, present = session(day, exchange), days.get(day)
         if present is None:
@@ -136,14 +138,19 @@ def _one(symbol: str, days: Mapping[str, Sequence[int]], seconds: float, session
             expected += len(grid)
             lacking = [at for at in grid if at not in have]
             missing += len(lacking)
+            if lacking:
+                short[day] = len(lacking)
             outside += len(have.difference(grid))
             holes += (Hole(begins + start, begins + end, (end - start) // step) for start, end in _runs(lacking, step))
         else:
             outside += sum(not any(start <= at < end for start, end in windows) for at in present)
-            holes += (Hole(begins + start, begins + end, 0) for start, end in _silences(present, windows))
+            silences = list(_silences(present, windows))
+            holes += (Hole(begins + start, begins + end, 0) for start, end in silences)
+            if silences:
+                short[day] = len(silences)
     rows = sum(map(len, days.values()))
     return SymbolGaps(
-        symbol, first, last, len(days), rows, expected, missing, tuple(missing_days), tuple(holes[:MOST_HOLES]), len(holes), outside
+        symbol, first, last, len(days), rows, expected, missing, tuple(missing_days), tuple(holes[:MOST_HOLES]), len(holes), outside, short
     )
 
 
@@ -199,4 +206,5 @@ def _symbol_json(each: SymbolGaps) -> dict[str, Any]:
         "holes": [{"start": hole.start, "end": hole.end, "bars": hole.bars} for hole in each.holes],
         "hole_count": each.hole_count,
         "outside": each.outside,
+        "short_days": dict(each.short_days),
     }

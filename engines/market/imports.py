@@ -10,6 +10,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,10 @@ from engines.market.sheets import BadFile, Sheet, open_sheet
 MOST_ROWS = 5_000_000
 JUMP = 0.2
 """Of the price, from one candle's close to the next one's open within a session: told as worth a look."""
+MOST_DAYS = 4_000
 _TELL_EVERY = 50_000
 _SHOWN = 5
+_EPOCH = date(1970, 1, 1).toordinal()
 
 Progress = Callable[[int], None]
 
@@ -74,6 +77,7 @@ class ImportReport:
     unordered_count: int
     unordered: tuple[int, ...]
     symbols: tuple[tuple[str, int, Timestamp, Timestamp], ...]  # name, rows, first, last
+    days: tuple[str, ...]  # with at least one row, in the market's zone
     warnings: tuple[str, ...]
     gaps: GapReport
 
@@ -81,7 +85,7 @@ class ImportReport:
         """Without the single holes, which `find_gaps` tells at any time."""
         gaps = self.gaps.as_json()
         for each in gaps["symbols"]:
-            del each["holes"]
+            del each["holes"], each["short_days"]
             each["missing_days"] = each["missing_days"][:31]
         return {
             "file": self.file,
@@ -101,6 +105,7 @@ class ImportReport:
             "unordered_count": self.unordered_count,
             "unordered": list(self.unordered),
             "symbols": [{"symbol": s, "rows": n, "first_at": first, "last_at": last} for s, n, first, last in self.symbols],
+            "days": list(self.days[-MOST_DAYS:]),
             "warnings": list(self.warnings),
             "gaps": gaps,
         }
@@ -234,6 +239,7 @@ def _finish(
         unordered_count=len(unordered),
         unordered=tuple(unordered[:MOST_TOLD]),
         symbols=tuple((symbol, len(times), times[0], times[-1]) for symbol, times in sorted(starts.items())),
+        days=_days(starts),
         warnings=tuple(_warnings(reader, table, found.kept, starts, seconds, unordered, wish, calendar)),
         gaps=gaps,
     )
@@ -270,6 +276,11 @@ def _starts(table: _Table, order: Sequence[int]) -> dict[str, list[Timestamp]]:
     for n in order:
         starts.setdefault(names[table.symbol[n]], []).append(table.at[n])
     return starts
+
+
+def _days(starts: Mapping[str, Sequence[Timestamp]]) -> tuple[str, ...]:
+    numbers = {int((at + offset) // DAY) for symbol, times in starts.items() for offset in (utc_offset(symbol),) for at in times}
+    return tuple(date.fromordinal(_EPOCH + number).isoformat() for number in sorted(numbers))
 
 
 def _spacing(starts: Mapping[str, Sequence[Timestamp]]) -> int:
