@@ -101,6 +101,13 @@ Percent = Annotated[
     _SHOWN,
     _number_schema(exclusiveMinimum=0, maximum=100),
 ]
+SharePercent = Annotated[
+    Decimal,
+    BeforeValidator(read_decimal),
+    _bound(lambda x: 0 <= x <= 100, "must be from 0 to 100"),
+    _SHOWN,
+    _number_schema(minimum=0, maximum=100),
+]
 LimitPercent = Annotated[
     Decimal,
     BeforeValidator(read_decimal),

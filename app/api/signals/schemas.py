@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from app.api.exits import MOST_TARGETS, ExitsIn, Stop, Target, TrailingIn, check_shares
-from app.api.wire import Amount, Body, Id, Moment, Out, PageQuery, Positive, SignalId, Symbol, When
+from app.api.exits import ExitFields
+from app.api.wire import Amount, Id, Moment, Out, PageQuery, Positive, SignalId, Symbol, When
 from app.problems import wrong
 from engines.core.model import OrderType, Product, Side, Source
 
@@ -15,8 +15,8 @@ AccountIds = Annotated[list[Id], Field(min_length=1, max_length=1000)]
 WaitMs = Annotated[int, Field(strict=True, ge=0, le=30_000)]
 
 
-class Wish(Body):
-    """What every signal says, however it comes in."""
+class Wish(ExitFields):
+    """What every signal says, however it comes in: the wish, and the recipe of the exit plan of what it opens."""
 
     signal_id: SignalId | None = None
     strategy_id: Id | None = None
@@ -28,10 +28,6 @@ class Wish(Body):
     trigger_price: Positive | None = None
     product: Product = Product.MIS
     quantity: Positive | None = None
-    stop_loss: Stop | None = None
-    targets: Annotated[list[Target], Field(max_length=MOST_TARGETS)] | None = None
-    trailing: TrailingIn | None = None
-    cost_after_target: Annotated[int, Field(strict=True, ge=1, le=MOST_TARGETS)] | None = None
 
     @model_validator(mode="after")
     def prices_fit_the_type(self) -> Wish:
@@ -42,15 +38,7 @@ class Wish(Body):
                 raise wrong(name, f"is required for a {self.order_type.value} order")
             if not needed and value is not None:
                 raise wrong(name, f"is not used by a {self.order_type.value} order")
-        check_shares(self.targets, self.cost_after_target)
         return self
-
-    @property
-    def has_exits(self) -> bool:
-        return self.stop_loss is not None or self.trailing is not None or bool(self.targets)
-
-    def exits(self) -> ExitsIn:
-        return ExitsIn(stop_loss=self.stop_loss, targets=self.targets, trailing=self.trailing, cost_after_target=self.cost_after_target)
 
 
 class SignalIn(Wish):

@@ -27,7 +27,7 @@ from app.data import NotFound, SignalRow, User
 from app.problems import Problem, field_problem
 from app.workspace import workspace
 from engines.core.facts import SignalTimed
-from engines.core.model import ExitSpec, Instrument, Order, Side, Signal, Source
+from engines.core.model import Instrument, Order, Side, Signal, Source
 from engines.execution.views import SignalOutcome
 
 _ALL = SignalQuery()
@@ -189,13 +189,10 @@ def make_signal(
         quantity=wish.quantity,
         strategy_id=strategy_id,
         account_ids=account_ids,
-        exits=wish.exits().spec() if wish.has_exits else _NO_EXITS,
+        exits=wish.spec(),
         note=note,
         reduce_only=reduce_only,
     )
-
-
-_NO_EXITS = ExitSpec()
 
 
 def answer(outcome: SignalOutcome) -> SignalAnswer:
