@@ -20,6 +20,7 @@ from engines.brokers.makers import BrokerEndpoints, makers
 from engines.brokers.tools import BinanceEndpoints, BrokerTools, KiteEndpoints, SmartApiEndpoints
 from engines.core.model import Tick
 from engines.market.quiet import QuietFeed
+from engines.market.replay import ReplayFeed
 from engines.market.simulated import SimulatedFeed
 from engines.ports import Clock, Feed, RandomIds, SystemClock
 from engines.system import EngineSettings, TradingSystem
@@ -69,6 +70,8 @@ def house(settings: Settings, data: Data) -> House:
         master=master,
         live_market=None if lockstep else _streams(clock, master, endpoints),
     )
+    if isinstance(feed, ReplayFeed) and lockstep:
+        feed.walk_through(system.levels)
     lists = MasterRefresher(
         master=master,
         endpoints=settings.endpoints,
@@ -87,8 +90,6 @@ def market(settings: Settings) -> tuple[Clock, Feed, bool]:
     if settings.feed in ("simulated", "live"):
         clock = SystemClock()
         return clock, SimulatedFeed(clock, seed=settings.feed_seed) if settings.feed == "simulated" else QuietFeed(), False
-    from engines.market.replay import ReplayFeed
-
     path = Path(settings.feed).expanduser()
     if not path.is_file():
         raise CannotRun(f"setting TANDEM_FEED: there is no file {settings.feed} (or say: simulated, or live)")
