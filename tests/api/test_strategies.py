@@ -9,8 +9,16 @@ def test_kinds_come_with_the_schema_of_their_parameters(trader: Person) -> None:
     kinds = {row["kind"]: row for row in trader.get("/api/strategy-kinds").json["items"]}
     assert {"threshold", "ema_cross"} <= set(kinds)
     for row in kinds.values():
-        assert set(row) == {"kind", "name", "description", "params_schema"}
+        assert set(row) == {"kind", "name", "description", "params_schema", "presets"}
         assert row["params_schema"]["type"] == "object"
+
+
+def test_presets_are_parameters_that_the_kind_takes(trader: Person) -> None:
+    kinds = {row["kind"]: row for row in trader.get("/api/strategy-kinds").json["items"]}
+    assert [preset["id"] for preset in kinds["range_level"]["presets"]] == ["A", "A2", "B", "C", "D"]
+    for preset in kinds["range_level"]["presets"]:
+        made = trader.strategy(kind="range_level", params=preset["params"])
+        assert {name: made["params"][name] for name in preset["params"]} == preset["params"]
 
 
 def test_a_strategy_is_made_changed_and_deleted(trader: Person) -> None:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from app.api.endpoint import Call, Routes
 from app.api.strategies import service
-from app.api.strategies.schemas import StrategyIn, StrategyKindOut, StrategyOut, StrategyPatch, StrategyQuery
+from app.api.strategies.schemas import (
+    LadderOut,
+    LadderQuery,
+    LevelsOut,
+    LevelsQuery,
+    StrategyIn,
+    StrategyKindOut,
+    StrategyOut,
+    StrategyPatch,
+    StrategyQuery,
+)
 from app.api.wire import Page, PageQuery
 
 routes = Routes("strategies")
@@ -38,6 +48,18 @@ def show(call: Call, id: str) -> StrategyOut:  # noqa: A002 - the name of the pa
 def change(call: Call, id: str) -> StrategyOut:  # noqa: A002
     """Only the fields that are sent change."""
     return service.change_strategy(call.user, id, call.body, call.by)
+
+
+@routes.get("/api/strategies/{id}/levels", query=LevelsQuery, out=Page[LevelsOut])
+def levels(call: Call, id: str) -> Page[LevelsOut]:  # noqa: A002
+    """The levels of a day, the same for all accounts: entries, targets and stops as prices, and how the strategy stands."""
+    return service.levels(call.user, id, call.query)
+
+
+@routes.get("/api/strategies/{id}/ladders", query=LadderQuery, out=Page[LadderOut])
+def ladders(call: Call, id: str) -> Page[LadderOut]:  # noqa: A002
+    """How far each account that the strategy trades on has come with one instrument: the active stop, the next target, what is left."""
+    return service.ladders(call.user, id, call.query)
 
 
 @routes.delete("/api/strategies/{id}", errors=(409,))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from app.api.exits import ExitsIn, ExitsOut
-from app.api.wire import Body, Flag, Moment, Name, Out, PageQuery, Symbol
+from app.api.wire import Amount, Body, Flag, Moment, Name, Out, PageQuery, Symbol
 from app.problems import wrong
 from engines.core.model import Timeframe
 
@@ -83,8 +83,71 @@ class StrategyOut(Out):
     updated_at: Moment
 
 
+class PresetOut(Out):
+    """Parameters that a person may begin with; what they leave out keeps its default."""
+
+    id: str
+    name: str
+    about: str
+    params: dict[str, Any]
+
+
 class StrategyKindOut(Out):
     kind: str
     name: str
     description: str
     params_schema: dict[str, Any]
+    presets: list[PresetOut] = Field(default_factory=list)
+
+
+class LevelsQuery(PageQuery):
+    symbol: str | None = None
+    day: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    """An ISO date; without it each instrument's newest session."""
+
+
+class LevelOut(Out):
+    """`kind`: entry, target or stop; `side`: that of the position it belongs to."""
+
+    name: str
+    price: Amount
+    kind: str
+    side: str
+
+
+class LevelsOut(Out):
+    """What the strategy worked out for an instrument and a session, once for all accounts. `says`: how it stands, in words."""
+
+    strategy_id: str
+    symbol: str
+    day: str
+    says: str
+    levels: list[LevelOut]
+    at: Moment
+
+
+class LadderQuery(PageQuery):
+    symbol: str | None = None
+    """One of the strategy's instruments; without it the first."""
+
+
+class LadderOut(Out):
+    """One account's way up the ladder. `state`: off, idle, skipped, armed, blocked, entry_sent, open, exit_sent or done.
+
+    `stage` j: the stop Y_j is active while target T_j is waited for. `locked_points`: what the active stop is worth against the average entry price."""
+
+    account_id: str
+    state: str
+    detail: str
+    side: str | None
+    quantity: Amount
+    lots_left: Amount
+    entry_price: Amount | None
+    stage: int | None
+    stop: Amount | None
+    locked_points: Amount | None
+    targets: int
+    reached: int
+    next_target: int | None
+    next_price: Amount | None
+    realised: Amount | None

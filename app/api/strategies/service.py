@@ -11,22 +11,43 @@ from pydantic import ValidationError
 
 from app.api.exits import exits_out
 from app.api.pages import keep, page_of
-from app.api.strategies.schemas import StrategyIn, StrategyKindOut, StrategyOut, StrategyPatch, StrategyQuery
+from app.api.strategies.ladders import ladder_out
+from app.api.strategies.schemas import (
+    LadderOut,
+    LadderQuery,
+    LevelOut,
+    LevelsOut,
+    LevelsQuery,
+    PresetOut,
+    StrategyIn,
+    StrategyKindOut,
+    StrategyOut,
+    StrategyPatch,
+    StrategyQuery,
+)
 from app.api.wire import Page, PageQuery, moment
-from app.data import Actor, NotFound, StrategyRow, User
+from app.data import Actor, DayLevels, NotFound, StrategyRow, User
 from app.problems import Problem, field_errors, field_problem
 from app.workspace import workspace
-from engines.core.model import StrategyConfig
+from engines.core.model import Role, StrategyConfig
+from engines.core.sessions import day_start, exchange_of, session_day
 from engines.strategies import registry
 
 _ALL = StrategyQuery()
 _FIRST = PageQuery()
+_ANY_DAY, _FIRST_SYMBOL = LevelsQuery(), LadderQuery()
 
 
 def list_kinds(_user: User, query: PageQuery = _FIRST) -> Page[StrategyKindOut]:
     """By name; the list is short and has no age."""
     kinds = [
-        StrategyKindOut(kind=k.kind, name=k.name, description=k.description, params_schema=registry.params_schema(k.kind))
+        StrategyKindOut(
+            kind=k.kind,
+            name=k.name,
+            description=k.description,
+            params_schema=registry.params_schema(k.kind),
+            presets=[PresetOut(id=name, name=one.name, about=one.about, params=dict(one.params)) for name, one in k.presets.items()],
+        )
         for k in registry.kinds()
     ]
     return page_of(kinds, query, lambda k: (k.kind,))
@@ -83,6 +104,54 @@ def change_strategy(user: User, strategy_id: str, body: StrategyPatch, by: Actor
 def delete_strategy(user: User, strategy_id: str, by: Actor) -> None:
     workspace().data.strategies.delete(user.user_id, strategy_id, by=by)
     workspace().taken_over()
+
+
+# --- levels and ladders --------------------------------------------------------------------------------------------
+
+
+def levels(user: User, strategy_id: str, query: LevelsQuery = _ANY_DAY) -> Page[LevelsOut]:
+    shop = workspace()
+    shop.data.strategies.get(user.user_id, strategy_id)
+    found = shop.data.levels.of(user.user_id, strategy_id, symbol=query.symbol, day=query.day)
+    return page_of([_levels_out(day) for day in found], query, lambda day: (day.day, day.symbol))
+
+
+def _levels_out(day: DayLevels) -> LevelsOut:
+    drawn = [LevelOut(name=one.name, price=Decimal(repr(round(one.price, 6))), kind=one.kind, side=one.side.value) for one in day.levels]
+    return LevelsOut(strategy_id=day.strategy_id, symbol=day.symbol, day=day.day, says=day.says, levels=drawn, at=moment(day.at))
+
+
+def ladders(user: User, strategy_id: str, query: LadderQuery = _FIRST_SYMBOL) -> Page[LadderOut]:
+    """One row for each account that the strategy is mapped to; from memory but for the newest entry orders and the strategy's words."""
+    shop = workspace()
+    strategy = shop.data.strategies.get(user.user_id, strategy_id).strategy
+    symbol = query.symbol or strategy.instruments[0]
+    if symbol not in strategy.instruments:
+        raise NotFound("The strategy does not trade this instrument.")
+    mappings = [row.mapping for row in shop.data.mappings.list(user.user_id, strategy_id=strategy_id)]
+    accounts = [mapping.account_id for mapping in mappings]
+    views = {
+        view.position.key.account_id: view
+        for view in shop.system.positions(accounts, flat=True)
+        if view.position.key.symbol == symbol and view.position.key.strategy_id == strategy_id
+    }
+    since = day_start(shop.system.clock.now(), exchange_of(symbol))
+    orders = shop.data.books.orders(user.user_id, strategy_id=strategy_id, symbol=symbol, role=Role.ENTRY, since=since, limit=500).items
+    newest = {order.account_id: order for order in reversed(orders)}
+    told = shop.data.levels.of(user.user_id, strategy_id, symbol=symbol, day=session_day(shop.system.clock.now(), exchange_of(symbol)))
+    says, instrument = told[0].says if told else "", shop.system.instruments.get(symbol)
+    rows = [
+        ladder_out(
+            mapping,
+            shop.owners.account(user, mapping.account_id),
+            instrument,
+            views.get(mapping.account_id),
+            newest.get(mapping.account_id),
+            says,
+        )
+        for mapping in mappings
+    ]
+    return page_of(rows, query, lambda row: (row.account_id,))
 
 
 # --- shapes and checks ---------------------------------------------------------------------------------------------
