@@ -201,7 +201,7 @@ class ReplayFeed:
     def _level_walks(self, candles: Sequence[Candle]) -> Iterator[Batch]:
         """The opens of all, then leg by leg what each meets on its way, and at the end of a leg the corners of all."""
         assert self._levels is not None
-        begins, lasts = _trading_time(candles[0], self._file.seconds)
+        begins, lasts = trading_time(candles[0], self._file.seconds)
         walks = [LevelWalk(candle, self._levels) for candle in candles]
         yield begins, [walk.opening(begins) for walk in walks]
         at = begins
@@ -221,7 +221,7 @@ class ReplayFeed:
     def _walks(self, candles: Sequence[Candle]) -> Iterator[Batch]:
         """Candles of the same time, walked through together."""
         count = 3 * self._legs + 1
-        begins, lasts = _trading_time(candles[0], self._file.seconds)
+        begins, lasts = trading_time(candles[0], self._file.seconds)
         walks = [_walk(candle, self._legs, self._tick_sizes[candle.symbol]) for candle in candles]
         for number in range(count):
             at = round(begins + lasts * number / (count - 1), 3)
@@ -278,7 +278,7 @@ def _share(volume: float, number: int, count: int) -> float:
     return each if number < count - 1 else volume - each * (count - 1)
 
 
-def _trading_time(candle: Candle, seconds: float) -> tuple[Timestamp, float]:
+def trading_time(candle: Candle, seconds: float) -> tuple[Timestamp, float]:
     """When a candle's ticks begin and over how long they spread; those of a day keep to the exchange's hours. The last second stays free."""
     if seconds < DAY:
         return candle.start, seconds - min(1.0, seconds / 60)
@@ -302,7 +302,7 @@ def cut(file: MarketFile, start: Timestamp | None, end: Timestamp | None) -> Mar
 
 
 def _first_time(file: MarketFile) -> Timestamp:
-    return _trading_time(file.candles[0], file.seconds)[0] if file.candles else file.ticks[0].at
+    return trading_time(file.candles[0], file.seconds)[0] if file.candles else file.ticks[0].at
 
 
 def describe(file: MarketFile, given: Sequence[Instrument]) -> Iterator[Instrument]:
