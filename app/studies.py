@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 ENGINE = "studies"
 COMMAND = (sys.executable, "-m", "engines.backtest.program")
 FOLDER = "studies"
-SPEC = "spec.json"
+SPEC, RESULTS = "spec.json", "results.jsonl"
 CANNOT, CANCELLED = 2, 3  # as the program says it
 PATIENCE = 2.0
 """Seconds that a study has to end by itself once it was asked to."""
@@ -106,6 +106,13 @@ class StudyQueue:
         """The row, then its files. Conflict while it is running."""
         self._data.studies.delete(user_id, study_id, by=by)
         shutil.rmtree(self.folder_of(study_id), ignore_errors=True)
+
+    def take_over(self, old_id: str, new_id: str) -> None:
+        """A sweep that is asked again begins with what it had found; its program leaves out what no longer fits."""
+        old = self.folder_of(old_id) / RESULTS
+        if old.is_file():
+            self.folder_of(new_id).mkdir(mode=0o700, parents=True, exist_ok=True)
+            shutil.copyfile(old, self.folder_of(new_id) / RESULTS)
 
     # --- the thread --------------------------------------------------------------------------------------------------
 

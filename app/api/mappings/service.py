@@ -35,7 +35,7 @@ def create_mapping(user: User, body: MappingIn, by: Actor) -> MappingOut:
         account_id=body.account_id,
         strategy_id=body.strategy_id,
         allocation_pct=body.allocation_pct,
-        sizing=_sizing(body.sizing),
+        sizing=sizing_of(body.sizing),
         risk_per_trade_pct=body.risk_per_trade_pct,
         multiplier=body.multiplier,
         enabled=body.enabled,
@@ -49,7 +49,7 @@ def change_mapping(user: User, mapping_id: str, body: MappingPatch, by: Actor) -
     given = body.model_fields_set
     changes: dict[str, Any] = {name: getattr(body, name) for name in given if name != "sizing"}
     if body.sizing is not None:
-        changes["sizing"] = _sizing(body.sizing)
+        changes["sizing"] = sizing_of(body.sizing)
     row = workspace().data.mappings.change(user.user_id, mapping_id, lambda now: replace(now, **changes), by=by)
     workspace().taken_over()
     return mapping_out(row)
@@ -83,7 +83,7 @@ def mapping_out(row: MappingRow) -> MappingOut:
     )
 
 
-def _sizing(body: SizingIn) -> Sizing:
+def sizing_of(body: SizingIn) -> Sizing:
     usual = _HALF_KELLY if body.mode is SizingMode.KELLY else Decimal(100)
     return Sizing(
         body.mode, body.value if body.value is not None else usual, body.kelly_cap_pct, body.kelly_min_trades, body.kelly_fallback_pct
