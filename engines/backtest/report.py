@@ -1,91 +1,185 @@
 """What came of a backtest, with everything that it was made from: data, parameters, costs and the way assumed through a bar.
 
-Adds up and tells; it decides nothing. Money is exact; the drawdown and the curve are floats rounded to the paisa.
+It tells and decides nothing. Money is exact; statistics are floats, worked out when they are first asked for (`analysis`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
-from engines.backtest.equity import Equity, follow, prices_of
+from engines.backtest.analysis import Analysis
+from engines.backtest.breakdown import Row, by_exit, rows
+from engines.backtest.checks import Checks
+from engines.backtest.equity import Equity, Prices, follow, prices_of, together
 from engines.backtest.history import History
-from engines.backtest.records import Decision, Log, Trade
+from engines.backtest.played import AccountPlayed, Holding, Played
+from engines.backtest.records import Decision, Trade
 from engines.backtest.settings import SAID, Settings, Way
-from engines.backtest.track import Track
-from engines.core.codec import to_plain
-from engines.core.model import ZERO, StrategyConfig, Timestamp
-from engines.core.prices import exact
+from engines.backtest.walk_forward import WalkForward
+from engines.core.model import ZERO, Timestamp
+from engines.core.sessions import exchange_of
+from engines.ports import Clock
 
 MOST_BAD_ROWS = 100
 FEW_TRADES = 30
 """Below so many trades a result says little (a rule of thumb of statistics)."""
+OWN_CHARGES_SHARE = 0.5
+"""Charges that eat more of the gross profit than this are worth a warning."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """What was still held at the end, valued at the last price."""
-
-    symbol: str
-    quantity: Decimal
-    average_price: Decimal
-    last_price: Decimal
-    unrealised: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class ByExit:
-    """Trades that ended for one reason."""
-
-    reason: str
-    trades: int
-    wins: int
-    net: Decimal
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Report:
     """`gross` is before charges and counts what is still held at its last price, so that net = gross − charges = equity_end − capital.
 
     Wins, losses and `win_rate` are of closed trades after charges (a trade of exactly zero is neither); `win_rate` is a percentage.
-    `ambiguous_bars` are bars whose outcome hangs on which of their extremes came first. `bars_per_second` leaves reading the file out.
+    `ambiguous_bars` are bars whose outcome hangs on which of their extremes came first. `equity` is of all accounts together, `equities` of each.
+    `bars_per_second` leaves reading the files out.
     """
 
-    kind: str
-    params: Mapping[str, Any]
-    symbols: tuple[str, ...]
-    timeframe: str
-    settings: Settings
-    way: Way
-    source: str
-    data_hash: str
-    bars: int
-    bad_rows: tuple[str, ...]
-    bad_row_count: int
-    first: Timestamp
-    last: Timestamp
-    decisions: tuple[Decision, ...]
-    trades: tuple[Trade, ...]
-    by_exit: tuple[ByExit, ...]
-    holdings: tuple[Holding, ...]
-    fills: int
-    refused: Mapping[str, int]
-    unfilled: int
-    gross: Decimal
-    charges: Decimal
-    equity_end: Decimal
+    played: Played
+    prices: Prices
     equity: Equity
-    ambiguous_bars: int
+    equities: Mapping[str, Equity]
     running_seconds: float
-    reading_seconds: float
-    notes: tuple[str, ...] = ()
+    checks: Checks | None = None
+    walk_forward: WalkForward | None = None
+
+    # --- what it was made from ------------------------------------------------------------------------------------
+
+    @property
+    def kind(self) -> str:
+        return self.played.config.kind
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        return self.played.config.params
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return self.played.config.instruments
+
+    @property
+    def timeframe(self) -> str:
+        return self.played.config.timeframe.value
+
+    @property
+    def settings(self) -> Settings:
+        return self.played.job.settings
+
+    @property
+    def way(self) -> Way:
+        return self.played.way
+
+    @property
+    def assumed_path(self) -> str:
+        return SAID[self.way]
+
+    @property
+    def source(self) -> str:
+        return ", ".join(history.path.name for history in self.played.histories)
+
+    @property
+    def data_hash(self) -> str:
+        """SHA-256 of the file; of several files, that of their hashes in order."""
+        return data_hash(self.played.histories)
+
+    @property
+    def bars(self) -> int:
+        return self.played.bars
+
+    @property
+    def bad_rows(self) -> tuple[str, ...]:
+        several = len(self.played.histories) > 1
+        told = [f"{history.path.name}, {row}" if several else str(row) for history in self.played.histories for row in history.file.bad]
+        return tuple(told[:MOST_BAD_ROWS])
+
+    @property
+    def bad_row_count(self) -> int:
+        return sum(history.file.bad_count for history in self.played.histories)
+
+    @property
+    def first(self) -> Timestamp:
+        return self.played.first
+
+    @property
+    def last(self) -> Timestamp:
+        return self.played.last
+
+    # --- what came of it ------------------------------------------------------------------------------------------
+
+    @property
+    def accounts(self) -> tuple[AccountPlayed, ...]:
+        return self.played.accounts
+
+    @property
+    def capital(self) -> Decimal:
+        """Of all accounts together."""
+        return self.played.capital
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        return self.played.decisions
+
+    @cached_property
+    def trades(self) -> tuple[Trade, ...]:
+        """Of all accounts, by the moment they ended."""
+        if len(self.accounts) == 1:
+            return tuple(self.accounts[0].trades)
+        return tuple(sorted((trade for account in self.accounts for trade in account.trades), key=attrgetter("exit_at")))
+
+    @property
+    def by_exit(self) -> tuple[Row, ...]:
+        return rows(self.trades, by_exit)
+
+    @property
+    def holdings(self) -> tuple[Holding, ...]:
+        return tuple(each for account in self.accounts for each in account.holdings)
+
+    @property
+    def fills(self) -> int:
+        return sum(len(account.fills) for account in self.accounts)
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        total: Counter[str] = Counter()
+        for account in self.accounts:
+            total.update(account.refused)
+        return dict(sorted(total.items()))
+
+    @property
+    def unfilled(self) -> int:
+        return self.played.unfilled
+
+    @property
+    def gross(self) -> Decimal:
+        return self.played.gross
+
+    @property
+    def charges(self) -> Decimal:
+        return self.played.charges
 
     @property
     def net(self) -> Decimal:
         return self.gross - self.charges
+
+    @property
+    def equity_end(self) -> Decimal:
+        return self.played.equity_end
+
+    @property
+    def ambiguous_bars(self) -> int:
+        return self.played.ambiguous
+
+    @property
+    def reading_seconds(self) -> float:
+        return self.played.reading_seconds
 
     @property
     def wins(self) -> int:
@@ -111,74 +205,55 @@ class Report:
         return self.bars / self.running_seconds if self.running_seconds > 0 else None
 
     @property
-    def assumed_path(self) -> str:
-        return SAID[self.way]
+    def ambiguous_pct(self) -> float:
+        return self.ambiguous_bars * 100 / self.bars if self.bars else 0.0
+
+    @cached_property
+    def analysis(self) -> Analysis:
+        return Analysis(self.played, self.prices, self.equity, self.trades)
+
+    # --- what a reader should know --------------------------------------------------------------------------------
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader should know before believing the numbers."""
-        said = list(self.notes)
+        said = list(self.played.notes)
         if len(self.trades) < FEW_TRADES:
             said.append(f"only {len(self.trades)} closed trades: too few to tell skill from luck")
+        if self.gross > 0 and self.net <= 0:
+            said.append("charges eat all of the gross profit: what is left after them is a loss")
+        elif self.gross > 0 and float(self.charges / self.gross) > OWN_CHARGES_SHARE:
+            said.append(f"charges eat {self.charges * 100 / self.gross:.0f} % of the gross profit")
         if self.bad_row_count:
-            said.append(f"{self.bad_row_count} rows of the file were left out")
+            said.append(f"{self.bad_row_count} rows of the data were left out")
         if self.refused:
             said.append(f"{sum(self.refused.values())} orders were refused")
         if self.ambiguous_bars:
             said.append(f"{self.ambiguous_bars} bars could have ended otherwise: which of their extremes came first is not known")
+        if self.checks is not None:
+            said += self.checks.warnings
+        if self.walk_forward is not None:
+            said += self.walk_forward.warnings
         return tuple(said)
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain values: money, prices, quantities and percentages as exact text, times as RFC 3339 UTC, counts and rates as numbers."""
-        return {
-            "strategy": {"kind": self.kind, "params": dict(self.params), "timeframe": self.timeframe},
-            "data": {
-                "file": self.source,
-                "sha256": self.data_hash,
-                "symbols": list(self.symbols),
-                "bars": self.bars,
-                "first": utc(self.first),
-                "last": utc(self.last),
-                "bad_rows": self.bad_row_count,
-                "bad_row_reasons": list(self.bad_rows),
-            },
-            "assumptions": to_plain(self.settings) | {"way": self.way.value, "path": self.assumed_path},
-            "result": self._result(),
-            "by_exit": {each.reason: {"trades": each.trades, "wins": each.wins, "net": money(each.net)} for each in self.by_exit},
-            "refused": dict(self.refused),
-            "warnings": list(self.warnings),
-            "holdings": [to_plain(each) for each in self.holdings],
-            "trades": [_trade(each) for each in self.trades],
-            "equity_curve": [{"day": day, "equity": f"{value:.2f}"} for day, value in self.equity.curve],
-            "speed": {
-                "bars_per_second": None if self.bars_per_second is None else round(self.bars_per_second),
-                "running_seconds": round(self.running_seconds, 6),
-                "reading_seconds": round(self.reading_seconds, 6),
-            },
-        }
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """What no figure here holds."""
+        return EXCLUDED
 
-    def _result(self) -> dict[str, Any]:
-        share = Decimal(self.ambiguous_bars) * 100 / self.bars if self.bars else ZERO
-        return {
-            "decisions": len(self.decisions),
-            "fills": self.fills,
-            "trades": len(self.trades),
-            "wins": self.wins,
-            "losses": self.losses,
-            "win_rate": None if self.win_rate is None else f"{self.win_rate:.2f}",
-            "profit_factor": None if self.profit_factor is None else f"{self.profit_factor:.4f}",
-            "gross": money(self.gross),
-            "charges": money(self.charges),
-            "net": money(self.net),
-            "equity_start": money(self.settings.capital),
-            "equity_end": money(self.equity_end),
-            "max_drawdown": f"{self.equity.max_drawdown:.2f}",
-            "max_drawdown_pct": f"{self.equity.max_drawdown_pct:.4f}",
-            "bars_held": self.equity.bars_held,
-            "ambiguous_bars": self.ambiguous_bars,
-            "ambiguous_bars_pct": f"{share:.4f}",
-            "unfilled_at_the_end": self.unfilled,
-        }
+    # --- as plain values ------------------------------------------------------------------------------------------
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values: money, prices and quantities as exact text, times as RFC 3339 UTC, statistics, counts and rates as numbers or null."""
+        from engines.backtest.told import told
+
+        return told(self)
+
+    def summary(self) -> dict[str, str | int | float | None]:
+        """A few figures for lists, comparisons and rankings; cheap, for a sweep asks thousands of times."""
+        from engines.backtest.told import summary
+
+        return summary(self)
 
     def as_html(self) -> str:
         """A page that stands alone: no script, no font, nothing from elsewhere."""
@@ -187,89 +262,34 @@ class Report:
         return page(self)
 
 
+EXCLUDED = (
+    "income tax, interest on borrowed or idle money, subscriptions and what the machine costs",
+    "the market's answer to one's own orders: every order fills whole, at the price and its slippage, without waiting in a queue",
+    "delays, refusals by the exchange, price bands and halts of trading",
+    "margin as a clearing house would ask it: a fixed leverage stands for it",
+    "splits, dividends and other corporate actions, unless the file is adjusted for them",
+    "instruments that had left the market before the file was made (survivorship)",
+    "the roll from one expiry to the next, where an index or a continuous series stands for its future",
+)
+
+
 def report_on(
-    history: History,
-    config: StrategyConfig,
-    settings: Settings,
-    way: Way,
-    tracks: Sequence[Track],
-    log: Log,
-    cash: Decimal,
-    elapsed: Callable[[], float],
-    reading: float,
+    played: Played, *, checks: Checks | None = None, walk_forward: WalkForward | None = None, clock: Clock | None = None
 ) -> Report:
-    """Add up what a run has left behind. `elapsed` seconds since it began are asked last, so that adding up counts, too."""
-    file = history.file
-    holdings = tuple(_holding(track, exact(track.mark)) for track in tracks if track.position.quantity and track.mark is not None)
-    charges = sum((track.position.charges for track in tracks), ZERO)
-    equity_end = settings.capital + cash + sum((each.quantity * each.last_price for each in holdings), ZERO)
-    first, last = (file.candles[0].start, file.candles[-1].start) if file.candles else (file.ticks[0].at, file.ticks[-1].at)
-    return Report(
-        kind=config.kind,
-        params=config.params,
-        symbols=config.instruments,
-        timeframe=config.timeframe.value,
-        settings=settings,
-        way=way,
-        source=history.path.name,
-        data_hash=history.data_hash,
-        bars=len(file.candles) or len(file.ticks),
-        bad_rows=tuple(map(str, file.bad[:MOST_BAD_ROWS])),
-        bad_row_count=file.bad_count,
-        first=first,
-        last=last,
-        decisions=tuple(log.decisions),
-        trades=tuple(log.trades),
-        by_exit=_by_exit(log.trades),
-        holdings=holdings,
-        fills=log.fills,
-        refused=dict(sorted(log.refused.items())),
-        unfilled=log.unfilled,
-        gross=equity_end - settings.capital + charges,
-        charges=charges,
-        equity_end=equity_end,
-        equity=follow(prices_of((history,), tracks[0].instrument.exchange), log.changes, float(settings.capital)),
-        ambiguous_bars=log.ambiguous,
-        running_seconds=elapsed(),
-        reading_seconds=reading,
-        notes=history.notes,
+    """Follow the equity of every account and of all together. With a clock the time that this takes is counted as running, too."""
+    began = clock.monotonic() if clock is not None else 0.0
+    symbols = played.config.instruments
+    prices = prices_of(played.histories, exchange_of(symbols[0]))
+    equities = {each.account.account_id: follow(prices, each.changes, float(each.account.capital)) for each in played.accounts}
+    equity = (
+        next(iter(equities.values()))
+        if len(equities) == 1
+        else follow(prices, together(each.changes for each in played.accounts), float(played.capital))
     )
+    took = clock.monotonic() - began if clock is not None else 0.0
+    return Report(played, prices, equity, equities, played.running_seconds + took, checks, walk_forward)
 
 
-def money(amount: Decimal) -> str:
-    """To the paisa, as a statement shows it."""
-    return f"{amount:.2f}"
-
-
-def utc(at: Timestamp) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
-
-
-def _holding(track: Track, last_price: Decimal) -> Holding:
-    position = track.position
-    return Holding(track.symbol, position.quantity, position.average_price or ZERO, last_price, position.unrealised(last_price))
-
-
-def _by_exit(trades: Sequence[Trade]) -> tuple[ByExit, ...]:
-    reasons = sorted({trade.exit_reason for trade in trades})
-    parts = {reason: [trade for trade in trades if trade.exit_reason == reason] for reason in reasons}
-    return tuple(
-        ByExit(reason, len(part), sum(trade.net > 0 for trade in part), sum((trade.net for trade in part), ZERO))
-        for reason, part in parts.items()
-    )
-
-
-def _trade(trade: Trade) -> dict[str, Any]:
-    return {
-        "symbol": trade.symbol,
-        "side": trade.side.value,
-        "quantity": f"{trade.quantity.normalize():f}",
-        "entry_at": utc(trade.entry_at),
-        "entry_price": f"{trade.entry_price:.4f}",
-        "exit_at": utc(trade.exit_at),
-        "exit_price": f"{trade.exit_price:.4f}",
-        "gross": money(trade.gross),
-        "charges": money(trade.charges),
-        "net": money(trade.net),
-        "exit_reason": trade.exit_reason,
-    }
+def data_hash(histories: Sequence[History]) -> str:
+    hashes = [history.data_hash for history in histories]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
