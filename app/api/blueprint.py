@@ -9,7 +9,10 @@ from flask import Blueprint, Flask, Response, render_template
 
 from app.api import idempotency
 from app.api.accounts.routes import routes as accounts
+from app.api.backtests.routes import routes as backtests
+from app.api.combined.routes import routes as combined
 from app.api.endpoint import JSON, Operation, Routes
+from app.api.groups.routes import routes as groups
 from app.api.mappings.routes import routes as mappings
 from app.api.market.routes import routes as market
 from app.api.openapi import document
@@ -30,7 +33,25 @@ from app.workspace import Workspace
 from config import VERSION
 
 about = Routes("about")
-RESOURCES = (system, accounts, strategies, mappings, signals, webhooks, orders, positions, pnl, market, stream, people, replays, about)
+RESOURCES = (
+    system,
+    accounts,
+    strategies,
+    mappings,
+    groups,
+    combined,
+    signals,
+    webhooks,
+    orders,
+    positions,
+    pnl,
+    market,
+    stream,
+    people,
+    replays,
+    backtests,
+    about,
+)
 
 
 @about.get("/api/openapi.json", public=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from app.data.combined import forget_scope
 from app.data.credentials import CredentialBox, mask
 from app.data.errors import Conflict, DataError, Invalid
 from app.data.history import has_history, refuse_while_trading
@@ -14,7 +15,7 @@ from app.data.rows import AccountRow, Actor
 from app.data.store import Store, found
 from app.data.values import exact, from_json, seconds, seconds_or_none, to_json
 from engines.core.codec import dumps, loads
-from engines.core.model import Account, DayRules, Limits, PaperSettings
+from engines.core.model import Account, CombinedScope, DayRules, Limits, PaperSettings
 
 BROKERS = ("paper", "zerodha", "angelone", "binance_spot", "binance_usdm")
 
@@ -107,6 +108,7 @@ class Accounts:
             refuse_while_trading(db, "account", row["user_id"], account_id)
             gone = not has_history(db, "account", row["user_id"], account_id)
             db.execute("DELETE FROM mappings WHERE account_id = ?", (account_id,))
+            forget_scope(db, CombinedScope.ACCOUNT, account_id)
             if gone:
                 db.execute("DELETE FROM accounts WHERE account_id = ?", (account_id,))
                 db.execute("DELETE FROM equity WHERE account_id = ?", (account_id,))

@@ -16,7 +16,9 @@ from engines.core.model import (
     ZERO,
     Account,
     AccountMapping,
+    CombinedRule,
     Fill,
+    Group,
     Order,
     OrderEvent,
     Position,
@@ -143,6 +145,19 @@ class StrategyRow:
 class MappingRow:
     mapping: AccountMapping
     user_id: str
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    group: Group
+    created_at: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class CombinedRow:
+    rule: CombinedRule
     created_at: Timestamp
     updated_at: Timestamp
 

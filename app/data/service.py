@@ -13,12 +13,15 @@ from typing import Self
 from app.data import database
 from app.data.accounts import Accounts
 from app.data.books import Books
+from app.data.combined import CombinedRules
 from app.data.credentials import CredentialBox, open_box, write_private
 from app.data.datasets import Datasets
 from app.data.directory import SqliteDirectory
 from app.data.errors import DataError
+from app.data.groups import Groups
 from app.data.journal import SqliteJournal
 from app.data.latch import FileLatch
+from app.data.levels import Levels
 from app.data.locks import FileLock
 from app.data.mappings import Mappings
 from app.data.office import Audit, Idempotency, Settings
@@ -53,12 +56,15 @@ class Data:
         self.auto_logins = AutoLogins(store)
         self.strategies = Strategies(store)
         self.mappings = Mappings(store)
+        self.groups = Groups(store)
+        self.combined_rules = CombinedRules(store)
         self.webhooks = Webhooks(store, people)
         self.idempotency = Idempotency(store)
         self.audit = Audit(store)
         self.settings = Settings(store)
         self.datasets = Datasets(store, data_dir)
         self.books = Books(store)
+        self.levels = Levels(store)
         self.studies = Studies(store)
         self.directory = SqliteDirectory(store, self.accounts, self.strategies, self.mappings)
         if serving:

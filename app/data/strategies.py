@@ -6,13 +6,14 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from app.data.combined import forget_scope
 from app.data.errors import Conflict, Invalid
 from app.data.history import has_history, refuse_while_trading
 from app.data.rows import Actor, StrategyRow
 from app.data.store import Store, found
 from app.data.values import from_json, seconds, seconds_or_none, to_json
 from engines.core.codec import dumps, loads, to_plain
-from engines.core.model import ExitSpec, ReentrySpec, StrategyConfig, Timeframe
+from engines.core.model import CombinedScope, ExitSpec, ReentrySpec, StrategyConfig, Timeframe
 
 _ONE = "SELECT * FROM strategies WHERE strategy_id = ? AND (? IS NULL OR user_id = ?)"
 
@@ -77,6 +78,7 @@ class Strategies:
             refuse_while_trading(db, "strategy", row["user_id"], strategy_id)
             gone = not has_history(db, "strategy", row["user_id"], strategy_id)
             db.execute("DELETE FROM mappings WHERE strategy_id = ?", (strategy_id,))
+            forget_scope(db, CombinedScope.STRATEGY, strategy_id)
             db.execute("DELETE FROM webhooks WHERE strategy_id = ?", (strategy_id,))
             if gone:
                 db.execute("DELETE FROM strategies WHERE strategy_id = ?", (strategy_id,))

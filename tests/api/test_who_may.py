@@ -29,6 +29,10 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/api/strategies/{id}"): {"active": True},
     ("POST", "/api/mappings"): {"account_id": "?", "strategy_id": "?", "sizing": SIZING},
     ("PATCH", "/api/mappings/{id}"): {"enabled": False},
+    ("POST", "/api/groups"): {"name": "x", "account_ids": ["?"]},
+    ("PATCH", "/api/groups/{id}"): {"name": "mine now"},
+    ("POST", "/api/combined"): {"scope": "account", "scope_id": "?", "stop": "1"},
+    ("PATCH", "/api/combined/{id}"): {"stop": "1"},
     ("POST", "/api/signals/manual"): {**SIGNAL, "account_ids": ["?"]},
     ("POST", "/api/signals/preview"): {**SIGNAL, "account_ids": ["?"]},
     ("POST", "/api/webhooks"): {"name": "x", "account_ids": ["?"]},
@@ -48,7 +52,16 @@ QUERIES = {"/api/quotes": "?symbols=NSE:INFY", "/api/candles": "?symbol=NSE:INFY
 EVERY = [(operation.method, operation.path) for operation in operations()]
 WITH_ID = [(method, path) for method, path in EVERY if "{" in path and (method, path) not in PUBLIC]
 WITH_IDS_INSIDE = [
-    ("POST", path) for path in ("/api/mappings", "/api/signals/manual", "/api/signals/preview", "/api/webhooks", "/api/positions/close-all")
+    ("POST", path)
+    for path in (
+        "/api/mappings",
+        "/api/signals/manual",
+        "/api/signals/preview",
+        "/api/webhooks",
+        "/api/positions/close-all",
+        "/api/groups",
+        "/api/combined",
+    )
 ]
 
 
@@ -69,6 +82,8 @@ def belongings(rig: Rig) -> Belongings:
     mapping = trader.mapping(account, strategy)["id"]
     order = trader.buy(account, signal_id="the-traders-own")["orders"][0]["order_id"]
     position = trader.get(f"/api/positions?account_id={account}").json["items"][0]["id"]
+    group = trader.post("/api/groups", {"name": "The trader's", "account_ids": [account]}).json["id"]
+    rule = trader.post("/api/combined", {"scope": "group", "scope_id": group, "stop": "1000000"}).json["id"]
     webhook = trader.post("/api/webhooks", {"name": "x", "account_ids": [account]}).json["id"]
     token = trader.post("/api/tokens", {"name": "x"}).json["id"]
     assert trader.user is not None
@@ -80,6 +95,8 @@ def belongings(rig: Rig) -> Belongings:
         "accounts": account,
         "strategies": strategy,
         "mappings": mapping,
+        "groups": group,
+        "combined": rule,
         "signals": "the-traders-own",
         "orders": order,
         "positions": position,
@@ -90,7 +107,7 @@ def belongings(rig: Rig) -> Belongings:
 def ask(person: Person, method: str, path: str, target: str, account: str = "none", strategy: str = "none") -> Any:
     body = BODIES.get((method, path))
     if body is not None:
-        inside = {"account_ids": [account], "account_id": account, "strategy_id": strategy}
+        inside = {"account_ids": [account], "account_id": account, "strategy_id": strategy, "scope_id": account}
         body = {name: inside.get(name, value) for name, value in body.items()}
     address = path.replace("{id}", target).replace("{secret}", target) + QUERIES.get(path, "")
     return person.call(method, address, body)
@@ -133,7 +150,7 @@ def test_what_nobody_has_is_not_there(rig: Rig, method: str, path: str) -> None:
 WORDS = {
     "accounts": "account", "strategies": "strategy", "mappings": "mapping", "signals": "signal", "orders": "order", "positions": "position",
     "webhooks": "webhook", "tokens": "token", "users": "user", "system": "stop",
-    "replays": "replay",
+    "replays": "replay", "groups": "group", "combined": "rule",
 }  # fmt: skip
 
 

@@ -171,6 +171,7 @@ def strategy(id: str, name: str, kind: str, instruments: list[str], state: str =
         "instruments": instruments,
         "active": state != "off",
         "exit_plan": RECIPE,
+        "reentry": None,
         "state": state,
         "state_detail": "",
         "created_at": ago(86400 * 30),

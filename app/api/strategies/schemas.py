@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from app.api.exits import ExitsIn, ExitsOut
+from app.api.strategies.reentry import ReentryIn, ReentryOut
 from app.api.wire import Amount, Body, Flag, Moment, Name, Out, PageQuery, Symbol
 from app.problems import wrong
 from engines.core.model import Timeframe
@@ -28,6 +29,7 @@ class StrategyIn(Body):
     instruments: Instruments
     active: Flag = False
     exit_plan: ExitsIn | None = None
+    reentry: ReentryIn | None = None
 
     @model_validator(mode="after")
     def check(self) -> StrategyIn:
@@ -36,7 +38,7 @@ class StrategyIn(Body):
 
 
 class StrategyPatch(Body):
-    """Only what is sent changes; `exit_plan: null` takes the plan away. `params` are replaced as a whole."""
+    """Only what is sent changes; `exit_plan: null` takes the plan away, `reentry: null` the re-entries. `params` are replaced as a whole."""
 
     name: Name | None = None
     kind: Name | None = None
@@ -45,6 +47,7 @@ class StrategyPatch(Body):
     instruments: Instruments | None = None
     active: Flag | None = None
     exit_plan: ExitsIn | None = None
+    reentry: ReentryIn | None = None
 
     @model_validator(mode="after")
     def check(self) -> StrategyPatch:
@@ -77,6 +80,7 @@ class StrategyOut(Out):
     instruments: list[str]
     active: bool
     exit_plan: ExitsOut | None
+    reentry: ReentryOut | None
     state: str
     state_detail: str
     created_at: Moment

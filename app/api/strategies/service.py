@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from app.api.exits import exits_out
 from app.api.pages import keep, page_of
 from app.api.strategies.ladders import ladder_out
+from app.api.strategies.reentry import reentry_out
 from app.api.strategies.schemas import (
     LadderOut,
     LadderQuery,
@@ -79,6 +80,7 @@ def create_strategy(user: User, body: StrategyIn, by: Actor) -> StrategyOut:
         params=_check_params(body.kind, body.params),
         active=body.active,
         exit_plan=body.exit_plan.spec() if body.exit_plan else None,
+        reentry=body.reentry.spec() if body.reentry else None,
     )
     row = workspace().data.strategies.add(strategy, by=by)
     workspace().taken_over()
@@ -96,6 +98,8 @@ def change_strategy(user: User, strategy_id: str, body: StrategyPatch, by: Actor
         changes["params"] = _check_params(body.kind or before.kind, body.params if body.params is not None else before.params)
     if "exit_plan" in given:
         changes["exit_plan"] = body.exit_plan.spec() if body.exit_plan else None
+    if "reentry" in given:
+        changes["reentry"] = body.reentry.spec() if body.reentry else None
     row = workspace().data.strategies.change(user.user_id, strategy_id, lambda now: replace(now, **changes), by=by)
     workspace().taken_over()
     return strategy_out(row)
@@ -171,6 +175,7 @@ def strategy_out(row: StrategyRow) -> StrategyOut:
         instruments=list(strategy.instruments),
         active=strategy.active,
         exit_plan=exits_out(strategy.exit_plan) if strategy.exit_plan else None,
+        reentry=reentry_out(strategy.reentry) if strategy.reentry else None,
         state=state,
         state_detail=(quarantined or "") if state == "quarantined" else "",
         created_at=moment(row.created_at),

@@ -1,0 +1,1 @@
+"""The groups resource: schemas of the wire, service functions (used by routes and pages), routes."""

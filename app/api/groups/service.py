@@ -1,0 +1,51 @@
+"""Groups of accounts, for the API and the pages. What a group is good for (combined P&L rules) is not known here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from app.api.groups.schemas import GroupIn, GroupOut, GroupPatch, GroupQuery
+from app.api.pages import keep, page_of
+from app.api.wire import Page, moment
+from app.data import Actor, GroupRow, User
+from app.workspace import workspace
+from engines.core.model import Group
+
+_ALL = GroupQuery()
+
+
+def list_groups(user: User, query: GroupQuery = _ALL) -> Page[GroupOut]:
+    shown = [group_out(row) for row in workspace().data.groups.list(user.user_id)]
+    if query.account_id is not None:
+        shown = [group for group in shown if query.account_id in group.account_ids]
+    return page_of(keep(shown, query, "account_id"), query, lambda g: (g.created_at, g.id))
+
+
+def get_group(user: User, group_id: str) -> GroupOut:
+    return group_out(workspace().data.groups.get(user.user_id, group_id))
+
+
+def create_group(user: User, body: GroupIn, by: Actor) -> GroupOut:
+    row = workspace().data.groups.add(Group("", user.user_id, body.name, tuple(body.account_ids)), by=by)
+    workspace().taken_over()
+    return group_out(row)
+
+
+def change_group(user: User, group_id: str, body: GroupPatch, by: Actor) -> GroupOut:
+    changes: dict[str, Any] = {} if body.name is None else {"name": body.name}
+    if body.account_ids is not None:
+        changes["account_ids"] = tuple(body.account_ids)
+    row = workspace().data.groups.change(user.user_id, group_id, lambda now: replace(now, **changes), by=by)
+    workspace().taken_over()
+    return group_out(row)
+
+
+def delete_group(user: User, group_id: str, by: Actor) -> None:
+    workspace().data.groups.delete(user.user_id, group_id, by=by)
+    workspace().taken_over()
+
+
+def group_out(row: GroupRow) -> GroupOut:
+    group = row.group
+    return GroupOut(id=group.group_id, name=group.name, account_ids=list(group.account_ids), created_at=moment(row.created_at))
