@@ -124,7 +124,8 @@ class Runtime:
         add("risk", self._loop(MONITOR_EVERY, self._look_after))
         add("strategy", self._strategy_loop, runner.waiting if runner else lambda: 0)
         if self._wakes:
-            add("timetable", Waker(self.system.day, self.system.clock).run)
+            waker = Waker(self.system.day, self.system.clock)
+            add("timetable", waker.run, wake=waker.wake)
         add("supervisor", self._loop(SUPERVISE_EVERY, self._supervise))
 
     def _await_lanes(self) -> None:

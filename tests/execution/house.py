@@ -58,6 +58,7 @@ from engines.ports import (
     BrokerFill,
     BrokerPosition,
     BrokerTraits,
+    Clock,
     DuplicateSignal,
     Ids,
     JournalDown,
@@ -277,8 +278,9 @@ class HandFeed:
     source = "by hand"
     finished = False
 
-    def __init__(self, *instruments: Instrument) -> None:
+    def __init__(self, *instruments: Instrument, clock: Clock | None = None) -> None:
         self._instruments = instruments
+        self._clock = clock or SystemClock()
         self._on_ticks: Callable[[Sequence[Tick]], None] = lambda ticks: None
         self.prices = {instrument.symbol: 100.0 for instrument in instruments}
 
@@ -295,7 +297,7 @@ class HandFeed:
         return None
 
     def tick(self, symbol: str, last: float, bid: float | None = None, ask: float | None = None) -> Tick:
-        return Tick(symbol, last, bid or last, ask or last, SystemClock().now())
+        return Tick(symbol, last, bid or last, ask or last, self._clock.now())
 
     def batch(self, ticks: Sequence[Tick]) -> None:
         self._on_ticks(ticks)
@@ -451,6 +453,8 @@ class House:
         secrets: Mapping[str, Mapping[str, str]] | None = None,
         live_market: LiveMarketMaker | None = None,
         ids: Ids | None = None,
+        clock: Clock | None = None,
+        calendar: Calendar | None = None,
         groups: Sequence[Group] = (),
         rules: Sequence[CombinedRule] = (),
         start: bool = True,
@@ -465,10 +469,13 @@ class House:
             "secrets": secrets,
             "live_market": live_market,
             "ids": ids,
+            "clock": clock,
+            "calendar": calendar,
         }
+        self.clock = clock or SystemClock()
         self.directory.group_rows, self.directory.rule_rows = list(groups), list(rules)
         self.notifier = ListNotifier()
-        self.feed = HandFeed(*instruments)
+        self.feed = HandFeed(*instruments, clock=self.clock)
         self.wires: dict[str, WireBroker] = {}
         self.script = script
         self.absent_after = absent_after
@@ -477,12 +484,12 @@ class House:
             latch=self.latch,
             directory=self.directory,
             notifier=self.notifier,
-            clock=SystemClock(),
+            clock=self.clock,
             ids=ids or _unused_ids(self.journal),
             feed=self.feed,
             brokers={"wire": self._wire, "binance_spot": self._wire, **(brokers or {})},
             settings=EngineSettings(max_price_age=60.0),
-            calendar=Calendar(hours={}, holidays=frozenset(), special={}, years=frozenset()),  # open at any hour
+            calendar=calendar or Calendar(hours={}, holidays=frozenset(), special={}, years=frozenset()),  # open at any hour
             live_market=live_market,
         )
         if start:
@@ -502,7 +509,7 @@ class House:
             "source": Source.MANUAL,
             "symbol": INFY.symbol,
             "side": Side(side),
-            "created_at": SystemClock().now(),
+            "created_at": self.clock.now(),
             "quantity": None if quantity is None else Decimal(quantity),
             "account_ids": tuple(row.account_id for row in self.directory.rows),
         }
