@@ -153,11 +153,33 @@ KINDS = [
 RECIPE = ExitsOut(
     stop_loss=StopOut(price=None, pct=D("0.8"), points=None),
     targets=[
-        TargetOut(price=None, pct=D("0.6"), points=None, share_pct=D(50)),
-        TargetOut(price=None, pct=D("1.4"), points=None, share_pct=D(50)),
+        TargetOut(price=None, pct=D("0.6"), points=None, share_pct=D(50), then_stop=None),
+        TargetOut(price=None, pct=D("1.4"), points=None, share_pct=D(50), then_stop=None),
     ],
     trailing=TrailingOut(mode="percent", value=D("0.8"), step=None, start=None),
     cost_after_target=1,
+    booking="remainder",
+    exit_at="15:10",
+    max_minutes=None,
+)
+
+LADDER = ExitsOut(
+    stop_loss=StopOut(price=None, pct=None, points=D(50)),
+    targets=[
+        TargetOut(
+            price=None,
+            pct=None,
+            points=D(10 * n),
+            share_pct=D(10),
+            then_stop=StopOut(price=None, pct=None, points=D(10 * (n - 1))) if n < 10 else None,
+        )
+        for n in range(1, 11)
+    ],
+    trailing=None,
+    cost_after_target=None,
+    booking="even",
+    exit_at="15:05",
+    max_minutes=90,
 )
 
 
@@ -184,7 +206,14 @@ STRATEGIES = [
     strategy("S1", "Bank momentum", "ema_cross", ["NSE:SBIN", "NSE:ICICIBANK", "NSE:HDFCBANK"]),
     strategy("S2", "IT dip buyer", "threshold", ["NSE:INFY", "NSE:TCS"], timeframe="1m", exit_plan=None),
     strategy(
-        "S3", "Reliance swing", "ema_cross", ["NSE:RELIANCE"], "quarantined", timeframe="15m", state_detail="ZeroDivisionError in on_candle"
+        "S3",
+        "Reliance swing",
+        "ema_cross",
+        ["NSE:RELIANCE"],
+        "quarantined",
+        timeframe="15m",
+        state_detail="ZeroDivisionError in on_candle",
+        exit_plan=LADDER,
     ),
     strategy("S4", "Nifty watcher", "ema_cross", ["NSE:LT"], "off", timeframe="1h"),
 ]
@@ -234,14 +263,26 @@ def plan(entry: str, stop: str, targets: list[str], side: int = 1) -> ExitPlanOu
         entry_price=D(entry),
         stop=D(stop),
         best_price=D(entry) + 4 * side,
+        deadline=None,
         updated_at=ago(300),
         stop_loss=StopOut(price=None, pct=D("0.8"), points=None),
         targets=[
-            PlanTargetOut(price=D(t), pct=D("0.6"), points=None, share_pct=D(50), quantity=D(50), fired=i == 0)
+            PlanTargetOut(
+                price=D(t),
+                pct=D("0.6") * (i + 1),
+                points=None,
+                share_pct=D(50),
+                then_stop=StopOut(price=D(entry), pct=D(0), points=None) if i == 0 else None,
+                quantity=D(50),
+                fired=i == 0,
+            )
             for i, t in enumerate(targets)
         ],
         trailing=TrailingOut(mode="percent", value=D("0.8"), step=None, start=None),
         cost_after_target=1,
+        booking="remainder",
+        exit_at=None,
+        max_minutes=None,
     )
 
 
