@@ -28,6 +28,7 @@ from app.api.stream.pulse import Pulse
 from app.api.stream.routes import PULSE
 from app.api.stream.routes import routes as stream
 from app.api.system.routes import routes as system
+from app.api.watchlists.routes import routes as watchlists
 from app.api.webhooks.routes import routes as webhooks
 from app.workspace import Workspace
 from config import VERSION
@@ -49,6 +50,7 @@ RESOURCES = (
     stream,
     people,
     replays,
+    watchlists,
     backtests,
     about,
 )

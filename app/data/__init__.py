@@ -33,6 +33,7 @@ from app.data.rows import (
 )
 from app.data.service import Data, open_data
 from app.data.studies import StudyRow, StudyState
+from app.data.watchlists import Watchlist
 from engines.login.memory import AutoLogin
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "TradeRow",
     "User",
     "UserRole",
+    "Watchlist",
     "Webhook",
     "open_data",
 ]

@@ -32,6 +32,7 @@ from app.data.strategies import Strategies
 from app.data.studies import Studies
 from app.data.tokens import Tokens, Webhooks
 from app.data.users import Users
+from app.data.watchlists import Watchlists
 from engines.ports import Clock, Ids, JournalDown, RandomIds, SystemClock
 
 KEY_FILE = "credentials.key"
@@ -66,6 +67,7 @@ class Data:
         self.books = Books(store)
         self.levels = Levels(store)
         self.studies = Studies(store)
+        self.watchlists = Watchlists(store)
         self.directory = SqliteDirectory(store, self.accounts, self.strategies, self.mappings)
         if serving:
             self.idempotency.free_unfinished()

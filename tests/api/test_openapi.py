@@ -99,7 +99,7 @@ def test_answers_look_as_it_says(trader: Person, document: dict[str, Any]) -> No
         "orders": order,
         "positions": position,
     }
-    queries = {"/api/quotes": "?symbols=NSE:INFY", "/api/candles": "?symbol=NSE:INFY&timeframe=1m"}
+    queries = {"/api/quotes": "?symbols=NSE:INFY", "/api/days": "?symbols=NSE:INFY", "/api/candles": "?symbol=NSE:INFY&timeframe=1m"}
     seen = 0
     for path, methods in document["paths"].items():
         content = methods.get("get", {}).get("responses", {}).get("200", {}).get("content", {})

@@ -42,13 +42,15 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/system/halts/{id}/lift"): {"password": PASSWORD},
     ("POST", "/api/replays"): {"dataset_id": "?", "day": "2024-01-03", "strategy_ids": ["?"], "account_ids": ["?"]},
     ("POST", "/api/replays/{id}/control"): {"do": "pause"},
+    ("POST", "/api/watchlists"): {"name": "x"},
+    ("PATCH", "/api/watchlists/{id}"): {"name": "y"},
     ("POST", "/api/tokens"): {"name": "x"},
     ("POST", "/api/users"): {"email": "x@example.com", "password": "long enough it is"},
     ("PATCH", "/api/users/{id}"): {"role": "owner"},
     ("PATCH", "/api/me"): {"name": "x"},
     ("POST", "/api/me/password"): {"current": "x", "new": "long enough it is"},
 }
-QUERIES = {"/api/quotes": "?symbols=NSE:INFY", "/api/candles": "?symbol=NSE:INFY&timeframe=1m"}
+QUERIES = {"/api/days": "?symbols=NSE:INFY", "/api/quotes": "?symbols=NSE:INFY", "/api/candles": "?symbol=NSE:INFY&timeframe=1m"}
 EVERY = [(operation.method, operation.path) for operation in operations()]
 WITH_ID = [(method, path) for method, path in EVERY if "{" in path and (method, path) not in PUBLIC]
 WITH_IDS_INSIDE = [
@@ -92,6 +94,7 @@ def belongings(rig: Rig) -> Belongings:
     rig.app.extensions[EXTENSION].replays._replays[replay.replay_id] = replay
     ids = {
         "replays": replay.replay_id,
+        "watchlists": trader.post("/api/watchlists", {"name": "x"}).json["id"],
         "accounts": account,
         "strategies": strategy,
         "mappings": mapping,
@@ -150,7 +153,7 @@ def test_what_nobody_has_is_not_there(rig: Rig, method: str, path: str) -> None:
 WORDS = {
     "accounts": "account", "strategies": "strategy", "mappings": "mapping", "signals": "signal", "orders": "order", "positions": "position",
     "webhooks": "webhook", "tokens": "token", "users": "user", "system": "stop",
-    "replays": "replay", "groups": "group", "combined": "rule",
+    "replays": "replay", "watchlists": "watchlist", "groups": "group", "combined": "rule",
 }  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Watchlists: instruments that a person watches, with the day of each."""
