@@ -11,6 +11,7 @@ from app.api import idempotency
 from app.api.accounts.routes import routes as accounts
 from app.api.backtests.routes import routes as backtests
 from app.api.combined.routes import routes as combined
+from app.api.datasets.routes import routes as datasets
 from app.api.endpoint import JSON, Operation, Routes
 from app.api.groups.routes import routes as groups
 from app.api.mappings.routes import routes as mappings
@@ -47,6 +48,7 @@ RESOURCES = (
     positions,
     pnl,
     market,
+    datasets,
     stream,
     people,
     replays,
