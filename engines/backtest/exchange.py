@@ -31,6 +31,7 @@ class Order:
     reason: str
     exits: ExitSpec | None
     reduce_only: bool
+    note: str = ""
     trigger_price: Decimal | None = None
 
 

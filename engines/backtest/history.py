@@ -1,4 +1,4 @@
-"""The past that a backtest plays: a market file cut to the asked days, what came before it for warming up, and a print of the file itself.
+"""The past that a backtest plays: market files cut to the asked days, what came before them for warming up, and a print of each file itself.
 
 It reads files with the reader that replays use, and repairs nothing.
 """
@@ -6,16 +6,18 @@ It reads files with the reader that replays use, and repairs nothing.
 from __future__ import annotations
 
 import hashlib
+import heapq
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from operator import attrgetter, itemgetter
 from pathlib import Path
 
-from engines.core.model import Candle, Instrument, Timeframe, Timestamp
+from engines.core.model import Candle, Instrument, Tick, Timeframe, Timestamp
 from engines.core.sessions import DAY, exchange_of, utc_offset
 from engines.market.files import BadFile, MarketFile, read_market_file
-from engines.market.replay import cut, describe
+from engines.market.replay import Batch, ReplayFeed, cut, describe
 
 _UNFIT = re.compile(r"[^A-Z0-9&-]+")
 
@@ -70,6 +72,56 @@ def read_history(
     traded = tuple(each if each.tradable else replace(each, segment="FUT") for each in found)
     earlier = [] if start is None else [candle for candle in whole.candles if candle.start < start]
     return History(path, _hash(path), cut(whole, start, end), traded, earlier, tuple(notes))
+
+
+def merged(histories: Sequence[History]) -> Sequence[Candle]:
+    """The candles of all files in time order; those of one moment in the order of their files."""
+    if len(histories) == 1:
+        return histories[0].file.candles
+    candles = [candle for history in histories for candle in history.file.candles]
+    candles.sort(key=_START)
+    return candles
+
+
+def merged_batches(histories: Sequence[History]) -> Iterator[Batch]:
+    """The moments of all files as a replay plays them, each moment once."""
+    feeds = [ReplayFeed(history.path, instruments=history.instruments, file=history.file).batches() for history in histories]
+    if len(feeds) == 1:
+        yield from feeds[0]
+        return
+    now: Timestamp | None = None
+    ticks: list[Tick] = []
+    for at, more in heapq.merge(*feeds, key=itemgetter(0)):
+        if now is not None and at != now:
+            yield now, ticks
+            ticks = []
+        now = at
+        ticks = ticks + more
+    if now is not None:
+        yield now, ticks
+
+
+def common_timeframe(histories: Sequence[History], asked: Timeframe | None) -> Timeframe:
+    """The asked one, else the longest of the files' own; BadFile when it cannot be made of one of them."""
+    timeframe = asked or max((history.timeframe for history in histories), key=attrgetter("seconds"))
+    for history in histories:
+        seconds = history.file.seconds
+        if seconds and timeframe.seconds % seconds:
+            raise BadFile(f"candles of {timeframe} cannot be made of the {seconds:g}-second candles in {history.path.name}")
+    return timeframe
+
+
+def check_distinct(histories: Sequence[History]) -> None:
+    """BadFile when two files tell of one instrument: nobody could say which of them is right."""
+    seen: dict[str, str] = {}
+    for history in histories:
+        for symbol in history.file.symbols:
+            if symbol in seen:
+                raise BadFile(f"{symbol} is in {seen[symbol]} and in {history.path.name}")
+            seen[symbol] = history.path.name
+
+
+_START = itemgetter(Candle._fields.index("start"))
 
 
 def _midnight(day: date, offset: int) -> Timestamp:

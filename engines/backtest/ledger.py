@@ -1,71 +1,72 @@
-"""The money of a backtest: what fills cost, what they make of positions and cash, and the trades that they add up to.
+"""The money of one account in a backtest: what fills cost, what they make of positions and cash, and the trades that they add up to.
 
 Charges and positions are those of `engines.core`, exact to the last digit; nothing here decides what trades.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 
-from engines.backtest.records import Change, Log, Trade
-from engines.backtest.settings import Settings
-from engines.backtest.track import Running, Track
+from engines.backtest.exchange import Order
+from engines.backtest.records import AccountLog, Change, Execution, Trade
+from engines.backtest.track import Running, Slot, Track
 from engines.core.charges import kind_of, order_charges
-from engines.core.model import ZERO, Fill, Side, Tick, Timestamp
+from engines.core.model import ZERO, Account, Fill, Role, Side, Tick, Timestamp
 from engines.core.positions import book
 from engines.core.prices import exact
 from engines.core.risk import margin_required
 from engines.core.sessions import DAY, day_start, session_day
 
-ACCOUNT = "backtest"
-
 
 class Ledger:
     """`cash` is what all fills have moved, charges included; `closed` the net results of closed trades, oldest first (for Kelly)."""
 
-    def __init__(self, settings: Settings, strategy_id: str, tracks: Mapping[str, Track], log: Log) -> None:
+    def __init__(self, account: Account, slots: Iterable[Slot], log: AccountLog) -> None:
         self.cash = ZERO
         self.closed: list[Decimal] = []
-        self._settings, self._strategy_id, self._log = settings, strategy_id, log
-        self._kinds = {symbol: kind_of(track.instrument, track.position.key.product) for symbol, track in tracks.items()}
-        self._held: dict[str, Track] = {}
+        self.held: dict[str, Slot] = {}
+        self._account, self._log = account, log
+        self._kinds = {slot.track.symbol: kind_of(slot.track.instrument, slot.position.key.product) for slot in slots}
         self._days: dict[str, tuple[Timestamp, Timestamp, str]] = {}  # exchange → begin and end of the newest session day, and its name
+        self._session_began = ZERO  # cash and the cost of what was held then
 
-    def fill(
-        self, track: Track, order_id: str, side: Side, quantity: Decimal, price: Decimal, at: Timestamp, leaves_for: str | None
-    ) -> None:
-        """Book a fill; orders here fill whole, so it bears its order's name. `leaves_for`: why it reduces what is held, None for an entry."""
-        before, instrument = track.position, track.instrument
+    def fill(self, slot: Slot, order: Order, quantity: Decimal, price: Decimal, at: Timestamp) -> None:
+        """Book a fill; orders here fill whole, so it bears its order's name."""
+        before, instrument, side = slot.position, slot.track.instrument, order.side
         key, exchange = before.key, instrument.exchange
         charges = order_charges(
-            self._kinds[key.symbol], side, quantity, price, self._day(at, exchange), self._settings.broker, exchange=exchange
+            self._kinds[key.symbol], side, quantity, price, self._day(at, exchange), self._account.broker, exchange=exchange
         ).total
-        fill = Fill(order_id, order_id, ACCOUNT, key.symbol, side, key.product, quantity, price, charges, at, self._strategy_id)
-        after = track.position = book(before, fill)
+        name = order.order_id
+        fill = Fill(name, name, key.account_id, key.symbol, side, key.product, quantity, price, charges, at, key.strategy_id)
+        after = slot.position = book(before, fill)
         value = after.cash_flow - before.cash_flow
         self.cash += value - charges
-        self._log.fills += 1
-        self._log.changes.append(Change(at, key.symbol, float(after.quantity), float(price), float(self.cash)))
-        running = track.trade
+        log, role = self._log, order.role
+        log.fills.append(Execution(at, name, key.symbol, side, quantity, price, charges, role, order.reason, order.note))
+        log.changes.append(Change(at, key.symbol, float(after.quantity), float(price), float(self.cash)))
+        running = slot.trade
         if running is None:
-            running = track.trade = Running(side, at)
+            running = slot.trade = Running(side, at, order.note)
+            slot.first_stop = None
         running.charges += charges
-        if leaves_for is None:
+        if role is Role.ENTRY:
             running.bought += quantity
             running.paid += abs(value)
         else:
             running.got += abs(value)
         if after.quantity:
-            self._held[key.symbol] = track
+            self.held[key.symbol] = slot
         else:
-            self._close(track, running, at, leaves_for or "signal")
+            self._close(slot, running, at, order)
 
     def free_funds(self, here: Track, tick: Tick) -> Decimal:
         """Capital, what the fills moved and what is held at the newest prices, less the margin that positions block."""
-        free = self._settings.capital + self.cash
-        for track in self._held.values():
-            position, mark = track.position, tick.last_price if track is here else track.mark
+        free = self._account.capital + self.cash
+        for slot in self.held.values():
+            position, track = slot.position, slot.track
+            mark = tick.last_price if track is here else track.mark
             side = Side.BUY if position.quantity > 0 else Side.SELL
             free += position.open_cost if mark is None else position.quantity * exact(mark)
             free -= margin_required(
@@ -73,17 +74,57 @@ class Ledger:
                 position.key.product,
                 side,
                 abs(position.open_cost),
-                self._settings.leverage,
+                self._account.leverage,
                 quantity=abs(position.quantity),
             )
         return free
 
-    def _close(self, track: Track, running: Running, at: Timestamp, reason: str) -> None:
-        track.trade = None
-        self._held.pop(track.symbol, None)
+    # --- the session ------------------------------------------------------------------------------------------------
+
+    def begin_session(self) -> None:
+        """What is held is carried at cost: its whole unrealised result counts in every session that it is held in, as it does live."""
+        self._session_began = self.cash + self._cost()
+
+    def session_pnl(self) -> Decimal:
+        """Realised of this session + unrealised − charges of this session, at the newest prices."""
+        pnl = self.cash - self._session_began
+        for slot in self.held.values():
+            mark = slot.track.mark
+            pnl += slot.position.open_cost if mark is None else slot.position.quantity * exact(mark)
+        return pnl
+
+    def rough_pnl(self) -> float:
+        """The same to a hundredth of a paisa or so, in a twentieth of the time."""
+        pnl = float(self.cash - self._session_began)
+        for slot in self.held.values():
+            mark = slot.track.mark
+            pnl += float(slot.position.open_cost) if mark is None else float(slot.position.quantity) * mark
+        return pnl
+
+    def _cost(self) -> Decimal:
+        return sum((slot.position.open_cost for slot in self.held.values()), ZERO)
+
+    def _close(self, slot: Slot, running: Running, at: Timestamp, order: Order) -> None:
+        slot.trade = None
+        self.held.pop(slot.track.symbol, None)
         gross = running.got - running.paid if running.side is Side.BUY else running.paid - running.got
-        entry, leave = running.paid / running.bought, running.got / running.bought
-        trade = Trade(track.symbol, running.side, running.bought, running.entry_at, entry, at, leave, gross, running.charges, reason)
+        trade = Trade(
+            slot.track.symbol,
+            running.side,
+            running.bought,
+            running.entry_at,
+            running.paid / running.bought,
+            at,
+            running.got / running.bought,
+            gross,
+            running.charges,
+            order.reason,
+            self._account.account_id,
+            slot.first_stop,
+            running.note,
+            order.note,
+            self._day(at, slot.track.instrument.exchange),
+        )
         self._log.trades.append(trade)
         self.closed.append(trade.net)
 

@@ -142,11 +142,9 @@ class Flat(NamedTuple):
 
 @dataclass(slots=True)
 class Log:
+    """What was decided, once for all accounts."""
+
     decisions: list[Decision] = field(default_factory=list)
     flats: list[Flat] = field(default_factory=list)
-    trades: list[Trade] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
-    refused: Counter[str] = field(default_factory=Counter)
     unfilled: int = 0  # decided at the very end of the data: no price came after them
     ambiguous: int = 0  # bars whose outcome hangs on which extreme came first
-    fills: int = 0

@@ -1,6 +1,6 @@
-"""One instrument in a backtest: its strategy, the candle that is forming for it, what is held of it and what waits for a price.
+"""One instrument in a backtest: its strategy, the candle that is forming for it, and for each account what is held of it and what waits for a price.
 
-Holds state and no rules. `floor` and `ceiling` are floats, so that a bar in which nothing happens costs a few comparisons.
+Holds state and no rules. `floor`, `ceiling` and `alarm` are floats, so that a bar in which nothing happens costs a few comparisons however many accounts.
 """
 
 from __future__ import annotations
@@ -10,13 +10,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from math import inf
+from typing import TYPE_CHECKING
 
+from engines.backtest.exchange import Order
 from engines.core.bars import Levels
 from engines.core.candles import CandleBuilder
-from engines.core.model import ZERO, Candle, ExitPlan, Instrument, Position, Role, Side, Tick, Timestamp
+from engines.core.model import ZERO, Candle, ExitPlan, Instrument, Position, Side, Tick, Timestamp
+from engines.core.reentry import ReentryState
 from engines.core.sessions import utc_offset
 from engines.ports import TandemError
 from engines.strategies.base import Strategy, Wish
+
+if TYPE_CHECKING:
+    from engines.backtest.book import Book
 
 
 class StrategyFailed(TandemError):
@@ -29,6 +35,7 @@ class Running:
 
     side: Side
     entry_at: Timestamp
+    note: str = ""
     bought: Decimal = ZERO  # units that entered, at any price
     paid: Decimal = ZERO  # for them
     got: Decimal = ZERO  # for those that left
@@ -36,23 +43,51 @@ class Running:
 
 
 @dataclass(slots=True, eq=False)
-class Track:
-    instrument: Instrument
-    strategy: Strategy
+class Slot:
+    """An instrument on one account."""
+
+    book: Book
+    track: Track
     position: Position
-    builder: CandleBuilder | None = None  # None: the file's candles are the strategy's
-    previous: Candle | None = None  # the newest whole candle of the file
-    tick: Tick | None = None  # the newest price
-    watched: bool = False  # something rests, guards or expires: else the next two need not be looked at
-    floor: float = -inf  # the nearest price below at which something happens
-    ceiling: float = inf
-    expires: Timestamp = inf  # when what rests at the exchange ends with its day
-    levels: Levels = ()  # what fires inside a bar
+    working: dict[str, Order] = field(default_factory=dict)  # what rests at the exchange
     plan: ExitPlan | None = None
     first_stop: Decimal | None = None  # of the plan, before anything moved it
     trade: Running | None = None
-    flat_by: Role | None = None  # a stop or target has just taken out the last of it…
-    flat_at: float = 0.0  # …at this price
+    expires: Timestamp = inf  # when what rests at the exchange ends with its day
+    leave_at: Timestamp = inf  # when the day rules square it off
+    floor: float = -inf  # the nearest price below at which something happens
+    ceiling: float = inf
+    alarm: Timestamp = inf  # the next moment at which something happens whatever the price
+    levels: Levels = ()  # what fires inside a bar
+
+
+@dataclass(frozen=True, slots=True)
+class LeftBy:
+    """What took an account's position out although the strategy did not say so. `leg`: "stop", "target" or anything else."""
+
+    leg: str
+    entry_price: Decimal
+    exit_price: Decimal
+
+
+@dataclass(slots=True, eq=False)
+class Track:
+    instrument: Instrument
+    strategy: Strategy
+    builder: CandleBuilder | None = None  # None: the file's candles are the strategy's
+    seconds: float = 60.0  # of the file's candles; 0: ticks
+    slots: list[Slot] = field(default_factory=list)  # one for each account, in their order
+    previous: Candle | None = None  # the newest whole candle of the file
+    tick: Tick | None = None  # the newest price, where it is newer than that
+    watched: bool = False  # something rests, guards or ends on some account: else the next ones need not be looked at
+    floor: float = -inf  # the nearest price below at which something happens on any account
+    ceiling: float = inf
+    alarm: Timestamp = inf
+    soon: Timestamp = inf  # a bar that begins later than this does not end before the alarm
+    every_bar: bool = False  # an account's P&L is watched, so no bar is quiet
+    levels: Levels = ()  # of all accounts
+    reentry: ReentryState = field(default_factory=ReentryState)
+    left: LeftBy | None = None
     symbol: str = field(init=False)
     on_candle: Callable[[Candle], Wish | None] = field(init=False)
 

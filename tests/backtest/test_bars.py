@@ -139,7 +139,7 @@ def test_trades(bars: list[Bar], words: Words, exits: ExitSpec | None, trades: l
 def test_the_strategy_is_told_when_a_stop_took_it_out_before_it_sees_that_bar() -> None:
     run = played([CALM, CALM, (99, 100, 94, 96), CALM, CALM], {0: buy, 3: close}, exits=STOP)
     assert run.strategy.flats == [(2, 95.0)]
-    assert [decision.reduce_only for decision in run.log.decisions] == [False]  # it has nothing to close any more
+    assert [decision.reduce_only for decision in run.said.decisions] == [False]  # it has nothing to close any more
 
 
 def test_it_is_not_told_of_exits_that_it_asked_for() -> None:
@@ -147,19 +147,19 @@ def test_it_is_not_told_of_exits_that_it_asked_for() -> None:
 
 
 def test_bars_that_hold_both_the_stop_and_the_target_are_counted() -> None:
-    assert played([CALM, CALM, (100, 107, 93, 94)], {0: buy}, exits=FIVE).log.ambiguous == 1
-    assert played([CALM, CALM, (100, 104, 93, 94)], {0: buy}, exits=FIVE).log.ambiguous == 0
+    assert played([CALM, CALM, (100, 107, 93, 94)], {0: buy}, exits=FIVE).said.ambiguous == 1
+    assert played([CALM, CALM, (100, 104, 93, 94)], {0: buy}, exits=FIVE).said.ambiguous == 0
 
 
 def test_what_is_decided_on_the_last_bar_finds_no_price() -> None:
     run = played([CALM, CALM], {1: buy})
-    assert (run.log.unfilled, run.log.fills) == (1, 0)
+    assert (run.said.unfilled, run.log.fills) == (1, [])
 
 
 def test_resting_orders_end_with_their_day() -> None:
     next_day = OPEN + 86_400
     run = played([CALM, CALM, (97, 98, 96, 97)], {0: buy_at_98}, starts=[OPEN, OPEN + 60, next_day])
-    assert run.log.fills == 0
+    assert run.log.fills == []
     assert run.log.refused == {"expired": 1}
 
 
@@ -180,7 +180,7 @@ def test_charges_are_those_of_the_tables_to_the_last_digit() -> None:
         for side, price in ((Side.BUY, 100), (Side.SELL, 104))
     ]
     assert trade.gross == 4000
-    assert trade.charges == sum((leg.total for leg in legs), Decimal(0)) == run.track.position.charges
+    assert trade.charges == sum((leg.total for leg in legs), Decimal(0)) == run.slot.position.charges
     assert [leg.brokerage for leg in legs] == [20, 20]
     assert [leg.stt for leg in legs] == [0, 26]  # 0.025 % of what was sold
     assert trade.net == 4000 - trade.charges
@@ -194,7 +194,7 @@ def test_the_whole_capital_is_put_in_by_default() -> None:
 def test_an_entry_without_money_is_refused_and_told() -> None:
     big = Settings(sizing=Sizing(SizingMode.FIXED_QUANTITY, Decimal(60_000)))  # 60,00,000 at leverage 5 needs 12,00,000
     run = played([CALM, CALM, CALM], {0: buy}, settings=big)
-    assert (run.log.fills, run.log.refused) == (0, {"insufficient_funds": 1})
+    assert (run.log.fills, run.log.refused) == ([], {"insufficient_funds": 1})
 
 
 @given(

@@ -125,4 +125,4 @@ def test_law_11_holds_with_stops_targets_and_trails_to_the_paisa_of_every_trade(
     assert [(decision.signal_id, decision.side, decision.reduce_only) for decision in report.decisions] == said_by(journal)
     assert [trade.net for trade in report.trades] == round_trips(journal.fills())
     assert report.charges == sum((fill.charges for fill in journal.fills()), Decimal(0))
-    assert {"stop", "moved_stop", "target"} & {each.reason for each in report.by_exit}
+    assert {"stop", "moved_stop", "target"} & {trade.exit_reason for trade in report.trades}
