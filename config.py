@@ -86,6 +86,13 @@ def _speed(raw: str) -> float:
     return value
 
 
+def _record(raw: str) -> str:
+    word = raw.lower()
+    if word not in {"off", "candles", "ticks"}:
+        raise ValueError("must be one of off, candles, ticks")
+    return word
+
+
 def _long_secret(raw: str) -> str:
     if len(raw) < 16:
         raise ValueError("must have at least 16 characters")
@@ -183,6 +190,12 @@ class Settings:
         "TANDEM_FEED_SPEED", 1.0, "Replay speed: 1 is real time, 60 a minute a second, max as fast as it goes.", _speed
     )
     feed_seed: int = _setting("TANDEM_FEED_SEED", 7, "Seed of the simulated market.", _count(0, 2**31))
+    record: str = _setting(
+        "TANDEM_RECORD",
+        "candles",
+        "What is kept of the prices that Tandem watches: off, candles (minutes, a dataset each day) or ticks (the ticks, too).",
+        _record,
+    )
     mail_server: str | None = _setting("MAIL_SERVER", None, "Host that sends mail. Without it nothing is mailed.", _host)
     mail_port: int = _setting("MAIL_PORT", 587, "Its port.", _port)
     mail_username: str | None = _setting("MAIL_USERNAME", None, "Its sign-in.")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from app.live import Hub
     from app.workspace import Lists
     from config import Settings
+    from engines.market.recorder import Recorder
     from engines.ports import Clock, Ids
     from engines.system import TradingSystem
 
@@ -50,8 +51,10 @@ def create_app(
     clock: Clock | None = None,
     ids: Ids | None = None,
     lists: Lists | None = None,
+    recorder: Recorder | None = None,
 ) -> Flask:
-    """The web application. `live` is the hub that the system publishes to (default: its notifier), `lists` keeps the instrument lists fresh."""
+    """The web application. `live` is the hub that the system publishes to (default: its notifier), `lists` keeps the instrument lists fresh,
+    `recorder` keeps what is seen of prices."""
     from app.api import blueprint as api
     from app.api.metrics import blueprint as metrics
     from app.auth import init_app as init_auth
@@ -79,6 +82,7 @@ def create_app(
         Replays(the_clock, ids or system.ids),
         StudyQueue(data, the_clock, lambda user, kind, told: (hub.publish if kind == "news" else hub.pulse)("study", user, told)),
         lists,
+        recorder,
     )
     hub.whose_halt = shop.owners.owner_of_halt
     app.extensions[EXTENSION] = shop

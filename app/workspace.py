@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from app.replays import Replays
     from app.studies import StudyQueue
     from config import Settings
+    from engines.market.recorder import Recorder
     from engines.system import TradingSystem
 
 EXTENSION = "tandem"
@@ -147,6 +148,7 @@ class Workspace:
     replays: Replays
     studies: StudyQueue
     lists: Lists | None = None
+    recorder: Recorder | None = None
 
     def taken_over(self) -> None:
         """After a change of accounts, strategies or mappings: the engines act on it before the answer leaves (a switch that is off is off)."""

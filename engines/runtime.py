@@ -37,6 +37,8 @@ class Runtime:
         self.system = system
         self.closed_trades: Mapping[tuple[str, str], Sequence[Decimal]] = {}
         self.counters: dict[str, int] = {}
+        self.listeners: list[Callable[[Sequence[Tick], bool], None]] = []
+        """Get every batch of accepted ticks, and whether they are real, after the engines; they must return quickly."""
         self.runner: StrategyRunner | None = None
         self._started_at = system.clock.monotonic()
         self._running = False
@@ -176,6 +178,8 @@ class Runtime:
             self._stage("paper", system.exchange.on_ticks, accepted)
             self._stage("guard", system.guard.on_ticks, accepted)
             self._stage("candles", self._candles, accepted)
+            for listener in self.listeners:
+                self._stage("listener", lambda taken, listener=listener: listener(taken, live), accepted)  # type: ignore[misc]
 
     def _begin_anew(self, symbols: Collection[str]) -> None:
         """Real prices have taken the place of the simulated ones: candles and strategies must not go on from a market that never was."""

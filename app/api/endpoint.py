@@ -26,6 +26,7 @@ from app.problems import Problem
 
 JSON = "application/json"
 MOST_BYTES = 1024 * 1024
+MOST_UPLOAD = 64 * MOST_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Operation:
     own: bool = False  # about the caller, not the workspace: viewers may, too
     always: bool = False  # a way to stop or get out: it works also while the database cannot be written
     raw: bool = False  # the function reads the body itself and answers with a Response
+    upload: bool = False  # what is sent is a file, up to MOST_UPLOAD (with `raw`)
     media: str = JSON
     errors: Sequence[int] = ()
 

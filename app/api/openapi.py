@@ -19,7 +19,7 @@ _ERRORS = {
     404: "Not there, or not yours",
     405: "Wrong method",
     409: "The present state forbids it",
-    413: "Larger than 1 MiB",
+    413: "Larger than is taken",
     415: "Not JSON",
     422: "A field is wrong",
     429: "Too many tries",
@@ -38,6 +38,7 @@ _PROBLEM = {
         "errors": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
     },
 }
+_FILE = ("application/octet-stream", "text/csv")
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -96,6 +97,8 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
             content["text/plain"] = {"schema": {"type": "string"}}
         required = any(field.is_required() for field in operation.body.model_fields.values())
         shown["requestBody"] = {"required": required, "content": content}
+    if operation.upload:
+        shown["requestBody"] = {"required": True, "content": {media: {"schema": {"type": "string", "format": "binary"}} for media in _FILE}}
     return shown
 
 

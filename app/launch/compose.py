@@ -9,21 +9,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from app.data import Data, Instruments
 from app.launch.errors import CannotRun
-from app.launch.masters import MasterRefresher, brokers_in_use
+from app.launch.masters import MasterRefresher, Renewal, brokers_in_use
 from app.live import Hub
 from config import Endpoints, Settings
 from engines.brokers.makers import BrokerEndpoints, makers
 from engines.brokers.tools import BinanceEndpoints, BrokerTools, KiteEndpoints, SmartApiEndpoints
 from engines.core.model import Tick
+from engines.core.timetable import JobKind
 from engines.market.quiet import QuietFeed
 from engines.market.replay import ReplayFeed
 from engines.market.simulated import SimulatedFeed
 from engines.ports import Clock, Feed, RandomIds, SystemClock
 from engines.system import EngineSettings, TradingSystem
+
+if TYPE_CHECKING:
+    from engines.market.recorder import Recorder
 
 _KINDS_AT = {
     "kite_api_root": ("zerodha",),
@@ -40,15 +45,20 @@ class House:
     system: TradingSystem
     hub: Hub
     lists: MasterRefresher
+    recorder: Recorder | None = None
 
     def start(self) -> None:
         self.system.start()
         self.lists.start()
+        if self.recorder is not None:
+            self.recorder.start()
 
     def stop(self) -> None:
         """Stopping twice is stopping once."""
         self.lists.stop()
         self.system.stop()
+        if self.recorder is not None:
+            self.recorder.stop()
 
 
 def house(settings: Settings, data: Data) -> House:
@@ -82,7 +92,18 @@ def house(settings: Settings, data: Data) -> House:
         kite_authorization=lambda: _kite_authorization(system),
     )
     data.directory.on_change(lists.poke)
-    return House(system, hub, lists)
+    if isinstance(clock, SystemClock):
+        system.day.register(JobKind.INSTRUMENTS, Renewal(lists))
+    return House(system, hub, lists, _recorder(settings, system, data))
+
+
+def _recorder(settings: Settings, system: TradingSystem, data: Data) -> Recorder | None:
+    """A replay is a file already."""
+    if settings.record == "off" or settings.feed not in ("simulated", "live"):
+        return None
+    from app.recording import recorder_for
+
+    return recorder_for(settings.record, system, data, SystemClock())
 
 
 def market(settings: Settings) -> tuple[Clock, Feed, bool]:

@@ -67,7 +67,7 @@ def serve(settings: Settings, *, engines: bool, browser: bool, prepare: Prepare 
         system, live = house.system, house.hub
         stack.callback(house.stop)  # also when something below fails half-way; stopping twice is stopping once
         app = create_app(
-            system, data, settings, live=live, clock=SystemClock(), lists=house.lists
+            system, data, settings, live=live, clock=SystemClock(), lists=house.lists, recorder=house.recorder
         )  # a replay lives in the past, its visitors do not
         house.start()
         app.extensions[EXTENSION].logins.start()

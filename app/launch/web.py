@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BACKLOG = 1024
 CONNECTIONS = 500  # select() on Windows ends at 512
-BODY_LIMIT = 8 << 20  # a last wall; the application answers 413 from 1 MiB on
+BODY_LIMIT = 72 << 20  # a last wall; the application answers 413 from 1 MiB on, and from 64 MiB where files are sent
 
 
 def listen(host: str, port: int) -> socket.socket:

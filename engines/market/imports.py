@@ -86,6 +86,7 @@ class ImportReport:
         gaps = self.gaps.as_json()
         for each in gaps["symbols"]:
             del each["holes"], each["short_days"]
+            each["missing_day_count"] = len(each["missing_days"])
             each["missing_days"] = each["missing_days"][:31]
         return {
             "file": self.file,

@@ -44,6 +44,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/replays/{id}/control"): {"do": "pause"},
     ("POST", "/api/watchlists"): {"name": "x"},
     ("PATCH", "/api/watchlists/{id}"): {"name": "y"},
+    ("PATCH", "/api/datasets/{id}"): {"name": "mine now"},
     ("POST", "/api/tokens"): {"name": "x"},
     ("POST", "/api/users"): {"email": "x@example.com", "password": "long enough it is"},
     ("PATCH", "/api/users/{id}"): {"role": "owner"},
@@ -88,11 +89,14 @@ def belongings(rig: Rig) -> Belongings:
     rule = trader.post("/api/combined", {"scope": "group", "scope_id": group, "stop": "1000000"}).json["id"]
     webhook = trader.post("/api/webhooks", {"name": "x", "account_ids": [account]}).json["id"]
     token = trader.post("/api/tokens", {"name": "x"}).json["id"]
+    candle = b"time,symbol,open,high,low,close\n2024-01-02 09:15,NSE:INFY,1,1,1,1\n"
+    dataset = trader.call("POST", "/api/datasets", data=candle, headers={"Content-Type": "text/csv"}).json["id"]
     assert trader.user is not None
     spec = Spec("nowhere", "2024-01-03", "2024-01-03", (), (), ())
     replay = Replay("the-traders-replay", trader.user.user_id, "x", "none", spec, 0.0)
     rig.app.extensions[EXTENSION].replays._replays[replay.replay_id] = replay
     ids = {
+        "datasets": dataset,
         "replays": replay.replay_id,
         "watchlists": trader.post("/api/watchlists", {"name": "x"}).json["id"],
         "accounts": account,
@@ -153,7 +157,7 @@ def test_what_nobody_has_is_not_there(rig: Rig, method: str, path: str) -> None:
 WORDS = {
     "accounts": "account", "strategies": "strategy", "mappings": "mapping", "signals": "signal", "orders": "order", "positions": "position",
     "webhooks": "webhook", "tokens": "token", "users": "user", "system": "stop",
-    "replays": "replay", "watchlists": "watchlist", "groups": "group", "combined": "rule",
+    "datasets": "dataset", "replays": "replay", "watchlists": "watchlist", "groups": "group", "combined": "rule",
 }  # fmt: skip
 
 
