@@ -28,6 +28,7 @@ from engines.strategies.signals import make_signal
 
 _PLAIN = (None, ())  # neither stop nor targets
 _NOTHING_MORE = (None, None, None)  # neither price, exits nor quantity
+_MOST_PLAIN = 10_000  # a strategy may say something new every time
 
 
 class House:
@@ -45,7 +46,7 @@ class House:
     ) -> None:
         self.config, self.tracks, self.log = config, tracks, Log()
         self._count = 0
-        self._plain: dict[tuple[str, Side, bool], Signal] = {}
+        self._plain: dict[tuple[str, Side, bool, str], Signal] = {}
         calendar = calendar or load_calendar()
         self.books = [
             Book(seat, settings, config.strategy_id, tracks, calendar, prefix="B" if len(seats) == 1 else f"B{number}-")
@@ -119,12 +120,14 @@ class House:
 
     def _signal(self, track: Track, part: Wish, moment: Timestamp, now: Timestamp) -> Signal:
         """A wish that names neither price nor size asks for the same every time: such a signal is made once, and its name and moment are not read."""
-        if part.note or part[2:4] != _PLAIN or part[5:] != _NOTHING_MORE:
+        if part[2:4] != _PLAIN or part[5:] != _NOTHING_MORE:
             return self._made(track, part, moment, now)
-        name = (track.symbol, part.side, part.reduce_only)
+        name = (track.symbol, part.side, part.reduce_only, part.note)
         signal = self._plain.get(name)
         if signal is None:
-            signal = self._plain[name] = self._made(track, part, moment, now)
+            signal = self._made(track, part, moment, now)
+            if len(self._plain) < _MOST_PLAIN:
+                self._plain[name] = signal
         return signal
 
     def _made(self, track: Track, part: Wish, moment: Timestamp, now: Timestamp) -> Signal:
