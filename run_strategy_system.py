@@ -8,6 +8,7 @@ touches the data folder and never installs anything outside the project's own `.
 from __future__ import annotations
 
 import argparse
+import datetime
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -15,7 +16,7 @@ import os
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NoReturn
@@ -77,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     token.add_argument("email")
     token.add_argument("--name", required=True, help="what it is for, shown in the settings")
 
+    _data(commands.add_parser("data", help="market data: import, list, gaps, export"), command)
     command("doctor", "check settings, database, clock, disk and broker sessions; exit 0 = healthy")
     command("backup", "consistent copy of the running database and keys").add_argument("file", type=Path, metavar="FILE")
     return top
@@ -93,6 +95,43 @@ def _backtest(tested: argparse.ArgumentParser) -> None:
     tested.add_argument("--capital", metavar="MONEY", help="what it begins with (default: 1000000)")
     tested.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
     tested.add_argument("--html", type=Path, metavar="FILE", help="write the report as a page")
+
+
+def _data(group: argparse.ArgumentParser, command: Callable[..., argparse.ArgumentParser]) -> None:
+    actions = group.add_subparsers(dest="action", metavar="ACTION", required=True)
+    taken = command(
+        "import", "take a CSV (may be gzipped) or Parquet file of candles or ticks into the workspace, whole or not at all", actions
+    )
+    taken.add_argument("file", type=Path, metavar="FILE")
+    taken.add_argument("--name", help="what to call it (default: as the file)")
+    taken.add_argument("--exchange", default="NSE", help="of names that say none (default: NSE)")
+    taken.add_argument("--zone", help="time zone of times without an offset, such as UTC (default: the exchange's)")
+    order = taken.add_mutually_exclusive_group()
+    order.add_argument("--day-first", action="store_true", help="03/04/2026 is in April (default: as the file shows)")
+    order.add_argument("--month-first", action="store_true", help="03/04/2026 is in March")
+    taken.add_argument("--stamped-end", action="store_true", help="times are those of the candles' ends")
+    taken.add_argument("--leave-out-bad", action="store_true", help="import without the rows that cannot be used")
+    listed = command("list", "what there is", actions)
+    lacking = command("gaps", "what a dataset or a file lacks by the calendar", actions)
+    lacking.add_argument("dataset", metavar="DATASET", help="name or id of a dataset, or a file")
+    lacking.add_argument("--json", action="store_true", help="print the whole report as JSON")
+    out = command("export", "write a dataset as CSV, .csv.gz or .parquet, as the file's name says", actions)
+    out.add_argument("dataset", metavar="DATASET", help="its name or id")
+    out.add_argument("file", type=Path, metavar="FILE")
+    out.add_argument("--from", dest="start", metavar="D", type=_date, help="first day, YYYY-MM-DD")
+    out.add_argument("--to", dest="end", metavar="D", type=_date, help="last day, YYYY-MM-DD")
+    for each in (taken, listed):
+        each.add_argument("--user", metavar="EMAIL", help="whose (default: the owner's)")
+    for each in (taken, lacking, out):
+        each.add_argument("--symbol", metavar="EXCHANGE:NAME", help="which instrument of the file, or what to call it")
+    listed.set_defaults(symbol=None)
+
+
+def _date(text: str) -> str:
+    try:
+        return datetime.date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day of the form YYYY-MM-DD") from None
 
 
 def _port(text: str) -> int:

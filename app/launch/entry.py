@@ -22,6 +22,7 @@ COMMANDS = {
     "backtest": "app.launch.backtest",
     "user": "app.launch.people",
     "token": "app.launch.people",
+    "data": "app.launch.data",
     "doctor": "app.launch.doctor",
     "backup": "app.launch.backup",
 }
