@@ -30,7 +30,10 @@ STYLES = (
     "css/tables.css",
     "css/forms.css",
     "css/trading.css",
+    "css/levels.css",
     "css/rooms.css",
+    "css/limits.css",
+    "css/ladder.css",
 )
 CLASSIC = ("vendor/htmx.org/htmx.js", "vendor/idiomorph/idiomorph-ext.js")
 ENTRY = "js/main.js"

@@ -145,6 +145,23 @@ def test_the_exit_plan_editor_makes_rows_and_counts_shares(chrome: Browser, prev
     assert one(chrome, "[data-target-left]").text == "30 % stays with the stop"
 
 
+def test_a_ladder_of_ten_targets_is_two_clicks(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/strategies/S2/edit")
+    one(chrome, "[data-ladder-open]").click()
+    one(chrome, "[data-ladder-fill]").click()
+    assert len(chrome.find_elements(By.CSS_SELECTOR, "[data-ladder-view] g")) == 10
+    assert one(chrome, "[data-target-left]").text == ""
+    one(chrome, "[name='exits.exit_at']").send_keys("15:10")
+    chrome.execute_script("window.fetch = (place, asked) => { window.sent = JSON.parse(asked.body); return new Promise(() => {}); }")
+    one(chrome, "form[data-api] [type=submit]").click()
+    plan = chrome.execute_script("return window.sent.exit_plan")
+    assert plan["stop_loss"] == {"pct": "5"}
+    assert [target["pct"] for target in plan["targets"]] == ["0.5", "1", "1.5", "2", "2.5", "3", "3.5", "4", "4.5", "5"]
+    assert [target.get("then_stop") for target in plan["targets"]] == [*({"pct": f"{n / 2:g}"} for n in range(9)), None]
+    assert {target["share_pct"] for target in plan["targets"]} == {"10"}
+    assert (plan["booking"], plan["exit_at"]) == ("even", "15:10")
+
+
 def test_a_dangerous_button_asks_and_can_be_left(chrome: Browser, preview: str) -> None:
     chrome.get(f"{preview}/positions")
     one(chrome, "button[data-api$='close-all']").click()
