@@ -405,24 +405,25 @@ class TradingSystem:
     # --- what the engines ask each other through here -----------------------------------------------------------------------
 
     def market(self, desk: Desk, symbol: str) -> Market | None:
-        """What an order of this account is planned against; None for an instrument nobody knows."""
+        """What an order of this account is planned against; None for an instrument nobody knows. An index is listed nowhere: it is denied by name."""
         instrument = self.instruments.get(symbol)
-        if instrument is None or not instrument.tradable:
+        if instrument is None:
             return None
         account, now = desk.account, self.clock.now()
         opened, no_entry = self.hours.open_for(account, instrument, now), self.hours.no_entry(account, instrument, now)
         tick, age = self.prices.get(symbol), self.prices.age(symbol)
-        if self.live is None:
-            return Market(instrument, tick, age, self.settings.max_price_age, opened, no_entry=no_entry)
-        if not account.live:
-            if not account.paper.session_hours and tick is not None and not self.hours.is_open(instrument, now):
-                age = (
-                    0.0 if self.prices.is_live(symbol) else age
-                )  # a paper account is open at any hour: at night it trades at the last real price
-            return Market(instrument, tick, age, self.settings.max_price_age, opened, no_entry=no_entry)
-        listed = self.master is None or self.master.listing(account.broker, symbol) is not None
-        if not self.prices.is_live(symbol):
-            tick, age = None, None  # the simulated market is never a price for real money
+        listed = instrument.tradable
+        if self.live is not None and account.live:
+            listed = listed and (self.master is None or self.master.listing(account.broker, symbol) is not None)
+            if not self.prices.is_live(symbol):
+                tick, age = None, None  # the simulated market is never a price for real money
+        elif (
+            self.live is not None
+            and self.prices.is_live(symbol)
+            and not account.paper.session_hours
+            and not self.hours.is_open(instrument, now)
+        ):
+            age = 0.0  # a paper account is open at any hour: at night it trades at the last real price
         return Market(instrument, tick, age, self.settings.max_price_age, opened, listed, no_entry)
 
     def _market_open(self, symbol: str) -> bool:

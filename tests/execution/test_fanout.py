@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from engines.core.model import AccountMapping, Denial, Limits, OrderState, Role, Sizing, SizingMode, StrategyConfig, Timeframe
+from engines.core.model import AccountMapping, Denial, Instrument, Limits, OrderState, Role, Sizing, SizingMode, StrategyConfig, Timeframe
 from tests.execution.house import INFY, USER, House, account, books_balance
 
 
@@ -218,3 +218,14 @@ def test_a_change_that_races_a_fill_never_undoes_it():
 
         with pytest.raises(Conflict):
             house.system.modify_order(order.order_id, quantity=Decimal(20))
+
+
+def test_law_10_an_index_is_denied_by_name_on_every_account() -> None:
+    """A strategy may be set on an index; nobody may think that its signals went somewhere."""
+    index = Instrument("NSE:NIFTY 50", "NIFTY 50", "NSE", Decimal("0.05"), segment="INDEX")
+    with House(account("A1"), account("A2"), instruments=(index,)) as house:
+        orders = house.send(symbol=index.symbol)
+        assert [(order.account_id, order.state, order.reason) for order in orders] == [
+            ("A1", OrderState.DENIED, "not_tradable"),
+            ("A2", OrderState.DENIED, "not_tradable"),
+        ]
