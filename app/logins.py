@@ -15,9 +15,9 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from app.data import Actor, AutoLogin, Data
 from engines.brokers.tools import KiteEndpoints
-from engines.core.sessions import load_calendar
+from engines.core.timetable import JobKind
 from engines.login.automatic import AutomaticLogin
-from engines.login.schedule import LoginSchedule
+from engines.login.schedule import LoginSchedule, MorningLogIns
 from engines.login.zerodha import ZerodhaSignIn, exchange_at, login_url
 from engines.ports import Clock, Session
 
@@ -73,7 +73,7 @@ class Logins:
             address=lambda api_key: login_url(self._kite, api_key, {}),
             tell=self._tell,
         )
-        self.schedule = LoginSchedule(clock, load_calendar(), data.directory.accounts, data.sessions, self.automatic, system.connect)
+        self.schedule = LoginSchedule(clock, self._until, data.directory.accounts, data.sessions, self.automatic, system.connect)
 
     def begin(self, user_id: str, account_id: str) -> str:
         """The broker's page, with a state that comes back from it: signed, good once, for a quarter of an hour, for this person and account."""
@@ -110,7 +110,8 @@ class Logins:
         return self.automatic.attempt(account_id)
 
     def start(self) -> None:
-        """Automated log-ins by schedule, on a watched thread that ends with the engines."""
+        """Automated log-ins once the day's timetable has begun them, on a watched thread that ends with the engines."""
+        self._system.day.register(JobKind.LOG_INS, MorningLogIns(self.schedule))
         self._system.supervisor.add(ENGINE, self._loop)
 
     def _loop(self, worker: Worker) -> None:
@@ -118,6 +119,10 @@ class Logins:
             worker.beat()
             self.schedule.step()
         self.schedule.stop()
+
+    def _until(self) -> float | None:
+        job = self._system.day.under_way(JobKind.LOG_INS)
+        return job.until if job is not None else None
 
     def _remember(self, account_id: str, changes: Mapping[str, str | None]) -> None:
         self._data.accounts.change(None, account_id, lambda account: account, credentials=changes, by=MACHINE)

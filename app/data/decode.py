@@ -14,6 +14,7 @@ from engines.core.model import (
     AccountDay,
     Candle,
     Check,
+    DayBook,
     ExitPlan,
     Fill,
     Halt,
@@ -173,6 +174,10 @@ def candle(row: Row) -> Candle:
 
 def job_run(row: Row) -> JobRun:
     return JobRun(row["day"], row["job"], RunState(row["state"]), seconds(row["planned_at"]), seconds(row["at"]), row["detail"])
+
+
+def day_book(row: Row) -> DayBook:
+    return loads(DayBook, row["body"])
 
 
 def calendar_day(row: Row) -> CalendarDay:

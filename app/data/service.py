@@ -13,9 +13,11 @@ from typing import Self
 from app.data import database
 from app.data.accounts import Accounts
 from app.data.books import Books
+from app.data.calendar import CalendarDays
 from app.data.combined import CombinedRules
 from app.data.credentials import CredentialBox, open_box, write_private
 from app.data.datasets import Datasets
+from app.data.day_books import DayBooks
 from app.data.directory import SqliteDirectory
 from app.data.errors import DataError
 from app.data.groups import Groups
@@ -65,6 +67,8 @@ class Data:
         self.settings = Settings(store)
         self.datasets = Datasets(store, data_dir)
         self.books = Books(store)
+        self.calendar = CalendarDays(store)
+        self.day_books = DayBooks(store)
         self.levels = Levels(store)
         self.studies = Studies(store)
         self.watchlists = Watchlists(store)

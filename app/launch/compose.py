@@ -21,6 +21,7 @@ from engines.brokers.makers import BrokerEndpoints, makers
 from engines.brokers.tools import BinanceEndpoints, BrokerTools, KiteEndpoints, SmartApiEndpoints
 from engines.core.model import Tick
 from engines.core.timetable import JobKind
+from engines.day.clock import AtOnce
 from engines.market.quiet import QuietFeed
 from engines.market.replay import ReplayFeed
 from engines.market.simulated import SimulatedFeed
@@ -92,6 +93,7 @@ def house(settings: Settings, data: Data) -> House:
         kite_authorization=lambda: _kite_authorization(system),
     )
     data.directory.on_change(lists.poke)
+    system.day.register(JobKind.END_OF_DAY, AtOnce(lambda job: _close_books(data, job.day)))
     if isinstance(clock, SystemClock):
         system.day.register(JobKind.INSTRUMENTS, Renewal(lists))
     return House(system, hub, lists, _recorder(settings, system, data))
@@ -150,6 +152,11 @@ def _streams(clock: Clock, master: Instruments, endpoints: BrokerEndpoints):
         )
 
     return make
+
+
+def _close_books(data: Data, day: str) -> str:
+    count = len(data.day_books.close(day))
+    return f"{count} account{'' if count == 1 else 's'} with something to say" if count else "no account did anything"
 
 
 def _kite_authorization(system: TradingSystem) -> str | None:

@@ -1,4 +1,4 @@
-"""Keeps the brokers' instrument lists fresh: at the start when they are of another day, each morning, and when a person asks.
+"""Keeps the brokers' instrument lists fresh: at the start when they are of another day, when the timetable says so, and when a person asks.
 
 Only lists of brokers that have an account here are fetched. The work is done by a process of its own; a list that cannot be had is an incident, and the
 last good one stays in use.
@@ -18,11 +18,11 @@ from typing import Any
 from app.data import Instruments
 from app.workspace import ListsStatus, ListState
 from config import ROOT, Endpoints
+from engines.core.model import RunState
 from engines.core.sessions import DAY, IST
+from engines.core.timetable import INSTRUMENTS_AT, Ended, Job
 from engines.ports import Clock, Directory
 
-MORNING = 8 * 3600 + 35 * 60
-"""After Indian midnight, in seconds: the brokers have made their lists by then."""
 KIND = "instruments"
 """Of the incident."""
 LONGEST = 300.0
@@ -33,12 +33,13 @@ log = logging.getLogger(__name__)
 
 
 def last_morning(now: float) -> float:
-    """The newest 08:35 IST that is not after `now`."""
-    return (now + IST - MORNING) // DAY * DAY - IST + MORNING
+    """The newest 09:00 IST (the timetable's hour) that is not after `now`."""
+    return (now + IST - INSTRUMENTS_AT) // DAY * DAY - IST + INSTRUMENTS_AT
 
 
-def is_stale(loaded_at: float | None, now: float) -> bool:
-    return loaded_at is None or loaded_at < last_morning(now)
+def is_stale(loaded_at: float | None, since: float) -> bool:
+    """Whether a list is older than the newest moment at which lists were to be renewed."""
+    return loaded_at is None or loaded_at < since
 
 
 def brokers_in_use(directory: Directory) -> frozenset[str]:
@@ -88,6 +89,7 @@ class MasterRefresher:
         self._wanted, self._kite_authorization = wanted, kite_authorization
         self._on_trouble, self._on_clear = on_trouble, on_clear
         self._lock = threading.Lock()
+        self._since = last_morning(clock.now())  # lists older than this are renewed
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._asked: tuple[frozenset[str], bool] | None = None
@@ -117,6 +119,13 @@ class MasterRefresher:
         """Something may have changed (a new account): look again now."""
         self._wake.set()
 
+    def renew(self) -> None:
+        """From now on every list that was taken before this moment is stale: they are fetched again."""
+        with self._lock:
+            self._since = self._clock.now()
+            self._tries.clear()
+        self._wake.set()
+
     def refresh_now(self, force: bool = False) -> Collection[str]:
         """Fetch every wanted list now, fresh or not; returns at once with the brokers it is about, none when no account needs one.
         `force`: also take a list that has shrunk by half."""
@@ -126,6 +135,10 @@ class MasterRefresher:
                 self._asked = (brokers, force)
             self._wake.set()
         return brokers
+
+    def wanted(self) -> Collection[str]:
+        """The brokers whose lists are needed now."""
+        return self._wanted()
 
     def status(self) -> ListsStatus:
         now = self._clock.now()
@@ -140,7 +153,7 @@ class MasterRefresher:
                 wanted=broker in wanted,
                 loaded_at=ages[broker].loaded_at if broker in ages else None,
                 listed=ages[broker].listed if broker in ages else 0,
-                stale=is_stale(ages[broker].loaded_at if broker in ages else None, now),
+                stale=is_stale(ages[broker].loaded_at if broker in ages else None, self._since),
                 problem=problems.get(broker, ""),
             )
             for broker in sorted(set(ages) | wanted)
@@ -179,7 +192,7 @@ class MasterRefresher:
 
     def _due(self, broker: str, now: float) -> bool:
         trying = self._tries.get(broker)
-        return is_stale(self._master.loaded_at(broker), now) and (trying is None or now >= trying.not_before)
+        return is_stale(self._master.loaded_at(broker), self._since) and (trying is None or now >= trying.not_before)
 
     def _refresh(self, brokers: list[str], force: bool) -> None:
         authorization = self._kite_authorization() if "zerodha" in brokers else None
@@ -239,6 +252,30 @@ class MasterRefresher:
         said = "; ".join(f"{broker}: {problem}" for broker, problem in problems.items())
         use = f"{', '.join(missing)} cannot trade until there is one" if missing else "the last good list stays in use"
         self._on_trouble(KIND, "critical" if missing else "warning", f"The list of instruments could not be renewed ({said}); {use}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """The job of the timetable that renews the lists. Later tries of what failed are the refresher's own."""
+
+    lists: MasterRefresher
+    stands: bool = False
+
+    def begin(self, job: Job) -> Renewal:  # noqa: ARG002 - the same for every day
+        self.lists.renew()
+        return self
+
+    def step(self, now: float) -> Ended | None:  # noqa: ARG002 - the lists live by the wall's clock
+        wanted = [each for each in self.lists.status().lists if each.wanted]
+        if not self.lists.wanted():
+            return Ended(RunState.DONE, "no account at a broker needs a list")
+        if not wanted or any(each.stale and not each.problem for each in wanted):
+            return None
+        said = "; ".join(f"{each.broker} {each.listed:,}" if not each.problem else f"{each.broker}: {each.problem}" for each in wanted)
+        return Ended(RunState.FAILED if any(each.problem for each in wanted) else RunState.DONE, said)
+
+    def missed(self, job: Job) -> str:  # noqa: ARG002
+        return "the day was over"
 
 
 def health(lists: Instruments, wanted: Collection[str], now: float) -> tuple[bool | None, str]:

@@ -14,13 +14,15 @@ import pytest
 from app.data import Instruments
 from app.data.instrument_file import ListAge
 from app.launch import masters
-from app.launch.masters import MasterRefresher, health, is_stale, last_morning, source
+from app.launch.masters import MasterRefresher, Renewal, health, is_stale, last_morning, source
 from config import Endpoints
+from engines.core.model import RunState
+from engines.core.timetable import Job, JobKind
 from tests.market import lists
 from tests.market.making import HandClock
 
-MONDAY = 1_786_935_900.0
-"""2026-08-17 08:35 IST."""
+MONDAY = 1_786_937_400.0
+"""2026-08-17 09:00 IST."""
 DAY = 86_400.0
 
 
@@ -37,10 +39,10 @@ DAY = 86_400.0
     ],
 )
 def test_a_list_is_stale_from_the_next_morning_on(taken: float | None, now: float, stale: bool) -> None:
-    assert is_stale(taken, now) is stale
+    assert is_stale(taken, last_morning(now)) is stale
 
 
-def test_the_morning_is_0835_in_india() -> None:
+def test_the_morning_is_0900_in_india() -> None:
     assert last_morning(MONDAY) == MONDAY
     assert last_morning(MONDAY - 1) == MONDAY - DAY
 
@@ -128,6 +130,13 @@ def test_lists_come_at_the_start_and_again_the_next_morning_only(desk: Desk) -> 
     assert desk.hits == 1
     desk.clock.pass_(DAY)
     desk.refresher.turn()
+    assert desk.hits == 1  # the timetable says when
+    job = Job("instruments", JobKind.INSTRUMENTS, "2026-08-18", desk.clock.now())
+    work = Renewal(desk.refresher).begin(job)
+    until(lambda: work.step(desk.clock.now()))
+    ended = work.step(desk.clock.now())
+    assert ended is not None
+    assert (ended.state, ended.detail.startswith("zerodha ")) == (RunState.DONE, True)
     assert (desk.hits, desk.master.loaded_at("zerodha")) == (2, MONDAY + DAY)
     assert desk.open == {}
 

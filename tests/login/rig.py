@@ -60,7 +60,7 @@ class LoginRig:
             latch=self.data.latch,
             directory=self.data.directory,
             notifier=hub,
-            clock=SystemClock(),
+            clock=self.clock,
             ids=RandomIds(),
             feed=SimulatedFeed(SystemClock(), seed=7),
             brokers=makers(tools, BrokerEndpoints(kite=kite)),

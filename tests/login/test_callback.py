@@ -9,9 +9,11 @@ import pytest
 
 from app.data import UserRole
 from engines.core.sessions import DAY, day_start, load_calendar, session_day
+from engines.core.timetable import JobKind
 from engines.login.browser import Task
 from engines.login.program import Outcome
 from engines.login.reasons import Reason
+from engines.login.schedule import MorningLogIns
 from tests.emulators.core.exchange import EmulatedAccount
 from tests.login.rig import LoginRig, Someone
 
@@ -208,11 +210,13 @@ def test_the_morning_of_a_trading_day_signs_in_whoever_asked_for_it(rig: LoginRi
         return Outcome(None, None, parse_qs(urlsplit(address).query)["request_token"][0])
 
     automatic, before = rig.logins.automatic, rig.logins.automatic.run
+    rig.system.day.register(JobKind.LOG_INS, MorningLogIns(rig.logins.schedule))
     try:
         automatic.run = through_the_pages
         for hour, minute, sum_of_tries in ((8, 10, 0), (8, 20, 1), (9, 0, 1)):
             rig.clock.ahead = 0.0
             rig.clock.ahead = _next_trading_day(rig.clock.now()) + hour * 3600 + minute * 60 - rig.clock.now()
+            rig.system.day.step()
             rig.logins.schedule.step()
             rig.logins.schedule.join(20)
             assert tried == [asked.name] * sum_of_tries

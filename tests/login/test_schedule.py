@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from engines.core.sessions import load_calendar
+from engines.core.model import RunState
+from engines.core.sessions import load_calendar, session_day
+from engines.core.timetable import JobKind, jobs_of
 from engines.login.memory import AutoLogin
 from engines.login.program import Outcome
 from engines.login.reasons import Reason
-from engines.login.schedule import LoginSchedule, due, due_by_key
+from engines.login.schedule import LoginSchedule, MorningLogIns, due, due_by_key
 from engines.ports import Session
 from tests.login.house import OWN, House, live
 
@@ -20,6 +22,14 @@ MIDNIGHT = 1_767_551_400.0  # 2026-01-05 00:00 IST, a Monday
 
 def at(hour: int, minute: int = 0, days: int = 0) -> float:
     return MIDNIGHT + days * 86_400 + hour * 3600 + minute * 60
+
+
+def until(now: float) -> float | None:
+    """When the day's log-ins are over, as the timetable says; None while they have not begun."""
+    jobs = [
+        job for job in jobs_of(session_day(now, "NSE"), load_calendar(), ()) if job.kind is JobKind.LOG_INS and job.at <= now < job.until
+    ]
+    return jobs[0].until if jobs else None
 
 
 FRESH = AutoLogin("A1")
@@ -48,7 +58,7 @@ TABLE: list[tuple[str, dict[str, Any], AutoLogin, float | None, float, bool]] = 
 
 @pytest.mark.parametrize(("fields", "told", "ends", "now", "is_due"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_when_it_is_due(fields: dict[str, Any], told: AutoLogin, ends: float | None, now: float, is_due: bool) -> None:
-    assert due(replace(live(), **fields), told, ends, now, load_calendar()) is is_due
+    assert due(replace(live(), **fields), told, ends, now, until(now)) is is_due
 
 
 BY_KEY: list[tuple[str, dict[str, Any], str | None, float | None, float, bool]] = [
@@ -68,14 +78,14 @@ BY_KEY: list[tuple[str, dict[str, Any], str | None, float | None, float, bool]] 
 @pytest.mark.parametrize(("fields", "tried", "ends", "now", "is_due"), [row[1:] for row in BY_KEY], ids=[row[0] for row in BY_KEY])
 def test_when_a_sign_in_by_keys_is_due(fields: dict[str, Any], tried: str | None, ends: float | None, now: float, is_due: bool) -> None:
     account = replace(live(), **({"broker": "angelone"} | fields))
-    assert due_by_key(account, tried, ends, now, load_calendar()) is is_due
+    assert due_by_key(account, tried, ends, now, until(now)) is is_due
 
 
 def test_angel_one_signs_in_by_itself_once_a_day_and_no_oftener() -> None:
     house = House()
     loop = LoginSchedule(
         house.clock,
-        load_calendar(),
+        lambda: until(house.clock.wall),
         lambda: [replace(live("A1"), broker="angelone", auto_login=False)],
         house,
         house.automatic(),
@@ -92,7 +102,12 @@ def schedule(house: House, *names: str) -> LoginSchedule:
     for name in names:
         house.own[name] = dict(OWN)
     return LoginSchedule(
-        house.clock, load_calendar(), lambda: [live(name) for name in names], house, house.automatic(), house.connected.append
+        house.clock,
+        lambda: until(house.clock.wall),
+        lambda: [live(name) for name in names],
+        house,
+        house.automatic(),
+        house.connected.append,
     )
 
 
@@ -114,6 +129,17 @@ def test_each_account_once_a_day_whatever_restarts(tmp_path: object) -> None:
     house.clock.wall = at(8, 30, days=1)
     run(schedule(house, "A1", "A2"))
     assert house.connected == ["A1", "A2", "A1", "A2"]
+
+
+def test_the_timetables_job_ends_when_everybody_has_been_tried() -> None:
+    house = House()
+    house.clock.wall = at(8, 15)
+    house.session = Session("AB1234", {"access_token": "t"}, 0.0, at(6, days=1))
+    loop = schedule(house, "A1", "A2")
+    work = MorningLogIns(loop)
+    while (ended := work.step(at(8, 15))) is None:
+        loop.join(10)
+    assert (ended.state, ended.detail) == (RunState.DONE, "2 of 2 accounts signed in")
 
 
 def test_no_retry_storm() -> None:
