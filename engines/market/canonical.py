@@ -70,7 +70,8 @@ def line_of(row: Candle | Tick, stamp: Stamp) -> str:
 
 def number(value: float) -> str:
     """The shortest text that reads back as the same number, whole numbers without a point."""
-    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    whole = int(value)  # the feeds of some brokers give whole numbers as such
+    return str(whole) if whole == value and abs(whole) < 10**15 else repr(value)
 
 
 @dataclass(frozen=True, slots=True)
