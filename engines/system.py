@@ -450,7 +450,8 @@ class TradingSystem:
         desks = self.roster.desks()
         for desk in desks:
             desk.open_day(self.clock.now(), HOME_EXCHANGE)
-        if not self.hours.calendar.knows(job.day):
+        calendar = self.hours.calendar
+        if calendar.hours and not calendar.knows(job.day):
             self.incident_log.raise_(
                 "calendar_unknown", "warning", f"The holidays of {job.day[:4]} are not known: put them into the calendar", about=job.day[:4]
             )
