@@ -12,7 +12,7 @@ from app.data.store import Store, found
 from app.data.values import seconds
 from engines.core.codec import dumps, loads
 from engines.core.combined import check_rule
-from engines.core.model import CombinedRule, CombinedScope, CombinedState
+from engines.core.model import CombinedRule, CombinedScope
 
 _ONE = "SELECT * FROM combined_rules WHERE rule_id = ? AND (? IS NULL OR user_id = ?)"
 _THERE = {
@@ -75,12 +75,6 @@ class CombinedRules:
             self.store.audit(db, by, "combined_rule.deleted", rule_id, before=old)
 
         self.store.write(work)
-
-    def days(self, user_id: str, rule_id: str, limit: int = 30) -> tuple[CombinedState, ...]:
-        """How far the rule came in its newest sessions, newest first."""
-        found(self.store.readers.one(_ONE, (rule_id, user_id, user_id)), "rule")
-        rows = self.store.readers.all("SELECT body FROM combined_states WHERE rule_id = ? ORDER BY day DESC LIMIT ?", (rule_id, limit))
-        return tuple(loads(CombinedState, row["body"]) for row in rows)
 
 
 def forget_scope(db: sqlite3.Connection, scope: CombinedScope, scope_id: str) -> None:

@@ -13,14 +13,31 @@ from typing import Any
 from flask import Flask, Response, request
 from jinja2 import StrictUndefined
 
-from app.pages import accounts, dashboard, errors, guide, machine, mappings, positions, profit, settings, strategies, trade, words, zerodha
+from app.pages import (
+    accounts,
+    backtests,
+    dashboard,
+    errors,
+    guide,
+    limits,
+    machine,
+    mappings,
+    positions,
+    profit,
+    settings,
+    strategies,
+    study,
+    trade,
+    words,
+    zerodha,
+)
 from app.pages import format as fmt
 from app.pages.assets import Assets
 from app.pages.assets import blueprint as assets_blueprint
 from app.pages.room import EXTENSION
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
-ROOMS = (dashboard, accounts, strategies, mappings, trade, positions, profit, machine, settings, guide, zerodha)
+ROOMS = (dashboard, accounts, strategies, mappings, limits, trade, positions, profit, backtests, machine, settings, guide, zerodha)
 for _room in ROOMS:  # once, where they are made: a blueprint that an application has registered takes no more
     _room.routes.register_error_handler(Exception, errors.answer)
 THEMES = ("dark", "light")
@@ -38,7 +55,9 @@ def init_app(app: Flask, reads: Callable[[Any], Any] | None = None, stop: Stop |
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.filters.update(fmt.FILTERS)
     app.jinja_env.filters.update(words.FILTERS)
+    app.jinja_env.filters.update(study.FILTERS)
     app.jinja_env.globals["asset"] = assets.url
+    app.jinja_env.globals["months_names"] = study.months
     app.context_processor(_preferences)
     app.register_blueprint(assets_blueprint(assets))
     for room in ROOMS:

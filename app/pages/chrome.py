@@ -46,7 +46,16 @@ ROOMS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("P&L", "/pnl", "graph-up"),
         ),
     ),
-    ("Set up", (("Accounts", "/accounts", "wallet2"), ("Strategies", "/strategies", "cpu"), ("Mappings", "/mappings", "diagram-3"))),
+    (
+        "Set up",
+        (
+            ("Accounts", "/accounts", "wallet2"),
+            ("Strategies", "/strategies", "cpu"),
+            ("Mappings", "/mappings", "diagram-3"),
+            ("Limits", "/limits", "speedometer2"),
+        ),
+    ),
+    ("Research", (("Back-tests", "/backtests", "bullseye"),)),
     ("Machine", (("Health", "/health", "heart-pulse"), ("Halts", "/halts", "sign-stop"))),
 )
 OWN = (("Settings", "/settings", "gear"), ("Help", "/help", "question-circle"))

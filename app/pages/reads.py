@@ -10,6 +10,22 @@ from typing import Any
 
 from app.api.accounts import service as accounts
 from app.api.accounts.schemas import AccountOut, AccountQuery
+from app.api.backtests import results as study_results
+from app.api.backtests import service as studies
+from app.api.backtests.schemas import (
+    BacktestQuery,
+    ComparedOut,
+    CompareQuery,
+    SourcesOut,
+    StudyOut,
+    StudyTradesOut,
+    SweepResultsOut,
+)
+from app.api.backtests.schemas import TradeQuery as StudyTradeQuery
+from app.api.combined import service as combined
+from app.api.combined.schemas import CombinedOut, CombinedQuery
+from app.api.groups import service as groups
+from app.api.groups.schemas import GroupOut, GroupQuery
 from app.api.mappings import service as mappings
 from app.api.mappings.schemas import MappingOut, MappingQuery
 from app.api.market import service as market
@@ -25,7 +41,7 @@ from app.api.positions.schemas import PositionOut, PositionQuery
 from app.api.signals import service as signals
 from app.api.signals.schemas import SignalOut, SignalQuery
 from app.api.strategies import service as strategies
-from app.api.strategies.schemas import StrategyKindOut, StrategyOut, StrategyQuery
+from app.api.strategies.schemas import LadderOut, LadderQuery, LevelsOut, LevelsQuery, StrategyKindOut, StrategyOut, StrategyQuery
 from app.api.system import service as system
 from app.api.system.schemas import HaltOut, HaltQuery, HaltReportOut, IncidentOut, IncidentQuery, StatusOut
 from app.api.webhooks import service as webhooks
@@ -58,11 +74,25 @@ class Reads:
     def strategy(self, strategy_id: str) -> StrategyOut:
         return strategies.get_strategy(self.user, strategy_id)
 
+    def levels(self, strategy_id: str, symbol: str) -> LevelsOut | None:
+        """Of the newest session."""
+        return next(iter(strategies.levels(self.user, strategy_id, LevelsQuery(symbol=symbol)).items), None)
+
+    def ladders(self, strategy_id: str, symbol: str) -> list[LadderOut]:
+        return strategies.ladders(self.user, strategy_id, LadderQuery(symbol=symbol, limit=ALL)).items
+
     def mappings(self) -> list[MappingOut]:
         return mappings.list_mappings(self.user, MappingQuery(limit=ALL)).items
 
     def mapping(self, mapping_id: str) -> MappingOut:
         return mappings.get_mapping(self.user, mapping_id)
+
+    # limits
+    def groups(self) -> list[GroupOut]:
+        return sorted(groups.list_groups(self.user, GroupQuery(limit=ALL)).items, key=lambda group: group.created_at)
+
+    def combined_rules(self) -> list[CombinedOut]:
+        return combined.list_rules(self.user, CombinedQuery(limit=ALL)).items
 
     # signals, orders, positions
     def signals(self, args: Mapping[str, Any]) -> Page[SignalOut]:
@@ -107,6 +137,31 @@ class Reads:
 
     def candles(self, args: Mapping[str, Any]) -> list[CandleOut]:
         return market.candles(self.user, CandleQuery.model_validate(args)).items
+
+    # back-tests and sweeps
+    def studies(self, args: Mapping[str, Any]) -> Page[StudyOut]:
+        return studies.list_studies(self.user, BacktestQuery.model_validate(args))
+
+    def study(self, study_id: str) -> StudyOut:
+        return studies.get_study(self.user, study_id)
+
+    def study_sources(self) -> SourcesOut:
+        return studies.sources(self.user)
+
+    def study_report(self, study_id: str) -> dict[str, Any]:
+        return study_results.report(self.user, study_id).report
+
+    def study_symbols(self, study_id: str) -> list[str]:
+        return study_results.charted(self.user, study_id)
+
+    def study_trades(self, study_id: str, args: Mapping[str, Any]) -> StudyTradesOut:
+        return study_results.trades(self.user, study_id, StudyTradeQuery.model_validate(args))
+
+    def sweep_results(self, study_id: str) -> SweepResultsOut:
+        return study_results.sweep_results(self.user, study_id)
+
+    def compared(self, ids: list[str]) -> list[ComparedOut]:
+        return study_results.compare(self.user, CompareQuery(ids=",".join(ids))).items
 
     # the machine and its people
     def status(self) -> StatusOut:

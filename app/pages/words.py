@@ -44,6 +44,12 @@ STATE_TONES = {
     "armed": "ok",
     "done": "",
     "lifted": "",
+    # ladders
+    "idle": "",
+    "skipped": "",
+    "blocked": "warn",
+    "entry_sent": "info",
+    "exit_sent": "warn",
     # incidents
     "info": "info",
     "warning": "warn",
@@ -96,6 +102,7 @@ CHECKS = {
     "freeze_quantity": "Number of slices",
     "price_band": "Price is in its band",
     "duplicate": "Not a repeat",
+    "combined_pnl": "Combined P&L rules",
 }
 
 ENGINES = {
@@ -174,6 +181,22 @@ def sizing(mapping: Any, currency: str = "INR") -> str:
     return text if fmt.decimal(mapping.multiplier) == 1 else f"{text} × {fmt.plain(mapping.multiplier)}"
 
 
+def reentry(spec: Any) -> str:
+    """A strategy's re-entries in a sentence."""
+    when = {"asap": "at the next close", "cost": "when a close is back at the entry price"}.get(
+        spec.mode, f"once a close is {fmt.plain(spec.move_pct)} % beyond the exit price"
+    )
+    after = {"stop": "a stop", "target": "the last target"}.get(spec.after, "a stop or the last target")
+    parts = [
+        f"Goes in again after {after}, {when}",
+        "into the other direction" if spec.reverse else "",
+        "once a day at most" if spec.most == 1 else f"at most {spec.most} times a day",
+        f"not before {spec.cool_down_minutes} minutes have passed" if spec.cool_down_minutes else "",
+        f"never from {spec.until} on" if spec.until else "",
+    ]
+    return ", ".join(filter(None, parts)) + "."
+
+
 def meter_tone(pct: Any) -> str:
     number = fmt.decimal(pct)
     if number is None or number < 80:
@@ -225,6 +248,7 @@ FILTERS = {
     "strategy_state": strategy_state,
     "check": check,
     "sizing": sizing,
+    "reentry": reentry,
     "meter_tone": meter_tone,
     "bounded": bounded,
     "shaped": shaped,

@@ -27,8 +27,11 @@ from app.data import NotFound
 from tests.pages.happenings import ORDERS, SIGNALS, TRADES
 from tests.pages.things import (
     ACCOUNTS,
+    COMBINED,
+    GROUPS,
     HALT,
     KINDS,
+    LADDERS,
     MAPPINGS,
     NOW,
     OLD_HALT,
@@ -37,6 +40,8 @@ from tests.pages.things import (
     STRATEGIES,
     D,
     ago,
+    ladder,
+    levels,
 )
 
 
@@ -70,11 +75,25 @@ class Sample:
     def strategy(self, strategy_id: str) -> Any:
         return self._one(STRATEGIES, strategy_id)
 
+    def levels(self, strategy_id: str, symbol: str) -> Any:
+        return levels() if (strategy_id, symbol) == ("S5", "NSE:INFY") else None
+
+    def ladders(self, strategy_id: str, symbol: str) -> list[Any]:
+        if strategy_id != "S5":
+            return []
+        return LADDERS if symbol == "NSE:INFY" else [ladder(row.account_id, "idle") for row in LADDERS]
+
     def mappings(self) -> list[Any]:
         return self._some(MAPPINGS)
 
     def mapping(self, mapping_id: str) -> Any:
         return self._one(MAPPINGS, mapping_id)
+
+    def groups(self) -> list[Any]:
+        return self._some(GROUPS)
+
+    def combined_rules(self) -> list[Any]:
+        return self._some(COMBINED)
 
     def signals(self, args: Mapping[str, Any]) -> Page[Any]:
         found = [

@@ -7,13 +7,19 @@ from decimal import Decimal
 from typing import Any
 
 from app.api.accounts.schemas import AccountOut, PaperOut
+from app.api.combined.schemas import CombinedOut
 from app.api.exits import ExitPlanOut, ExitsOut, PlanTargetOut, StopOut, TargetOut, TrailingOut
+from app.api.groups.schemas import GroupOut
 from app.api.mappings.schemas import MappingOut, SizingOut
 from app.api.positions.schemas import PositionOut
-from app.api.strategies.schemas import StrategyKindOut, StrategyOut
+from app.api.strategies.reentry import ReentryOut
+from app.api.strategies.schemas import LadderOut, LevelOut, LevelsOut, PresetOut, StrategyKindOut, StrategyOut
 from app.api.system.schemas import (
     HaltOut,
 )
+from engines.core import ranges
+from engines.core.model import Side
+from engines.strategies.range_level import RangeLevel
 
 NOW = datetime(2026, 11, 20, 6, 12, 41, 250_000, tzinfo=UTC)  # 11:42:41 in India
 D = Decimal
@@ -105,6 +111,45 @@ ACCOUNTS = [
     ),
 ]
 
+GROUPS = [
+    GroupOut(id="G1", name="Family", account_ids=["A1", "A2", "A5"], created_at=ago(86400 * 20)),
+    GroupOut(id="G2", name="Real money", account_ids=["A3", "A4"], created_at=ago(86400 * 2)),
+]
+
+
+def combined(id: str, scope: str, scope_id: str, pnl: str | None, **changes: Any) -> CombinedOut:
+    fields: dict[str, Any] = dict.fromkeys(CombinedOut.model_fields)
+    amounts = {name: D(value) if isinstance(value, int) and not isinstance(value, bool) else value for name, value in changes.items()}
+    fields |= {"id": id, "scope": scope, "scope_id": scope_id, "pnl": None if pnl is None else D(pnl), "why": "", "enabled": True}
+    return CombinedOut(**{**fields, "day": "2026-11-20", "created_at": ago(86400 * 9), "updated_at": ago(86400), **amounts})
+
+
+COMBINED = [
+    combined(
+        "R1", "group", "G1", "843.35", stop=10000, target=25000, lock_at=5000, lock=2000, step=1000, rise=500, best=2310, leave_at=-10000
+    ),
+    combined("R2", "account", "A3", "18450.10", stop=15000, trail_start=15000, trail_by=4000, best=19020, floor=15020, leave_at=15020),
+    combined("R3", "strategy", "S2", "-3120.50", stop=5000, target=8000, best=410, leave_at=-5000),
+    combined("R4", "account", "A5", "-1985", stop=1500, best=120, leave_at=-1500, left="stop", left_at=ago(5400), left_pnl=D("-1512.40")),
+    combined(
+        "R5",
+        "strategy",
+        "S1",
+        "12380",
+        stop=9000,
+        trail_start=12000,
+        trail_by=2500,
+        best=15100,
+        floor=12600,
+        leave_at=12600,
+        left="trail",
+        left_at=ago(2400),
+        left_pnl=D(12400),
+    ),
+    combined("R6", "group", "G2", None, stop=20000, why="Zerodha HUF cannot be valued now: a price is missing", leave_at=-20000),
+    combined("R7", "account", "A1", "6240.75", target=20000, best=6300, enabled=False),
+]
+
 KINDS = [
     StrategyKindOut(
         kind="ema_cross",
@@ -150,6 +195,17 @@ KINDS = [
     ),
 ]
 
+KINDS.append(
+    StrategyKindOut(
+        kind=RangeLevel.kind,
+        name=RangeLevel.name,
+        description=RangeLevel.description,
+        params_schema=RangeLevel.Params.model_json_schema(),
+        presets=[PresetOut(id=name, name=one.name, about=one.about, params=dict(one.params)) for name, one in RangeLevel.presets.items()],
+        own_exits=True,
+    )
+)
+
 RECIPE = ExitsOut(
     stop_loss=StopOut(price=None, pct=D("0.8"), points=None),
     targets=[
@@ -183,6 +239,9 @@ LADDER = ExitsOut(
 )
 
 
+AGAIN = ReentryOut(mode="momentum", most=2, after="stop", cool_down_minutes=5, until="14:30", reverse=False, move_pct=D("0.4"))
+
+
 def strategy(id: str, name: str, kind: str, instruments: list[str], state: str = "running", **changes: Any) -> StrategyOut:
     fields: dict[str, Any] = {
         "id": id,
@@ -203,7 +262,7 @@ def strategy(id: str, name: str, kind: str, instruments: list[str], state: str =
 
 
 STRATEGIES = [
-    strategy("S1", "Bank momentum", "ema_cross", ["NSE:SBIN", "NSE:ICICIBANK", "NSE:HDFCBANK"]),
+    strategy("S1", "Bank momentum", "ema_cross", ["NSE:SBIN", "NSE:ICICIBANK", "NSE:HDFCBANK"], reentry=AGAIN),
     strategy("S2", "IT dip buyer", "threshold", ["NSE:INFY", "NSE:TCS"], timeframe="1m", exit_plan=None),
     strategy(
         "S3",
@@ -216,6 +275,15 @@ STRATEGIES = [
         exit_plan=LADDER,
     ),
     strategy("S4", "Nifty watcher", "ema_cross", ["NSE:LT"], "off", timeframe="1h"),
+    strategy(
+        "S5",
+        "Infosys 810/910",
+        "range_level",
+        ["NSE:INFY", "NSE:TCS"],
+        timeframe="1m",
+        exit_plan=None,
+        params=RangeLevel.Params().model_dump(mode="json"),
+    ),
 ]
 
 
@@ -241,7 +309,57 @@ MAPPINGS = [
     mapping("M3", "A3", "S1", "25", "fixed_amount", "150000"),
     mapping("M4", "A1", "S2", "40", "fixed_quantity", "50", multiplier=D("1.5")),
     mapping("M5", "A2", "S2", "40", "kelly", "0.5"),
+    mapping("M7", "A1", "S5", "20", "fixed_quantity", "50"),
     mapping("M6", "A5", "S3", "50", "percent", "100", enabled=False),
+]
+
+RULE = ranges.Rule()
+FRAME = ranges.Frame(low=1498.0, high=1525.0, open=1509.5, prev_close=1510.2, unit=27.0)
+
+
+def levels() -> LevelsOut:
+    """Infosys on the day of the book: B 1519.87, S 1500.43."""
+    found = ranges.levels(RULE, FRAME)
+    assert found is not None
+    drawn = ranges.chart_levels(RULE, found, FRAME.unit, tuple(Side))
+    return LevelsOut(
+        strategy_id="S5",
+        symbol="NSE:INFY",
+        day="2026-11-20",
+        says="OPEN long",
+        levels=[LevelOut(name=one.name, price=D(f"{one.price:.4f}"), kind=one.kind, side=one.side.value) for one in drawn],
+        at=ago(1200),
+    )
+
+
+def ladder(account_id: str, state: str, detail: str = "", reached: int = 0, lots: int = 0, realised: str | None = None) -> LadderOut:
+    steps = ranges.ladder(RULE, Side.BUY, 1519.87, FRAME.unit)
+    held = lots > 0
+    return LadderOut(
+        account_id=account_id,
+        state=state,
+        detail=detail,
+        side="BUY" if held else None,
+        quantity=D(lots),
+        lots_left=D(lots),
+        entry_price=D("1519.90") if held else None,
+        stage=reached + 1 if held else None,
+        stop=D(f"{steps.stops[reached]:.2f}") if held else None,
+        locked_points=D(f"{steps.stops[reached] - 1519.90:.2f}") if held else None,
+        targets=10 if held else 0,
+        reached=reached,
+        next_target=reached + 1 if held else None,
+        next_price=D(f"{steps.targets[reached]:.2f}") if held else None,
+        realised=None if realised is None else D(realised),
+    )
+
+
+LADDERS = [
+    ladder("A1", "open", reached=3, lots=35, realised="60.75"),
+    ladder("A2", "open", reached=0, lots=120, realised="0"),
+    ladder("A3", "blocked", "insufficient_funds"),
+    ladder("A4", "off", "auto-trade is off"),
+    ladder("A5", "done", realised="-412.00"),
 ]
 
 PRICES = {
