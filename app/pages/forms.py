@@ -21,6 +21,7 @@ class SchemaField:
     hint: str
     required: bool
     options: tuple[tuple[str, str], ...] = ()
+    group: str = ""  # the heading it stands under
 
 
 def schema_fields(schema: Mapping[str, Any], values: Mapping[str, Any]) -> list[SchemaField]:
@@ -36,7 +37,7 @@ def _field(name: str, part: Mapping[str, Any], schema: Mapping[str, Any], values
     if kind == "json":
         value = "" if value is None else json.dumps(value)
     hint = " · ".join(text for text in (part.get("description") or shape.get("description", ""), _bounds(shape)) if text)
-    return SchemaField(name, label, kind, value, hint, required and not optional, options)
+    return SchemaField(name, label, kind, value, hint, required and not optional, options, str(part.get("group", "")))
 
 
 def _resolved(part: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:

@@ -54,6 +54,7 @@ class RangeLevel(Strategy):
 
     Params = RangeParameters
     presets: ClassVar[Mapping[str, Preset]] = PRESETS
+    own_exits = True
     params: RangeParameters
 
     # --- the life of the day --------------------------------------------------------------------------------------

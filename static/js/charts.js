@@ -2,6 +2,7 @@
 // Colours come from the style sheet, so that both themes and palettes fit. It draws what the API says and computes nothing but the forming candle.
 
 import * as charts from "../vendor/lightweight-charts/lightweight-charts.js";
+import { DayLevels } from "./levels.js";
 
 const ZONE_SECONDS = 5.5 * 3600; // the library knows only UTC: times are moved so that its axis reads IST
 const STEPS = { "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "1d": 86400 };
@@ -53,7 +54,10 @@ async function candleChart(box) {
   const series = chart.addSeries(charts.CandlestickSeries, candleColours());
   const marks = charts.createSeriesMarkers(series, []);
   const step = STEPS[timeframe];
+  const day = new DayLevels(colour);
+  series.attachPrimitive(day);
   let last = null;
+  let shownBars = [];
   let lines = [];
 
   const bucket = (at) => (step >= 86400 ? shifted(at) - (shifted(at) % 86400) : shifted(at) - ((shifted(at) - 9 * 3600 - 900) % step));
@@ -63,16 +67,22 @@ async function candleChart(box) {
     const bars = items.map((bar) => ({ time: shifted(seconds(bar.start)), open: +bar.open, high: +bar.high, low: +bar.low, close: +bar.close }));
     series.setData(bars);
     last = bars.at(-1) ?? null;
+    shownBars = bars;
     note(box, bars.length ? "" : "No candle yet: the first appears when its time is over");
     return bars;
   }
 
   async function mark() {
-    const [signals, trades, positions] = await Promise.all([
+    const [signals, trades, positions, worked] = await Promise.all([
       get(`/api/signals?strategy_id=${strategy}&symbol=${encodeURIComponent(symbol)}&limit=${MOST_MARKS}`),
       get(`/api/trades?strategy_id=${strategy}&symbol=${encodeURIComponent(symbol)}&limit=${MOST_MARKS}`),
       get(`/api/positions?strategy_id=${strategy}&symbol=${encodeURIComponent(symbol)}&limit=100`),
+      get(`/api/strategies/${strategy}/levels?symbol=${encodeURIComponent(symbol)}`),
     ]);
+    const held = positions.items.filter((position) => Number(position.quantity) !== 0);
+    day.show(worked.items[0] ?? null, new Set(held.map((position) => (Number(position.quantity) > 0 ? "BUY" : "SELL"))), last?.close);
+    day.bars(shownBars);
+    if (day.shown) chart.applyOptions({ timeScale: { rightOffset: 14 } }); // room for their names
     const found = [];
     for (const signal of signals.items) {
       const buy = signal.side === "BUY";
@@ -104,7 +114,9 @@ async function candleChart(box) {
     for (const position of positions) {
       const plan = position.exit_plan;
       if (!plan || plan.state !== "armed") continue;
-      const wanted = [[plan.stop, "--down", "stop"], ...plan.targets.filter((target) => !target.fired).map((target) => [target.price, "--up", "target"])];
+      const open = plan.targets.map((target, index) => [target, index + 1]).filter(([target]) => !target.fired);
+      const names = day.shown ? [`Y${open[0]?.[1] ?? plan.targets.length}`, (place) => `T${place}`] : ["stop", () => "target"]; // of a ladder only what comes next
+      const wanted = [[plan.stop, "--down", names[0]], ...(day.shown ? open.slice(0, 1) : open).map(([target, place]) => [target.price, "--up", names[1](place)])];
       for (const [price, name, title] of wanted) {
         if (price === null || seen.has(`${price}${title}`)) continue;
         seen.add(`${price}${title}`);

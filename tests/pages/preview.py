@@ -97,6 +97,11 @@ def _api() -> Blueprint:
     routes.add_url_rule("/instruments", "instruments", lambda: listed(book.instruments(request.args)))
     routes.add_url_rule("/quotes", "quotes", lambda: listed(book.quotes(request.args["symbols"].split(","))))
     routes.add_url_rule("/docs", "docs", lambda: "docs")
+    routes.add_url_rule(
+        "/strategies/<strategy_id>/levels",
+        "levels",
+        lambda strategy_id: listed([found for found in [book.levels(strategy_id, request.args["symbol"])] if found]),
+    )
 
     @routes.post("/signals/preview")
     def preview() -> Response:
