@@ -75,12 +75,12 @@ class Runtime:
         held = {halt.halt_id: halt for halt in (*recovered.halts, *system.latch.active())}
         system.board.restore(tuple(held.values()), tuple(recovered.engines_off), recovered.kill_switches)
         self.closed_trades = recovered.closed_trades
-        system.combined.restore(recovered.combined)
         system.combined.configure(system.directory.combined_rules(), system.directory.groups())
         system.roster.refresh(start_lanes=False)
         system.hours.take(system.directory.calendar_days())
         if not system.settings.lockstep:  # a replay begins its day anew each time
             system.day.restore(recovered.job_runs)
+            system.combined.restore(recovered.combined)
         specs: dict[str, ExitSpec] = {signal.key: signal.exits for signal in recovered.signals if not signal.exits.empty}
         for desk in system.roster.desks():
             self._restore_desk(desk, recovered, specs)

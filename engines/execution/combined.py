@@ -73,7 +73,7 @@ class CombinedWatch:
             self._states = {key: state for key, state in self._states.items() if key in known}
 
     def restore(self, states: Iterable[CombinedState]) -> None:
-        """Before the first `configure` of a run: how far the rules had come."""
+        """At the start of a run: how far the rules had come."""
         with self._lock:
             self._states.update({state.rule_id: state for state in states})
 
