@@ -1,7 +1,6 @@
 // A picture of an exit plan: at each stage of its ladder the next target above the entry and the stop that guards meanwhile.
 
 const NS = "http://www.w3.org/2000/svg";
-const WIDTH = 640;
 const HEIGHT = 132;
 const SIDE = 34;
 const TOP = 16;
@@ -10,7 +9,7 @@ export function drawLadder(box) {
   const view = box.querySelector("[data-ladder-view]");
   const stages = stagesOf(box);
   view.hidden = !stages;
-  view.replaceChildren(...(stages ? [picture(stages)] : []));
+  view.replaceChildren(...(stages ? [picture(stages, view.clientWidth || 640)] : []));
 }
 
 // Distances from the entry, above zero where it wins; null when they cannot be compared (a price, and nobody knows the entry yet).
@@ -42,13 +41,13 @@ function stagesOf(box) {
   return stages.every((stage) => Number.isFinite(stage.target) && (stage.stop === null || Number.isFinite(stage.stop))) ? stages : null;
 }
 
-function picture(stages) {
+function picture(stages, width) {
   const values = stages.flatMap((stage) => [stage.target, stage.stop ?? 0, 0]);
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const y = (value) => TOP + ((high - value) / (high - low || 1)) * (HEIGHT - 2 * TOP);
-  const x = (stage) => SIDE + (stage / stages.length) * (WIDTH - 2 * SIDE);
-  const svg = make("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "The ladder: each target and the stop that guards meanwhile" });
-  svg.append(make("line", { x1: SIDE, x2: WIDTH - SIDE, y1: y(0), y2: y(0), class: "entry" }), text(SIDE - 4, y(0) + 4, "entry", "entry end"));
+  const x = (stage) => SIDE + (stage / stages.length) * (width - 2 * SIDE);
+  const svg = make("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": "The ladder: each target and the stop that guards meanwhile" });
+  svg.append(make("line", { x1: SIDE, x2: width - SIDE, y1: y(0), y2: y(0), class: "entry" }), text(SIDE - 4, y(0) + 4, "entry", "entry end"));
   stages.forEach(({ past, target, stop }, index) => {
     const [from, to, middle] = [x(index), x(index + 1) - 2, (x(index) + x(index + 1)) / 2];
     const stage = make("g", past ? { class: "past" } : {});

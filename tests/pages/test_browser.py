@@ -11,7 +11,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from app.pages import STATIC
 from app.pages.assets import Assets
@@ -150,7 +150,7 @@ def test_a_ladder_of_ten_targets_is_two_clicks(chrome: Browser, preview: str) ->
     one(chrome, "[data-ladder-open]").click()
     one(chrome, "[data-ladder-fill]").click()
     assert len(chrome.find_elements(By.CSS_SELECTOR, "[data-ladder-view] g")) == 10
-    assert one(chrome, "[data-target-left]").text == ""
+    assert chrome.find_element(By.CSS_SELECTOR, "[data-target-left]").text == ""
     one(chrome, "[name='exits.exit_at']").send_keys("15:10")
     chrome.execute_script("window.fetch = (place, asked) => { window.sent = JSON.parse(asked.body); return new Promise(() => {}); }")
     one(chrome, "form[data-api] [type=submit]").click()
@@ -160,6 +160,24 @@ def test_a_ladder_of_ten_targets_is_two_clicks(chrome: Browser, preview: str) ->
     assert [target.get("then_stop") for target in plan["targets"]] == [*({"pct": f"{n / 2:g}"} for n in range(9)), None]
     assert {target["share_pct"] for target in plan["targets"]} == {"10"}
     assert (plan["booking"], plan["exit_at"]) == ("even", "15:10")
+
+
+def test_a_preset_fills_every_parameter_and_a_changed_field_leaves_it(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/strategies/new?kind=range_level")
+    choice, sell = Select(one(chrome, "[data-presets]")), one(chrome, "[name='params.k_sell']")
+    assert choice.first_selected_option.text.startswith("A: ")
+    choice.select_by_value("D")
+    values = chrome.execute_script(
+        "const f = document.querySelector('form').elements; return ['k_buy', 'buy_from', 't'].map((n) => f['params.' + n].value)"
+    )
+    assert values == ["8.1", "open", "0.5"]
+    assert "Rare, large moves" in one(chrome, "[data-preset-about]").text
+    sell.clear()
+    sell.send_keys("9.2")
+    assert choice.first_selected_option.text == "Own parameters"
+    sell.clear()
+    sell.send_keys("9.1")
+    assert choice.first_selected_option.text.startswith("D: ")
 
 
 def test_a_dangerous_button_asks_and_can_be_left(chrome: Browser, preview: str) -> None:
