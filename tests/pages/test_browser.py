@@ -168,7 +168,7 @@ def test_a_preset_fills_every_parameter_and_a_changed_field_leaves_it(chrome: Br
     assert choice.first_selected_option.text.startswith("A: ")
     choice.select_by_value("D")
     values = chrome.execute_script(
-        "const f = document.querySelector('form').elements; return ['k_buy', 'buy_from', 't'].map((n) => f['params.' + n].value)"
+        "const f = document.querySelector('form[data-prepare=strategy]').elements; return ['k_buy', 'buy_from', 't'].map((n) => f['params.' + n].value)"
     )
     assert values == ["8.1", "open", "0.5"]
     assert "Rare, large moves" in one(chrome, "[data-preset-about]").text
