@@ -7,15 +7,15 @@ what is kept.
 from __future__ import annotations
 
 import gzip
+import importlib
 import io
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from engines.core.model import Candle, Tick, Timestamp
 from engines.core.sessions import exchange_of, utc_offset
@@ -114,29 +114,42 @@ def pieces_of(path: Path, part: Part) -> Iterator[bytes]:
     yield "".join(gathered).encode()
 
 
+class _Pieces(io.RawIOBase):
+    """An iterator of bytes as a file to read from."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, space: Any) -> int:
+        self._rest = self._rest or next(self._pieces, b"")
+        taken = self._rest[: len(space)]
+        self._rest = self._rest[len(taken) :]
+        space[: len(taken)] = taken
+        return len(taken)
+
+
 def to_parquet(source: Path, target: Path, part: Part) -> int:
     """Writes the rows that were asked for as Parquet: times as UTC timestamps, names as text, numbers as doubles. The count of rows."""
     pyarrow, parquet = pyarrow_and_parquet()
-    lines = lines_of(source, part)
-    names = next(lines).strip().split(",")
-    types = [
+    csv = importlib.import_module("pyarrow.csv")
+    names = next(lines_of(source, Part())).strip().split(",")
+    kinds = [
         pyarrow.timestamp("us", tz="UTC"),
         pyarrow.dictionary(pyarrow.int32(), pyarrow.string()),
         *([pyarrow.float64()] * (len(names) - 2)),
     ]
-    schema = pyarrow.schema(list(zip(names, types, strict=True)))
+    schema = pyarrow.schema(list(zip(names, kinds, strict=True)))
     count = 0
     try:
-        with parquet.ParquetWriter(target, schema, compression="zstd") as writer:
-            while rows := [line.rstrip("\n").split(",") for line in islice(lines, _PIECE)]:
-                columns = list(zip(*rows, strict=True))
-                values = [
-                    pyarrow.array([datetime.fromisoformat(text) for text in columns[0]], types[0]),
-                    pyarrow.array(columns[1]).dictionary_encode(),
-                    *(pyarrow.array([float(text) for text in column]) for column in columns[2:]),
-                ]
-                writer.write_table(pyarrow.table(values, schema=schema))
-                count += len(rows)
+        with parquet.ParquetWriter(target, schema, compression="zstd") as writer, _Pieces(pieces_of(source, part)) as text:
+            options = csv.ConvertOptions(column_types=schema)
+            for batch in csv.open_csv(pyarrow.PythonFile(text, mode="r"), convert_options=options):
+                writer.write_batch(batch)
+                count += batch.num_rows
     except BaseException as error:
         target.unlink(missing_ok=True)
         if isinstance(error, OSError | ValueError | pyarrow.ArrowException):

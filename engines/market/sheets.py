@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -96,7 +95,7 @@ def _parquet(path: Path) -> Sheet:
         number = 1  # so that the first row is line 2, as behind the header of a CSV
         try:
             for batch in file.iter_batches(batch_size=_WIDEST):
-                for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                for cells in zip(*(_values(column, pyarrow) for column in batch.columns), strict=True):
                     number += 1
                     yield number, [_shown(cell) for cell in cells]
         except (pyarrow.ArrowException, OSError, OverflowError, ValueError) as error:
@@ -105,13 +104,22 @@ def _parquet(path: Path) -> Sheet:
     return Sheet(header, rows(), "Parquet")
 
 
+def _values(column: Any, pyarrow: Any) -> list[Any]:
+    """Times as text, made by Arrow itself: as Python objects they would cost the import of pandas."""
+    kind = column.type
+    if pyarrow.types.is_timestamp(kind) or pyarrow.types.is_date(kind):
+        if getattr(kind, "tz", None) is not None:
+            column = column.cast(pyarrow.timestamp(kind.unit, "UTC"))
+        column = column.cast(pyarrow.string())
+    found: list[Any] = column.to_pylist()
+    return found
+
+
 def _shown(cell: Any) -> str:
     if cell is None:
         return ""
     if isinstance(cell, float):
         return repr(cell)
-    if isinstance(cell, datetime | date):
-        return cell.isoformat()
     if isinstance(cell, bytes):
         return cell.decode("utf-8", "replace")
     return str(cell)
