@@ -512,7 +512,7 @@ class TradingSystem:
             self._trouble("unguarded", "critical", f"{plan.key.symbol}: a stop fired, but the account has no lane", desk.account.account_id)
             return
         for exit_order in exits:
-            lane.put(Exit(self.exit_desk, plan.key, exit_order.role, exit_order.quantity, plan))
+            lane.put(Exit(self.exit_desk, plan.key, exit_order.role, exit_order.quantity, plan, plan_id=plan.plan_id))
 
     def _exit(self, desk: Desk, key: PositionKey, quantity: Decimal | None, role: Role) -> Tracker:
         lane = self.roster.lane(desk.account.account_id)

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from engines.core import exits as exit_rules
 from engines.core import reentry
-from engines.core.model import ExitPlan, Order, PlanState, Role, Source, Timestamp
+from engines.core.model import Order, PlanState, Role, Source, Timestamp
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
 from engines.execution.jobs import Exit
@@ -45,15 +45,13 @@ class Aftermath:
             desk.replace_plan(exit_rules.give_back(plan, order.remaining, self.clock.now()))
             return
         lane = self.lane(order.account_id)
-        role = Role.SQUARE_OFF if order.role is Role.SQUARE_OFF else Role.STOP
         # A square-off of the account looks again by itself until it is flat; one by the deadline of a plan is tried again here.
-        if lane is None or (role is Role.SQUARE_OFF and not self._timed_out(plan)):
+        if lane is None or (order.role is Role.SQUARE_OFF and order.plan_id is None):
             return
+        role = Role.SQUARE_OFF if order.role is Role.SQUARE_OFF else Role.STOP
         failures = sum(o.position_key == order.position_key and o.role is role and not o.live for o in desk.session_orders())
-        lane.put_later(Exit(self.exits, order.position_key, role, order.remaining), min(0.5 * 2 ** min(failures, 10), LONGEST_PAUSE))
-
-    def _timed_out(self, plan: ExitPlan | None) -> bool:
-        return plan is not None and plan.state is PlanState.STOPPED and plan.deadline is not None and plan.deadline <= self.clock.now()
+        again = Exit(self.exits, order.position_key, role, order.remaining, plan_id=order.plan_id)
+        lane.put_later(again, min(0.5 * 2 ** min(failures, 10), LONGEST_PAUSE))
 
     def flat(self, order: Order, price: Decimal, entry_price: Decimal | None) -> None:
         """A stop, a target or a person has closed what a strategy held: once no account holds any of it, the strategy is told."""

@@ -103,9 +103,17 @@ class ExitDesk:
         return tracker.outcome()
 
     def plan(
-        self, lane: Lane, key: PositionKey, quantity: Decimal | None, role: Role, tracker: Tracker | None, facts: tuple[Fact, ...]
+        self,
+        lane: Lane,
+        key: PositionKey,
+        quantity: Decimal | None,
+        role: Role,
+        tracker: Tracker | None,
+        facts: tuple[Fact, ...],
+        plan_id: str | None = None,
     ) -> Sequence[Order]:
-        """Plan and journal the exit in one transaction with `facts`; the orders to send now. Raises JournalDown (nothing reserved)."""
+        """Plan and journal the exit in one transaction with `facts`; the orders to send now. `plan_id`: of the exit plan that asks for it. Raises
+        JournalDown (nothing reserved)."""
         desk = lane.desk
         ours = tracker is None
         if tracker is None:
@@ -116,7 +124,7 @@ class ExitDesk:
         if market is None:
             self.outcomes.discard(tracker)
             return ()
-        orders = plan(desk, tracker.signal, None, market, self.plan_tools)
+        orders = plan(desk, tracker.signal, None, market, self.plan_tools, plan_id)
         tracker.stamp("planned", self.clock.monotonic())
         crash("after-fire-before-exit-commit")
         try:

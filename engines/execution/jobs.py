@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from engines.core.facts import PlanChanged
@@ -282,6 +282,7 @@ class Exit:
     tracker: Tracker | None = None
     attempt: int = 0
     urgent: bool = True
+    plan_id: str | None = None  # the exit plan that asks for it
 
     def run(self, lane: Lane) -> None:
         desk = lane.desk
@@ -297,7 +298,7 @@ class Exit:
             return
         facts = (PlanChanged(self.plan),) if self.plan else ()
         try:
-            orders = self.desk_exits.plan(lane, self.key, self.quantity, self.role, self.tracker, facts)
+            orders = self.desk_exits.plan(lane, self.key, self.quantity, self.role, self.tracker, facts, self.plan_id)
         except JournalDown:
             self._again(lane, 0.25)  # nothing is sent that is not journaled; the gate is closed and the page says so
             return
@@ -327,7 +328,7 @@ class Exit:
             ]
 
     def _again(self, lane: Lane, pause: float) -> None:
-        lane.put_later(Exit(self.desk_exits, self.key, self.role, self.quantity, self.plan, self.tracker, self.attempt + 1), pause)
+        lane.put_later(replace(self, attempt=self.attempt + 1), pause)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ its orders become real when the journal has them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from engines.core import exits as exit_rules
@@ -79,11 +79,16 @@ def reference_price(side: Side, order_type: OrderType, price: Decimal | None, tr
         return None
 
 
-def plan(desk: Desk, signal: Signal, mapping: AccountMapping | None, market: Market, tools: PlanTools) -> tuple[Order, ...]:
-    """The orders of this account for this signal, denied ones among them; those not denied are reserved when this returns."""
+def plan(
+    desk: Desk, signal: Signal, mapping: AccountMapping | None, market: Market, tools: PlanTools, plan_id: str | None = None
+) -> tuple[Order, ...]:
+    """The orders of this account for this signal, denied ones among them; those not denied are reserved when this returns. `plan_id`: the exit plan
+    that asks for them."""
     with desk.lock:
         planner = _Planner(desk, signal, mapping, market, tools)
         orders = planner.run()
+        if plan_id is not None:
+            orders = tuple(replace(order, plan_id=plan_id) for order in orders)
         for order in orders:
             if order.state is not OrderState.DENIED:
                 desk.admit(order, planner.reference or ZERO)
