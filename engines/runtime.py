@@ -255,7 +255,8 @@ class Runtime:
         if self._changed.is_set():
             self._changed.clear()
             self._refresh()
-        if not system.settings.lockstep:
+        if not system.settings.lockstep:  # in lockstep a deadline comes with its instrument's next price, as in a backtest
+            system.guard.on_clock(system.clock.now())
             system.candle_store.flush(system.clock.now())
             system.monitor.step()
             system.combined.step()
