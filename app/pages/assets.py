@@ -32,6 +32,7 @@ STYLES = (
     "css/trading.css",
     "css/levels.css",
     "css/rooms.css",
+    "css/studies.css",
     "css/limits.css",
     "css/ladder.css",
 )

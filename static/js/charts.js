@@ -8,11 +8,11 @@ const ZONE_SECONDS = 5.5 * 3600; // the library knows only UTC: times are moved 
 const STEPS = { "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "1d": 86400 };
 const MOST_MARKS = 200;
 
-function colour(name) {
+export function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-function look() {
+export function look() {
   return {
     layout: { background: { type: "solid", color: "transparent" }, textColor: colour("--muted"), fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 11, attributionLogo: false, panes: { separatorColor: colour("--line") } },
     grid: { vertLines: { color: colour("--line") }, horzLines: { color: colour("--line") } },
@@ -24,16 +24,16 @@ function look() {
   };
 }
 
-const seconds = (text) => Date.parse(text) / 1000;
-const shifted = (at) => Math.floor(at) + ZONE_SECONDS;
+export const seconds = (text) => Date.parse(text) / 1000;
+export const shifted = (at) => Math.floor(at) + ZONE_SECONDS;
 
-async function get(address) {
+export async function get(address) {
   const answer = await fetch(address, { headers: { Accept: "application/json" } });
   if (!answer.ok) throw new Error(`${answer.status}`);
   return answer.json();
 }
 
-function note(box, text) {
+export function note(box, text) {
   let line = box.querySelector(".chart-note");
   if (!line && text) {
     line = document.createElement("div");

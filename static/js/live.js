@@ -5,7 +5,7 @@ import { leave, patch, tally } from "./cells.js";
 import { toast } from "./toast.js";
 
 const POLL_MS = 3000;
-const KINDS = ["pnl", "order", "position", "signal", "engine", "halt", "incident", "price", "reset"];
+const KINDS = ["pnl", "order", "position", "signal", "engine", "halt", "incident", "price", "study", "reset"];
 const user = () => document.body.dataset.user;
 
 let channel = null;
@@ -160,7 +160,7 @@ const announced = new Map();
 function handle(kind, payload) {
   HANDLERS[kind]?.(payload);
   document.dispatchEvent(new CustomEvent(`tandem-${kind}`, { detail: payload }));
-  if (kind === "pnl" || kind === "price" || (kind === "position" && !changed(payload))) return;
+  if (kind === "pnl" || kind === "price" || (kind === "study" && "doing" in payload) || (kind === "position" && !changed(payload))) return;
   announce(kind === "reset" ? "order" : kind);
   if (kind === "engine" && "on" in payload && announced.get("on") !== payload.on) {
     if (announced.has("on")) announce("halt");

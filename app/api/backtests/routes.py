@@ -13,6 +13,7 @@ from app.api.backtests.schemas import (
     CompareQuery,
     ComparisonOut,
     ExportQuery,
+    SourcesOut,
     StudyChartOut,
     StudyOut,
     StudyReportOut,
@@ -36,6 +37,12 @@ def index(call: Call) -> Page[StudyOut]:
 def create(call: Call) -> StudyOut:
     """Puts a back-test or a sweep into the queue. One runs at a time, in a process of its own."""
     return service.create_study(call.user, call.body, call.by)
+
+
+@routes.get("/api/backtests/sources", out=SourcesOut)
+def sources(call: Call) -> SourcesOut:
+    """The data that a study can run on."""
+    return service.sources(call.user)
 
 
 @routes.get("/api/backtests/compare", query=CompareQuery, out=ComparisonOut, errors=(404,))

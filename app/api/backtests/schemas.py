@@ -139,6 +139,27 @@ class BacktestIn(Body):
         return self
 
 
+class SourceOut(Out):
+    """A data set that may be played. `seconds` of a candle, 0 for ticks."""
+
+    id: str
+    name: str
+    kind: str
+    seconds: int
+    symbols: list[str]
+    rows: int
+    first_at: Moment
+    last_at: Moment
+    recorded: bool
+
+
+class SourcesOut(Out):
+    """What a study can run on: the caller's data sets and the workspace's recordings, and the names of the simulated market."""
+
+    datasets: list[SourceOut]
+    sample_symbols: list[str]
+
+
 class BacktestPatch(Body):
     name: Name
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.api.backtests.schemas import BacktestIn, BacktestPatch, BacktestQuery, SeatIn, StudyOut
+from app.api.backtests.schemas import BacktestIn, BacktestPatch, BacktestQuery, SeatIn, SourceOut, SourcesOut, StudyOut
 from app.api.mappings.service import sizing_of
 from app.api.wire import Page, moment, moment_or_none
 from app.data import Actor, Conflict, StudyRow, User
@@ -32,6 +32,26 @@ def list_studies(user: User, query: BacktestQuery = _ALL) -> Page[StudyOut]:
 
 def get_study(user: User, study_id: str) -> StudyOut:
     return study_out(workspace().data.studies.get(user.user_id, study_id))
+
+
+def sources(user: User) -> SourcesOut:
+    from engines.market.names import known_names
+
+    found = [
+        SourceOut(
+            id=each.dataset_id,
+            name=each.name,
+            kind=each.kind,
+            seconds=each.seconds,
+            symbols=list(each.symbols),
+            rows=each.rows,
+            first_at=moment(each.first_at),
+            last_at=moment(each.last_at),
+            recorded=each.source == "recorded",
+        )
+        for each in workspace().data.datasets.list(user.user_id)
+    ]
+    return SourcesOut(datasets=found, sample_symbols=[name.instrument.symbol for name in known_names()])
 
 
 def create_study(user: User, body: BacktestIn, by: Actor) -> StudyOut:
