@@ -10,6 +10,7 @@ import { startPlans } from "./plan.js";
 import { startPreferences } from "./prefs.js";
 import { startPresets } from "./presets.js";
 import { startSecrets } from "./secrets.js";
+import { startStudies } from "./studies.js";
 import { startTables } from "./tables.js";
 import { startTicket } from "./ticket.js";
 
@@ -24,6 +25,7 @@ startKeys();
 startPlans();
 startPresets();
 startTicket();
+startStudies();
 startLive();
 document.querySelectorAll("form").forEach(showParts);
 window.tandem = { want };
