@@ -143,9 +143,11 @@ class Recorder:
     def stop(self) -> None:
         """What was told until now is on the disk, or its loss is told."""
         self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
-            self._thread = None
+        if self._thread is None:
+            self._close()
+            return
+        self._thread.join(timeout=5)
+        self._thread = None
 
     def _run(self) -> None:
         going = True
