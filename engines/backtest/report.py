@@ -26,6 +26,7 @@ from engines.backtest.walk_forward import WalkForward
 from engines.core.model import ZERO, Timestamp
 from engines.core.sessions import exchange_of
 from engines.ports import Clock
+from engines.strategies import registry
 
 MOST_BAD_ROWS = 100
 FEW_TRADES = 30
@@ -56,6 +57,14 @@ class Report:
     @property
     def kind(self) -> str:
         return self.played.config.kind
+
+    @property
+    def name(self) -> str:
+        """The strategy's own name; its kind when it is none of those installed."""
+        try:
+            return registry.get(self.kind).name or self.kind
+        except registry.UnknownKind:
+            return self.kind
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -227,9 +236,12 @@ class Report:
         if self.bad_row_count:
             said.append(f"{self.bad_row_count} rows of the data were left out")
         if self.refused:
-            said.append(f"{sum(self.refused.values())} orders were refused")
+            most = sorted(self.refused.items(), key=lambda pair: -pair[1])[:3]
+            reasons = ", ".join(f"{reason.replace('_', ' ')} {number}" for reason, number in most)
+            said.append(f"{sum(self.refused.values())} orders were refused ({reasons}{', …' if len(self.refused) > 3 else ''})")
         if self.ambiguous_bars:
-            said.append(f"{self.ambiguous_bars} bars could have ended otherwise: which of their extremes came first is not known")
+            bars = "1 bar" if self.ambiguous_bars == 1 else f"{self.ambiguous_bars} bars"
+            said.append(f"{bars} could have ended otherwise: which of the extremes came first is not known")
         if self.checks is not None:
             said += self.checks.warnings
         if self.walk_forward is not None:

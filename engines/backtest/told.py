@@ -191,7 +191,7 @@ def _months(report: Report) -> list[dict[str, Any]]:
     for month, net in report.analysis.months:
         year = years.setdefault(month[:4], [None] * 12)
         year[int(month[5:]) - 1] = {"net": f"{net:.2f}", "pct": _rounded(net / capital * 100)}
-    totals = {year: sum(float(each["net"]) for each in months if each) for year, months in years.items()}
+    totals = {year: sum(net for month, net in report.analysis.months if month[:4] == year) for year in years}
     return [
         {"year": year, "months": months, "net": f"{totals[year]:.2f}", "pct": _rounded(totals[year] / capital * 100)}
         for year, months in years.items()
