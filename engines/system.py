@@ -130,7 +130,9 @@ class TradingSystem:
         self.supervisor = Supervisor(clock, self._on_death)
         self.roster: Roster = self._make_roster()
         self.incident_log = IncidentLog(journal, notifier, clock, ids, self.roster.owner_of)
-        self.combined = CombinedWatch(journal, clock, self.incident_log, self.roster.desks, self._currency, self._leave)
+        self.combined = CombinedWatch(
+            journal, clock, self.incident_log, self.roster.desks, self._currency, self._leave, self._strategy_name
+        )
         self.news = News(journal, notifier, self.outcomes, self.latency, self._position_told)
         self._plan_tools = PlanTools(ids.new, clock.now, self.board.denial, self._closed_trades, combined_denial=self.combined.denial)
         self.exit_desk = ExitDesk(journal, clock, ids, self.outcomes, self.market, self._plan_tools, self.news.planned)
@@ -536,6 +538,10 @@ class TradingSystem:
     def _denial(self, account: Account, strategy_id: str | None) -> Denial | None:
         """Asked under the gate of every entry."""
         return self.board.denial(account, strategy_id) or self.combined.forbids(account, strategy_id)
+
+    def _strategy_name(self, strategy_id: str) -> str:
+        strategy = self.roster.strategy(strategy_id)
+        return strategy.name if strategy is not None else strategy_id
 
     def _currency(self, desk: Desk) -> str:
         lane = self.roster.lane(desk.account.account_id)

@@ -11,7 +11,7 @@ from app.data.rows import Actor, CombinedRow
 from app.data.store import Store, found
 from app.data.values import seconds
 from engines.core.codec import dumps, loads
-from engines.core.combined import check_rule
+from engines.core.combined import BadRule, check_rule
 from engines.core.model import CombinedRule, CombinedScope
 
 _ONE = "SELECT * FROM combined_rules WHERE rule_id = ? AND (? IS NULL OR user_id = ?)"
@@ -85,8 +85,8 @@ def forget_scope(db: sqlite3.Connection, scope: CombinedScope, scope_id: str) ->
 def _check(rule: CombinedRule) -> None:
     try:
         check_rule(rule)
-    except ValueError as error:
-        raise Invalid.field("rule", str(error)) from error
+    except BadRule as error:
+        raise Invalid.field(error.field, str(error)) from error
 
 
 def _row(row: sqlite3.Row) -> CombinedRow:

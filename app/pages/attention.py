@@ -17,6 +17,7 @@ WARN_PCT = Decimal(80)
 LANE = "lane "  # what the name of a lane's engine begins with; the account's id follows
 BROKEN = ("needs_login", "error")
 SIGN_IN = ("needs_login", "login_failed")
+_WHERE = {"combined_left": "/limits"}
 _ORDER = {"bad": 0, "warn": 1, "info": 2}
 
 
@@ -130,7 +131,7 @@ def _incidents(incidents: Sequence[Any], accounts: Sequence[Any]) -> list[Need]:
             tones.get(incident.severity, "info"),
             "exclamation-circle",
             _named(names[incident.account_id], incident.message) if incident.account_id else incident.message,
-            f"/accounts/{incident.account_id}" if incident.account_id else "/health",
+            f"/accounts/{incident.account_id}" if incident.account_id else _WHERE.get(incident.kind, "/health"),
             "Look",
             incident.since,
         )

@@ -14,7 +14,13 @@ from engines.core.model import ZERO, CombinedRule, CombinedState, Denial, Timest
 STOP, TARGET, LOCK, TRAIL = "stop", "target", "lock", "trail"
 """Why a scope was left."""
 
-REASONS = (STOP, TARGET, LOCK, TRAIL)
+
+class BadRule(ValueError):
+    """A rule that makes no sense: the text is fit to show to a person, `field` the amount to put right."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field
 
 
 def begin(rule: CombinedRule, day: str) -> CombinedState:
@@ -69,25 +75,32 @@ def denies(state: CombinedState | None, day: str) -> Denial | None:
 
 
 def check_rule(rule: CombinedRule) -> None:
-    """ValueError, fit to show to a person, when a rule contradicts itself, would leave at once or asks for nothing."""
-    for name, amount in (("the stop", rule.stop), ("the target", rule.target), ("the lock's start", rule.lock_at)):
-        _must_be_positive(name, amount)
-    for name, amount in (("the lock's step", rule.step), ("its rise", rule.rise), ("the trail's start", rule.trail_start)):
-        _must_be_positive(name, amount)
-    _must_be_positive("the trail's distance", rule.trail_by)
+    """BadRule, a ValueError, when a rule contradicts itself, would leave at once or asks for nothing."""
+    for field in ("stop", "target", "lock_at", "step", "rise", "trail_start", "trail_by"):
+        amount = getattr(rule, field)
+        if amount is not None and not (amount.is_finite() and amount > ZERO):
+            raise BadRule(field, "must be above zero")
     if rule.lock is not None and not rule.lock.is_finite():
-        raise ValueError("the locked amount must be a number")
-    _both("a lock needs the profit at which it begins and the amount that it keeps", rule.lock_at, rule.lock)
-    _both("a lock that rises needs its step and its rise", rule.step, rule.rise)
-    _both("a trail needs the profit at which it begins and its distance", rule.trail_start, rule.trail_by)
+        raise BadRule("lock", "must be a number")
+    for one, other, sentence in _PAIRS:
+        for given, missing in ((one, other), (other, one)):
+            if getattr(rule, given) is not None and getattr(rule, missing) is None:
+                raise BadRule(missing, sentence)
     if rule.step is not None and rule.lock_at is None:
-        raise ValueError("a rise needs a lock to raise")
+        raise BadRule("lock_at", "a rise needs a lock to raise")
     if rule.lock is not None and rule.lock_at is not None and rule.lock >= rule.lock_at:
-        raise ValueError("the lock must keep less than the profit at which it begins, or it would leave at once")
+        raise BadRule("lock", "a lock keeps less than the profit at which it begins, or it would leave at once")
     if rule.step is not None and rule.rise is not None and rule.rise > rule.step:
-        raise ValueError("the lock would overtake the profit: its rise cannot be more than its step")
+        raise BadRule("rise", "the lock would overtake the profit: its rise cannot be more than its step")
     if all(amount is None for amount in (rule.stop, rule.target, rule.lock_at, rule.trail_start)):
-        raise ValueError("the rule asks for nothing: give a stop, a target, a lock or a trail")
+        raise BadRule("stop", "the rule asks for nothing: give a stop, a target, a lock or a trail")
+
+
+_PAIRS = (
+    ("lock_at", "lock", "a lock needs the profit at which it begins and the amount that it keeps"),
+    ("step", "rise", "a lock that rises needs its step and its rise"),
+    ("trail_start", "trail_by", "a trail needs the profit at which it begins and its distance"),
+)
 
 
 # --- the parts -------------------------------------------------------------------------------------------------------
@@ -115,13 +128,3 @@ def _why(rule: CombinedRule, best: Decimal, pnl: Decimal) -> str | None:
     ends = [(-rule.stop if rule.stop is not None else None, STOP), (_lock(rule, best), LOCK), (_trail(rule, best), TRAIL)]
     met = [(end, reason) for end, reason in ends if end is not None and pnl <= end]
     return max(met, key=lambda each: each[0])[1] if met else None
-
-
-def _both(sentence: str, one: Decimal | None, other: Decimal | None) -> None:
-    if (one is None) != (other is None):
-        raise ValueError(sentence)
-
-
-def _must_be_positive(name: str, amount: Decimal | None) -> None:
-    if amount is not None and not (amount.is_finite() and amount > ZERO):
-        raise ValueError(f"{name} must be above zero, not {amount}")

@@ -23,10 +23,10 @@ TOLD_EVERY = 5.0
 """Seconds between two records of a best P&L that has moved no floor; one that has is recorded at once."""
 
 WORDS = {
-    rules.STOP: "the combined stop is reached",
-    rules.TARGET: "the combined target is reached",
-    rules.LOCK: "the locked profit is reached",
-    rules.TRAIL: "the trail below the best P&L is reached",
+    rules.STOP: "The combined stop",
+    rules.TARGET: "The combined target",
+    rules.LOCK: "The combined lock",
+    rules.TRAIL: "The combined trail",
 }
 
 Flattener = Callable[[Desk, str | None, Callable[[], bool]], None]
@@ -53,14 +53,16 @@ class CombinedWatch:
         desks: Callable[[], Sequence[Desk]],
         currency: Callable[[Desk], str],
         flatten: Flattener,
+        strategy_name: Callable[[str], str] = lambda strategy_id: strategy_id,
     ) -> None:
         self._journal, self._clock, self._incidents = journal, clock, incidents
-        self._desks, self._currency, self._flatten = desks, currency, flatten
+        self._desks, self._currency, self._flatten, self._strategy_name = desks, currency, flatten, strategy_name
         self._lock = threading.Lock()
         self._states: dict[str, CombinedState] = {}
         self._told: dict[str, Timestamp] = {}
         self._rules: tuple[CombinedRule, ...] = ()
         self._groups: Mapping[str, frozenset[str]] = {}
+        self._group_names: Mapping[str, str] = {}
 
     # --- settings and recovery
 
@@ -68,7 +70,9 @@ class CombinedWatch:
         """These are all rules and groups now; a rule that was changed holds from the next step on."""
         with self._lock:
             self._rules = tuple(combined_rules)
-            self._groups = {group.group_id: frozenset(group.account_ids) for group in groups}
+            known_groups = tuple(groups)
+            self._groups = {group.group_id: frozenset(group.account_ids) for group in known_groups}
+            self._group_names = {group.group_id: group.name for group in known_groups}
             known = {rule.rule_id for rule in self._rules}
             self._states = {key: state for key, state in self._states.items() if key in known}
 
@@ -81,7 +85,9 @@ class CombinedWatch:
         """After a restart: what was being left is left for good."""
         today = self._today()
         for rule in self._rules:
-            if rules.denies(self._states.get(rule.rule_id), today) is not None:
+            state = self._states.get(rule.rule_id)
+            if state is not None and rules.denies(state, today) is not None:
+                self._tell(rule, state)
                 self._clear(rule)
 
     # --- the watch
@@ -100,7 +106,7 @@ class CombinedWatch:
             with self._lock:
                 self._states[rule.rule_id] = after
             if before is not None and before.left is not None and after.left is None:
-                self._incidents.resolve("limit_reached", about=_about(rule))
+                self._incidents.resolve("combined_left", about=rule.rule_id)
             if reason is not None:
                 self._leave(rule, after)
             elif before is None or after.floor != before.floor or now - self._told.get(rule.rule_id, 0.0) >= TOLD_EVERY:
@@ -112,10 +118,24 @@ class CombinedWatch:
             self._journal.commit(CombinedChanged(state))
         except JournalDown:
             self._journal.append(CombinedChanged(state))  # it waits in memory; leaving must not wait for a disk
-        why = WORDS[state.left or rules.STOP]
-        message = f"{why} at {state.pnl:.2f}: the {rule.scope.value} is left and takes no entries until the next session"
-        self._incidents.raise_("limit_reached", "critical", message, user_id=rule.user_id, about=_about(rule))
+        self._tell(rule, state)
         self._clear(rule)
+
+    def _tell(self, rule: CombinedRule, state: CombinedState) -> None:
+        message = f"{self._left(rule, state)}: its positions are closed, and it takes no entries until the next session"
+        self._incidents.raise_("combined_left", "critical", message, user_id=rule.user_id, about=rule.rule_id)
+
+    def _left(self, rule: CombinedRule, state: CombinedState) -> str:
+        return f"{WORDS[state.left or rules.STOP]} of {self._name(rule)} is met at {state.pnl or ZERO:,.2f}"
+
+    def _name(self, rule: CombinedRule) -> str:
+        match rule.scope:
+            case CombinedScope.STRATEGY:
+                return self._strategy_name(rule.scope_id)
+            case CombinedScope.ACCOUNT:
+                return next((desk.account.name for desk in self._desks() if desk.account.account_id == rule.scope_id), rule.scope_id)
+            case CombinedScope.GROUP:
+                return self._group_names.get(rule.scope_id, rule.scope_id)
 
     def _clear(self, rule: CombinedRule) -> None:
         strategy_id = rule.scope_id if rule.scope is CombinedScope.STRATEGY else None
@@ -134,7 +154,7 @@ class CombinedWatch:
             state = self._states.get(rule.rule_id)
             denied = rules.denies(state, today)
             if denied is not None and state is not None and self._covers(rule, account, strategy_id):
-                return denied, f"{WORDS[state.left or rules.STOP]}: the {rule.scope.value} was left at {state.pnl}, until the next session"
+                return denied, f"{self._left(rule, state)}: no entries until the next session"
         return None
 
     def forbids(self, account: Account, strategy_id: str | None) -> Denial | None:
@@ -232,7 +252,3 @@ def _desks_of(rule: CombinedRule, desks: Sequence[Desk], groups: Mapping[str, fr
             return [desk for desk in own if desk.account.account_id == rule.scope_id]
         case CombinedScope.GROUP:
             return [desk for desk in own if desk.account.account_id in groups.get(rule.scope_id, ())]
-
-
-def _about(rule: CombinedRule) -> str:
-    return f"combined:{rule.rule_id}"

@@ -28,6 +28,7 @@ LASTING = frozenset(
         "prices_full",
         "strategy_quarantined",
         "limit_reached",
+        "combined_left",
     }
 )
 """Kinds that stay open until somebody resolves them; the others are told and are over at once."""

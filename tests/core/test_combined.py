@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from engines.core.codec import dumps, loads
-from engines.core.combined import begin, check_rule, denies, floor_of, follow, lower_end
+from engines.core.combined import BadRule, begin, check_rule, denies, floor_of, follow, lower_end
 from engines.core.model import CombinedRule, CombinedScope, CombinedState, Denial
 
 D = Decimal
@@ -97,24 +97,25 @@ def test_where_it_is_left_on_the_way_down(amounts: dict[str, int], best: int | N
 
 
 @pytest.mark.parametrize(
-    ("amounts", "word"),
+    ("amounts", "field", "word"),
     [
-        ({}, "asks for nothing"),
-        ({"stop": 0}, "the stop"),
-        ({"target": -1}, "the target"),
-        ({"lock_at": 10}, "a lock needs"),
-        ({"lock": 10}, "a lock needs"),
-        ({"lock_at": 10, "lock": 10}, "keep less"),
-        ({"stop": 5, "step": 1, "rise": 1}, "needs a lock"),
-        (LOCK | {"step": 1}, "its step and its rise"),
-        (LOCK | {"step": 1, "rise": 2}, "overtake"),
-        ({"trail_start": 10}, "a trail needs"),
-        ({"trail_start": 10, "trail_by": 0}, "distance"),
+        ({}, "stop", "asks for nothing"),
+        ({"stop": 0}, "stop", "above zero"),
+        ({"target": -1}, "target", "above zero"),
+        ({"lock_at": 10}, "lock", "a lock needs"),
+        ({"lock": 10}, "lock_at", "a lock needs"),
+        ({"lock_at": 10, "lock": 10}, "lock", "keeps less"),
+        ({"stop": 5, "step": 1, "rise": 1}, "lock_at", "needs a lock"),
+        (LOCK | {"step": 1}, "rise", "its step and its rise"),
+        (LOCK | {"step": 1, "rise": 2}, "rise", "overtake"),
+        ({"trail_start": 10}, "trail_by", "a trail needs"),
+        ({"trail_start": 10, "trail_by": 0}, "trail_by", "above zero"),
     ],
 )
-def test_rules_that_make_no_sense(amounts: dict[str, int], word: str) -> None:
-    with pytest.raises(ValueError, match=word):
+def test_rules_that_make_no_sense(amounts: dict[str, int], field: str, word: str) -> None:
+    with pytest.raises(BadRule, match=word) as caught:
         check_rule(made(**amounts))
+    assert caught.value.field == field
 
 
 # --- properties ------------------------------------------------------------------------------------------------------

@@ -43,8 +43,8 @@ def test_an_account_at_its_stop_is_left_and_takes_no_entries_until_the_next_sess
         denied = house.send("BUY", 1)
         assert {o.account_id: o.reason for o in denied} == {"A1": "daily_loss", "A2": None}
         check = next(c for o in denied if o.account_id == "A1" for c in o.checks if not c.passed)
-        assert (check.name, "combined stop" in check.detail) == ("combined_pnl", True)
-        assert house.notifier.incidents().count("limit_reached") == 1
+        assert (check.name, "combined stop of A1" in check.detail) == ("combined_pnl", True)
+        assert house.notifier.incidents().count("combined_left") == 1
         assert [state.left for state in states(house)][-1:] == ["stop"]
 
 
