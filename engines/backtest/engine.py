@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from itertools import chain
+from math import inf
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,6 @@ from engines.backtest.settings import ACCOUNT, STRATEGY_ID, Job, Settings, Sourc
 from engines.backtest.track import StrategyFailed, Track
 from engines.core.candles import CandleBuilder, resample
 from engines.core.model import ZERO, Candle, Instrument, StrategyConfig, Tick, Timeframe, Timestamp
-from engines.core.prices import exact
 from engines.core.sessions import Calendar
 from engines.market.files import BadFile
 from engines.ports import Clock, SystemClock, TandemError
@@ -335,7 +335,7 @@ def _played(job: Job, config: StrategyConfig, way: Way, histories: tuple[History
         last=last,
         ambiguous=log.ambiguous,
         unfilled=log.unfilled,
-        marks={symbol: track.mark for symbol, track in house.tracks.items() if track.mark is not None},
+        marks={symbol: mark for symbol, track in house.tracks.items() if (mark := track.mark(inf)) is not None},
         running_seconds=seconds,
         reading_seconds=0.0,
         notes=tuple(dict.fromkeys(chain.from_iterable(history.notes for history in histories))),
@@ -344,7 +344,7 @@ def _played(job: Job, config: StrategyConfig, way: Way, histories: tuple[History
 
 def _account(book: Book) -> AccountPlayed:
     log = book.log
-    held = [(slot, exact(slot.track.mark)) for slot in book.slots if slot.position.quantity and slot.track.mark is not None]
+    held = [(slot, mark) for slot in book.slots if slot.position.quantity and (mark := slot.track.exact_mark(inf)) is not None]
     return AccountPlayed(
         account=book.account,
         mapping=book.mapping,

@@ -66,7 +66,10 @@ class Entries:
             return self._asked(slot, signal, quantity, price, tick, now)
         if now - tick.at > self._max_price_age:
             return Denial.STALE_PRICE, f"the price is {now - tick.at:.1f} s old"
-        needed, available = self._margin(slot, signal, quantity, price), self._available(slot, tick)
+        needed = self._margin(slot, signal, quantity, price)
+        if not self._exchange.working and needed <= self._ledger.surely_free(now):
+            return None
+        available = self._available(now)
         return (Denial.INSUFFICIENT_FUNDS, f"needs {needed}, available {available}") if needed > available else None
 
     def too_many_slices(self, slot: Slot, quantity: Decimal) -> Denied | None:
@@ -88,7 +91,7 @@ class Entries:
             RiskInput(
                 limits=self.account.limits,
                 capital=self.account.capital,
-                day_pnl=self._ledger.session_pnl(),
+                day_pnl=self._ledger.session_pnl(now),
                 trades_today=self.trades_today,
                 symbol=symbol,
                 open_symbols=held.keys() | {other.track.symbol for other, _ in entries},
@@ -96,7 +99,7 @@ class Entries:
                 price_age=max(0.0, now - tick.at),
                 order_value=value,
                 position_value_after=abs(slot.position.open_cost) + waiting + value,
-                available_funds=self._available(slot, tick),
+                available_funds=self._available(now),
                 required_margin=self._margin(slot, signal, quantity, price),
                 max_price_age=self._max_price_age,
                 locked=self.locked,
@@ -108,8 +111,8 @@ class Entries:
         side: Side = signal.side
         return margin_required(slot.track.instrument, signal.product, side, quantity * price, self.account.leverage, quantity=quantity)
 
-    def _available(self, slot: Slot, tick: Tick) -> Decimal:
-        return self._ledger.free_funds(slot.track, tick) - self._exchange.blocked_margin
+    def _available(self, now: Timestamp) -> Decimal:
+        return self._ledger.free_funds(now) - self._exchange.blocked_margin
 
     # --- the account's own day --------------------------------------------------------------------------------------
 

@@ -42,6 +42,11 @@ class Exchange(MatchingEngine):
         self._valued: _Asked = (None, None, ZERO)  # asked twice when a position turns
         self._priced: _Asked = (None, None, ZERO)
 
+    @property
+    def working(self) -> bool:
+        """Whether anything rests."""
+        return bool(self._working)
+
     def value(self, side: Side, tick: Tick) -> Decimal:
         """What one unit is valued at when it is sized."""
         if tick is not self._valued[0] or side is not self._valued[1]:

@@ -10,11 +10,10 @@ from decimal import Decimal
 
 from engines.backtest.exchange import Order
 from engines.backtest.records import AccountLog, Change, Execution, Trade
-from engines.backtest.track import Running, Slot, Track
+from engines.backtest.track import Running, Slot
 from engines.core.charges import kind_of, order_charges
-from engines.core.model import ZERO, Account, Fill, Role, Side, Tick, Timestamp
+from engines.core.model import ZERO, Account, Fill, Role, Side, Timestamp
 from engines.core.positions import book
-from engines.core.prices import exact
 from engines.core.risk import margin_required
 from engines.core.sessions import DAY, day_start, session_day
 
@@ -30,6 +29,7 @@ class Ledger:
         self._kinds = {slot.track.symbol: kind_of(slot.track.instrument, slot.position.key.product) for slot in slots}
         self._days: dict[str, tuple[Timestamp, Timestamp, str]] = {}  # exchange → begin and end of the newest session day, and its name
         self._session_began = ZERO  # cash and the cost of what was held then
+        self._rough_began = self._rough_cash = 0.0
 
     def fill(self, slot: Slot, order: Order, quantity: Decimal, price: Decimal, at: Timestamp) -> None:
         """Book a fill; orders here fill whole, so it bears its order's name."""
@@ -45,7 +45,8 @@ class Ledger:
         self.cash += value - charges
         log, role = self._log, order.role
         log.fills.append(Execution(at, name, key.symbol, side, quantity, price, charges, role, order.reason, order.note))
-        log.changes.append(Change(at, key.symbol, float(after.quantity), float(price), float(self.cash)))
+        slot.units, self._rough_cash = float(after.quantity), float(self.cash)
+        log.changes.append(Change(at, key.symbol, slot.units, float(price), self._rough_cash))
         running = slot.trade
         if running is None:
             running = slot.trade = Running(side, at, order.note)
@@ -58,25 +59,30 @@ class Ledger:
             running.got += abs(value)
         if after.quantity:
             self.held[key.symbol] = slot
+            slot.blocked = margin_required(
+                instrument,
+                key.product,
+                Side.BUY if after.quantity > 0 else Side.SELL,
+                abs(after.open_cost),
+                self._account.leverage,
+                quantity=abs(after.quantity),
+            )
         else:
             self._close(slot, running, at, order)
 
-    def free_funds(self, here: Track, tick: Tick) -> Decimal:
+    def free_funds(self, now: Timestamp) -> Decimal:
         """Capital, what the fills moved and what is held at the newest prices, less the margin that positions block."""
         free = self._account.capital + self.cash
         for slot in self.held.values():
-            position, track = slot.position, slot.track
-            mark = tick.last_price if track is here else track.mark
-            side = Side.BUY if position.quantity > 0 else Side.SELL
-            free += position.open_cost if mark is None else position.quantity * exact(mark)
-            free -= margin_required(
-                track.instrument,
-                position.key.product,
-                side,
-                abs(position.open_cost),
-                self._account.leverage,
-                quantity=abs(position.quantity),
-            )
+            free += self._worth(slot, now) - slot.blocked
+        return free
+
+    def surely_free(self, now: Timestamp) -> float:
+        """The same in a twentieth of the time, and a rupee less than it: what this is enough for, the exact sum is."""
+        free = float(self._account.capital) + self._rough_cash - 1.0
+        for slot in self.held.values():
+            mark = slot.track.mark(now)
+            free += (float(slot.position.open_cost) if mark is None else slot.units * mark) - float(slot.blocked)
         return free
 
     # --- the session ------------------------------------------------------------------------------------------------
@@ -84,28 +90,33 @@ class Ledger:
     def begin_session(self) -> None:
         """What is held is carried at cost: its whole unrealised result counts in every session that it is held in, as it does live."""
         self._session_began = self.cash + self._cost()
+        self._rough_began = float(self._session_began)
 
-    def session_pnl(self) -> Decimal:
+    def session_pnl(self, now: Timestamp) -> Decimal:
         """Realised of this session + unrealised − charges of this session, at the newest prices."""
         pnl = self.cash - self._session_began
         for slot in self.held.values():
-            mark = slot.track.mark
-            pnl += slot.position.open_cost if mark is None else slot.position.quantity * exact(mark)
+            pnl += self._worth(slot, now)
         return pnl
 
-    def rough_pnl(self) -> float:
+    def rough_pnl(self, now: Timestamp) -> float:
         """The same to a hundredth of a paisa or so, in a twentieth of the time."""
-        pnl = float(self.cash - self._session_began)
+        pnl = self._rough_cash - self._rough_began
         for slot in self.held.values():
-            mark = slot.track.mark
-            pnl += float(slot.position.open_cost) if mark is None else float(slot.position.quantity) * mark
+            mark = slot.track.mark(now)
+            pnl += float(slot.position.open_cost) if mark is None else slot.units * mark
         return pnl
+
+    def _worth(self, slot: Slot, now: Timestamp) -> Decimal:
+        """What is held, at its newest price; at cost where there is none."""
+        mark = slot.track.exact_mark(now)
+        return slot.position.open_cost if mark is None else slot.position.quantity * mark
 
     def _cost(self) -> Decimal:
         return sum((slot.position.open_cost for slot in self.held.values()), ZERO)
 
     def _close(self, slot: Slot, running: Running, at: Timestamp, order: Order) -> None:
-        slot.trade = None
+        slot.trade, slot.blocked = None, ZERO
         self.held.pop(slot.track.symbol, None)
         gross = running.got - running.paid if running.side is Side.BUY else running.paid - running.got
         trade = Trade(

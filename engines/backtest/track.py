@@ -16,6 +16,7 @@ from engines.backtest.exchange import Order
 from engines.core.bars import Levels
 from engines.core.candles import CandleBuilder
 from engines.core.model import ZERO, Candle, ExitPlan, Instrument, Position, Side, Tick, Timestamp
+from engines.core.prices import exact
 from engines.core.reentry import ReentryState
 from engines.core.sessions import utc_offset
 from engines.ports import TandemError
@@ -53,6 +54,8 @@ class Slot:
     plan: ExitPlan | None = None
     first_stop: Decimal | None = None  # of the plan, before anything moved it
     trade: Running | None = None
+    blocked: Decimal = ZERO  # margin of what is held
+    units: float = 0.0  # what is held, for quick sums
     expires: Timestamp = inf  # when what rests at the exchange ends with its day
     leave_at: Timestamp = inf  # when the day rules square it off
     floor: float = -inf  # the nearest price below at which something happens
@@ -88,6 +91,7 @@ class Track:
     levels: Levels = ()  # of all accounts
     reentry: ReentryState = field(default_factory=ReentryState)
     left: LeftBy | None = None
+    _valued: tuple[float, Decimal] = (0.0, ZERO)
     symbol: str = field(init=False)
     on_candle: Callable[[Candle], Wish | None] = field(init=False)
 
@@ -95,12 +99,23 @@ class Track:
         self.symbol = self.instrument.symbol
         self.on_candle = self.strategy.on_candle  # looked up once, not on every bar
 
-    @property
-    def mark(self) -> float | None:
-        """The newest price that is known."""
+    def mark(self, now: Timestamp) -> float | None:
+        """The newest price that is known: of a bar that is not over and was not walked through, the open."""
         if self.tick is not None:
             return self.tick.last_price
-        return None if self.previous is None else self.previous.close
+        bar = self.previous
+        if bar is None:
+            return None
+        return bar.open if bar.start + self.seconds > now else bar.close
+
+    def exact_mark(self, now: Timestamp) -> Decimal | None:
+        """The same as a number to reckon with; worked out once for all accounts."""
+        mark = self.mark(now)
+        if mark is None:
+            return None
+        if mark != self._valued[0]:
+            self._valued = mark, exact(mark)
+        return self._valued[1]
 
     def failed(self, moment: Timestamp, error: Exception) -> StrategyFailed:
         """What to say when the strategy raised at this moment: live would put it into quarantine, a backtest ends."""

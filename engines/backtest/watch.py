@@ -79,10 +79,10 @@ class Watch:
     def look(self, now: Timestamp) -> set[Track]:
         """Follow everything once; the instruments in which something was closed."""
         changed: set[Track] = set()
-        rough = {id(book): book.ledger.rough_pnl() for book in self._books} if self._ruled else {}
+        rough = {id(book): book.ledger.rough_pnl(now) for book in self._books} if self._ruled else {}
         for limited in self._limited:
             book = limited.book
-            if book.entries.locked is None and not limited.low < book.ledger.rough_pnl() < limited.high:
+            if book.entries.locked is None and not limited.low < book.ledger.rough_pnl(now) < limited.high:
                 changed |= self._limit(book, now)
         for ruled in self._ruled:
             if ruled.state.left is None and not ruled.low < sum(rough[id(book)] for book in ruled.books) < ruled.high:
@@ -90,7 +90,7 @@ class Watch:
         return changed
 
     def _limit(self, book: Book, now: Timestamp) -> set[Track]:
-        account, pnl = book.account, book.ledger.session_pnl()
+        account, pnl = book.account, book.ledger.session_pnl(now)
         reached = limit_use(account.limits, account.capital, pnl).reached
         if reached is None:
             return set()
@@ -99,7 +99,7 @@ class Watch:
         return _clear(book, now, reached.value) if account.limits.flatten_on_limit else set()
 
     def _follow(self, ruled: _Ruled, now: Timestamp) -> set[Track]:
-        pnl = sum((book.ledger.session_pnl() for book in ruled.books), ZERO)
+        pnl = sum((book.ledger.session_pnl(now) for book in ruled.books), ZERO)
         ruled.state, reason = combined.follow(ruled.rule, ruled.state, pnl, now, self._day)
         ruled.aim()
         changed: set[Track] = set()
@@ -145,7 +145,7 @@ def _clear(book: Book, now: Timestamp, reason: str) -> set[Track]:
     for slot in book.slots:
         if slot.position.quantity or slot.working:
             track = slot.track
-            mark = track.mark
+            mark = track.mark(now)
             if mark is not None:
                 book.clear(slot, track.tick or Tick(track.symbol, mark, mark, mark, now), now, reason)
                 changed.add(track)
