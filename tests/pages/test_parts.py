@@ -100,11 +100,13 @@ def test_incidents_name_their_account_once_and_those_of_what_is_over_or_gone_are
         incident("needs_login", "Kite: over since an hour"),
         incident("position_differs", "Of an account that is archived", "gone"),
         incident("journal_down", "The disk is full", None),
+        incident("combined_left", "The combined stop of Family is met at -500.00", None),
     ]
-    assert [need.text for need in needs([well], [], [], status(), told)] == [
-        "Kite: the broker's session ends in 5 min",
-        "Kite: The broker holds 5 more",
-        "The disk is full",
+    assert [(need.text, need.href) for need in needs([well], [], [], status(), told)] == [
+        ("Kite: the broker's session ends in 5 min", "/accounts/A1"),
+        ("Kite: The broker holds 5 more", "/accounts/A1"),
+        ("The disk is full", "/health"),
+        ("The combined stop of Family is met at -500.00", "/limits"),
     ]
 
 
