@@ -10,6 +10,7 @@ from flask import Blueprint, Flask, Response, render_template
 from app.api import idempotency
 from app.api.accounts.routes import routes as accounts
 from app.api.backtests.routes import routes as backtests
+from app.api.calendar.routes import routes as calendar
 from app.api.combined.routes import routes as combined
 from app.api.datasets.routes import routes as datasets
 from app.api.endpoint import JSON, Operation, Routes
@@ -29,6 +30,7 @@ from app.api.stream.pulse import Pulse
 from app.api.stream.routes import PULSE
 from app.api.stream.routes import routes as stream
 from app.api.system.routes import routes as system
+from app.api.timetable.routes import routes as timetable
 from app.api.watchlists.routes import routes as watchlists
 from app.api.webhooks.routes import routes as webhooks
 from app.workspace import Workspace
@@ -54,6 +56,8 @@ RESOURCES = (
     replays,
     watchlists,
     backtests,
+    calendar,
+    timetable,
     about,
 )
 

@@ -35,7 +35,7 @@ class CalendarDays:
         """The day is again as the calendar that ships has it. NotFound when nothing was said of it."""
 
         def work(db: sqlite3.Connection) -> None:
-            old = decode.calendar_day(found(db.execute(_ONE, (day, exchange)).fetchone(), "day in the calendar"))
+            old = decode.calendar_day(found(db.execute(_ONE, (day, exchange)).fetchone(), "day"))
             db.execute("DELETE FROM calendar_days WHERE day = ? AND exchange = ?", (day, exchange))
             self.store.audit(db, by, "calendar.removed", f"{day} {exchange}", before=old)
 

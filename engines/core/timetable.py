@@ -121,11 +121,19 @@ def square_off_at(rules: DayRules, instrument: Instrument, day: str, calendar: C
 
 def entry_window(rules: DayRules, instrument: Instrument, day: str, calendar: Calendar) -> tuple[Timestamp, Timestamp] | None:
     """From when until when (exclusive) an intraday entry is allowed on an ISO date; None: no trading that day. All day where the market never closes."""
-    start = midnight(day, instrument.exchange)
-    segment, row = segment_of(instrument), hours_of(instrument)
-    windows = calendar.windows(day, row)
+    segment = segment_of(instrument)
     if segment is None:
+        start = midnight(day, instrument.exchange)
         return start, start + DAY
+    return segment_window(rules, segment, day, calendar, hours_of(instrument))
+
+
+def segment_window(
+    rules: DayRules, segment: Segment, day: str, calendar: Calendar, hours: str | None = None
+) -> tuple[Timestamp, Timestamp] | None:
+    """The same for a segment as a whole, by the `hours` of its usual row of the calendar or of another."""
+    row = hours or CLOSES_WITH[segment]
+    start, windows = midnight(day, row), calendar.windows(day, row)
     if not windows:
         return None
     usual = calendar.ordinary(day, row)
@@ -157,6 +165,11 @@ def outside(window: tuple[Timestamp, Timestamp] | None, exchange: str, at: Times
     if at >= end:
         return f"no intraday entry from {clock(end, exchange)} on"
     return ""
+
+
+def segment_square_off(rules: DayRules, segment: Segment, day: str, calendar: Calendar) -> Timestamp | None:
+    """`square_off_at` for a segment as a whole."""
+    return _square_off(rules, segment, CLOSES_WITH[segment], day, calendar)
 
 
 def _square_off(rules: DayRules, segment: Segment, row: str, day: str, calendar: Calendar) -> Timestamp | None:
@@ -204,7 +217,7 @@ def _square_offs(day: str, account: Account, calendar: Calendar, segments: Colle
     jobs = []
     for segment in sorted(segments):
         row = CLOSES_WITH[segment]
-        at = _square_off(account.day_rules, segment, row, day, calendar)
+        at = segment_square_off(account.day_rules, segment, day, calendar)
         if at is not None:
             close = midnight(day, row) + calendar.windows(day, row)[-1][1]
             name = f"{JobKind.SQUARE_OFF}:{account.account_id}:{segment}"

@@ -45,6 +45,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/watchlists"): {"name": "x"},
     ("PATCH", "/api/watchlists/{id}"): {"name": "y"},
     ("PATCH", "/api/datasets/{id}"): {"name": "mine now"},
+    ("PUT", "/api/calendar/{id}"): {"hours": "closed"},
+    ("POST", "/api/calendar/import"): {"csv": "day\n2031-01-01\n"},
     ("POST", "/api/tokens"): {"name": "x"},
     ("POST", "/api/users"): {"email": "x@example.com", "password": "long enough it is"},
     ("PATCH", "/api/users/{id}"): {"role": "owner"},
@@ -52,6 +54,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/me/password"): {"current": "x", "new": "long enough it is"},
 }
 QUERIES = {"/api/days": "?symbols=NSE:INFY", "/api/quotes": "?symbols=NSE:INFY", "/api/candles": "?symbol=NSE:INFY&timeframe=1m"}
+OWNERS_ALONE = ("/api/users", "/api/calendar", "/api/timetable")
 EVERY = [(operation.method, operation.path) for operation in operations()]
 WITH_ID = [(method, path) for method, path in EVERY if "{" in path and (method, path) not in PUBLIC]
 WITH_IDS_INSIDE = [
@@ -98,6 +101,8 @@ def belongings(rig: Rig) -> Belongings:
     ids = {
         "datasets": dataset,
         "replays": replay.replay_id,
+        "calendar": "no-such-day",
+        "timetable": "no-such-job",
         "watchlists": trader.post("/api/watchlists", {"name": "x"}).json["id"],
         "accounts": account,
         "strategies": strategy,
@@ -146,18 +151,19 @@ def test_viewers_look(rig: Rig, path: str) -> None:
 @pytest.mark.parametrize(("method", "path"), WITH_ID)
 def test_law_12_what_is_anothers_is_not_there(rig: Rig, belongings: Belongings, method: str, path: str, who: str) -> None:
     answer = ask(getattr(rig, who), method, path, belongings.of(path))
-    assert answer.status_code == (403 if who == "other" and path.startswith("/api/users") else 404), answer.text
+    assert answer.status_code == (403 if who == "other" and path.startswith(OWNERS_ALONE) else 404), answer.text
 
 
 @pytest.mark.parametrize(("method", "path"), WITH_ID)
 def test_what_nobody_has_is_not_there(rig: Rig, method: str, path: str) -> None:
-    assert ask(rig.trader, method, path, "no-such-thing").status_code == (403 if path.startswith("/api/users") else 404)
+    assert ask(rig.trader, method, path, "no-such-thing").status_code == (403 if path.startswith(OWNERS_ALONE) else 404)
 
 
 WORDS = {
     "accounts": "account", "strategies": "strategy", "mappings": "mapping", "signals": "signal", "orders": "order", "positions": "position",
     "webhooks": "webhook", "tokens": "token", "users": "user", "system": "stop",
     "datasets": "dataset", "replays": "replay", "watchlists": "watchlist", "groups": "group", "combined": "rule",
+    "calendar": "day", "timetable": "job",
 }  # fmt: skip
 
 
