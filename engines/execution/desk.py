@@ -38,7 +38,7 @@ from engines.core.model import (
 )
 from engines.core.orders import EventKind
 from engines.core.reconcile import Difference
-from engines.core.sessions import Calendar, load_calendar, session_day
+from engines.core.sessions import DAY, Calendar, load_calendar, session_day
 from engines.crashpoints import crash
 from engines.execution.reported import news_of, with_charges
 from engines.execution.views import PnlRow
@@ -87,6 +87,7 @@ class Desk:
         self.books: dict[PositionKey, Book] = {}
         self.plans: dict[PositionKey, ExitPlan] = {}
         self.specs: dict[str, ExitSpec] = {}  # by signal key, for fills that are still to come
+        self.deadlines: dict[str, Timestamp] = {}  # by signal key: when what it opened is to leave, from its first fill on
         self.references: dict[str, Decimal] = {}  # order id → the price it was valued at when it was admitted
         self.counted: set[str] = set()  # signal keys that count as a trade of the session
         self.day = AccountDay(account.account_id, "")
@@ -231,7 +232,9 @@ class Desk:
                 self._keep(order)
                 if order.raises_exposure and order.sent_at is not None:
                     self.counted.add(order.signal_key)
-            self.plans.update({plan.key: plan for plan in plans})
+            for plan in plans:
+                self.plans[plan.key] = plan
+                self._note_deadline(plan)
 
     def open_day(self, now: Timestamp, exchange: str = "NSE") -> bool:
         """Begin a new session's counts when a new day has come; True when it did. A clock that jumps back begins nothing a second time."""
@@ -246,6 +249,7 @@ class Desk:
             for key, book in list(self.books.items()):
                 self.books[key] = Book(book.position, book.position)
             self._forget_settled()
+            self.deadlines = {key: deadline for key, deadline in self.deadlines.items() if deadline > now - DAY}
             self.tools.journal.append(DayChanged(self.day))
             return True
 
@@ -424,7 +428,6 @@ class Desk:
             return None
         if plan is not None and plan.side is order.side and plan.state is PlanState.ARMED:
             return exit_rules.grow(plan, abs(fill.moved), entry, now)
-        late = plan is not None and plan.signal_key == order.signal_key  # more of an entry whose plan has fired: its time runs on
         return exit_rules.make_plan(
             self.tools.ids.new(),
             position.key,
@@ -437,16 +440,23 @@ class Desk:
             now,
             order.signal_key,
             at_fill=True,
-            deadline=plan.deadline if plan is not None and late else None,
+            deadline=self.deadlines.get(order.signal_key),  # more of an entry whose plan has fired: its time runs on
             calendar=self.tools.calendar(),
         )
 
     def _set_plan(self, plan: ExitPlan, facts: list[Fact]) -> None:
         self.plans[plan.key] = plan
+        self._note_deadline(plan)
         if plan.state is not PlanState.ARMED:
             self.plans.pop(plan.key) if plan.state is PlanState.DONE else None
         facts.append(PlanChanged(plan))
         self.tools.on_plan(self, plan)
+
+    def _note_deadline(self, plan: ExitPlan) -> None:
+        if plan.deadline is not None and plan.signal_key:
+            self.deadlines[plan.signal_key] = plan.deadline
+        else:
+            self.deadlines.pop(plan.signal_key, None)
 
     def replace_plan(self, plan: ExitPlan, *, journal: bool = True) -> None:
         """Keep a plan that moved (trailing, a person's edit); `journal=False` when its fact travels with the exit it caused."""
