@@ -75,7 +75,7 @@ def new() -> Response:
         kind=kind,
         fields=schema_fields(kind.params_schema, values) if kind else [],
         grid={name: study.axis(said) for name, said in grid.items()},
-        mode=request.args.get("mode", mode),
+        asked_mode=request.args.get("mode", mode),
         modes=MODES,
         before=before,
         asked=asked,

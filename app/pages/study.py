@@ -106,6 +106,7 @@ def figures(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         rows = [
             {
                 "name": row["name"],
+                "about": row.get("about", ""),
                 "gross": figure(row.get("gross"), row["unit"]),
                 "net": figure(row.get("net"), row["unit"]),
                 "tone": _tone(row),
