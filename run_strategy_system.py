@@ -86,13 +86,17 @@ def parser() -> argparse.ArgumentParser:
 
 def _backtest(tested: argparse.ArgumentParser) -> None:
     tested.add_argument("kind", metavar="STRATEGY_KIND")
-    tested.add_argument("--data", type=Path, required=True, metavar="FILE", help="CSV of candles, may be gzipped")
+    tested.add_argument("--data", action="append", required=True, metavar="FILE", help="CSV of candles, may be gzipped; may be repeated")
     tested.add_argument("--param", action="append", default=[], metavar="k=v", type=_pair, help="a strategy parameter; may be repeated")
     tested.add_argument("--from", dest="start", metavar="D", help="first day, YYYY-MM-DD")
     tested.add_argument("--to", dest="end", metavar="D", help="last day, YYYY-MM-DD")
     tested.add_argument("--symbol", metavar="EXCHANGE:NAME", help="which instrument of the file, or what to call it")
     tested.add_argument("--timeframe", choices=("1m", "5m", "15m", "1h", "1d"), help="the strategy's (default: that of the file)")
     tested.add_argument("--capital", metavar="MONEY", help="what it begins with (default: 1000000)")
+    tested.add_argument("--accounts", type=Path, metavar="FILE", help="JSON of the accounts that trade it, and of rules over them")
+    day = tested.add_mutually_exclusive_group()
+    day.add_argument("--square-off", dest="keep", action="store_true", default=None, help="end every intraday position with its day")
+    day.add_argument("--carry", dest="keep", action="store_false", default=None, help="carry positions over night")
     tested.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
     tested.add_argument("--html", type=Path, metavar="FILE", help="write the report as a page")
 

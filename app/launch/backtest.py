@@ -1,41 +1,61 @@
-"""`backtest`: one strategy over one file of candles or ticks, through the same classes that trade live, on a simulated clock.
+"""`backtest`: one strategy over files of candles or ticks, on one account or many, through the same classes that trade live, on a simulated clock.
 
-It opens no workspace and touches no data folder: what it needs is in the file and on the command line.
+It opens no workspace and touches no data folder: what it needs is in the files and on the command line.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from app.launch.errors import CannotRun
 from engines import backtest
-from engines.core.model import Timeframe
+from engines.backtest.report import report_on
+from engines.backtest.settings import seat_of
+from engines.core.codec import from_plain
+from engines.core.model import Account, AccountMapping, CombinedRule, ExitSpec, Group, ReentrySpec, Timeframe
 from engines.core.prices import exact
+
+BAR = 40  # characters of the progress bar
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints the report as JSON, or writes it where `--json` and `--html` say."""
-    if not args.data.is_file():
-        raise CannotRun(f"there is no file {args.data}")
+    sources = tuple(_source(text, args.symbol if len(args.data) == 1 else None) for text in args.data)
+    if args.symbol and len(args.data) > 1:
+        raise CannotRun("--symbol is for one file; with several write --data FILE=EXCHANGE:NAME")
     first, last = _day(args.start), _day(args.end)
     if first and last and last < first:
         raise CannotRun(f"--to {args.end} is before --from {args.start}")
     settings = backtest.Settings()
-    report = backtest.run(
+    job = backtest.Job(
         args.kind,
-        args.data,
-        params=dict(args.param),
-        first=first,
-        last=last,
-        symbol=args.symbol,
-        timeframe=Timeframe(args.timeframe) if args.timeframe else None,
+        sources,
+        dict(args.param),
+        Timeframe(args.timeframe) if args.timeframe else None,
+        args.start,
+        args.end,
         settings=replace(settings, capital=_money(args.capital)) if args.capital else settings,
     )
+    if args.accounts:
+        if args.capital:
+            raise CannotRun("--capital is for one account; with --accounts each has its own")
+        job = _with_accounts(job, args.accounts)
+    if args.keep is not None:
+        job = _keeping(job, args.keep)
+    told = _progress()
+    try:
+        report = report_on(backtest.run_job(job, progress=told))
+    finally:
+        if told is not None:
+            print("\r" + " " * (BAR + 10) + "\r", end="", file=sys.stderr, flush=True)
     text = json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n"
     if args.json:
         _write(args.json, text)
@@ -44,6 +64,80 @@ def run(args: argparse.Namespace) -> int:
     if not args.json and not args.html:
         print(text, end="")
     return 0
+
+
+def _source(text: str, symbol: str | None) -> backtest.Source:
+    """A file, or a file and which of its instruments (or what to call it): FILE=EXCHANGE:NAME."""
+    path, _, named = text.partition("=")
+    if Path(text).is_file():
+        path, named = text, ""
+    if not Path(path).is_file():
+        raise CannotRun(f"there is no file {path}")
+    return backtest.Source(path, named or symbol)
+
+
+# --- accounts --------------------------------------------------------------------------------------------------------
+
+
+def _with_accounts(job: backtest.Job, path: Path) -> backtest.Job:
+    """The job with what the file says: a list of seats, or an object with seats, rules, groups, exits and reentry (docs/backtesting.md)."""
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(given, list):
+            given = {"seats": given}
+        if not isinstance(given, dict) or not given.get("seats"):
+            raise ValueError("it names no seats")
+        if unknown := given.keys() - _PARTS.keys() - {"seats"}:
+            raise ValueError(f"unknown {', '.join(sorted(unknown))}")
+        seats = tuple(_seat(number, seat, job.strategy_id) for number, seat in enumerate(given["seats"], start=1))
+        return replace(job, seats=seats, **{name: _PARTS[name](part) for name, part in given.items() if name != "seats"})
+    except OSError as error:
+        raise CannotRun(f"cannot read {path}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise CannotRun(f"{path.name}: {error}") from None
+
+
+def _seat(number: int, given: Any, strategy_id: str) -> backtest.Seat:
+    """`{"account": …, "mapping": …}` with the names of the API; what is left out is as in a backtest of one account."""
+    if not isinstance(given, dict) or given.keys() - {"account", "mapping"}:
+        raise ValueError(f"seat {number} has an account and a mapping, and nothing else")
+    usual = seat_of(backtest.Settings(), strategy_id)
+    account = given.get("account") or {}
+    name = str(account.get("account_id") or account.get("name") or f"account-{number}")
+    account = {"account_id": name, "user_id": usual.account.user_id, "name": name, "broker": "paper"} | account
+    account.setdefault("capital", str(usual.account.capital))
+    mapping = {"mapping_id": name, "account_id": account["account_id"], "strategy_id": strategy_id} | (given.get("mapping") or {})
+    return backtest.Seat(from_plain(Account, account), from_plain(AccountMapping, mapping))
+
+
+_PARTS: dict[str, Callable[[Any], Any]] = {
+    "rules": lambda part: tuple(from_plain(CombinedRule, rule) for rule in part),
+    "groups": lambda part: tuple(from_plain(Group, group) for group in part),
+    "exits": lambda part: from_plain(ExitSpec, part),
+    "reentry": lambda part: from_plain(ReentrySpec, part),
+}
+
+
+def _keeping(job: backtest.Job, keep: bool) -> backtest.Job:
+    """Every account squares its intraday positions off each day and keeps its entry window, or none does."""
+    settings = replace(job.settings, day_rules=replace(job.settings.day_rules, keep=keep))
+    seats = tuple(replace(seat, account=replace(seat.account, day_rules=replace(seat.account.day_rules, keep=keep))) for seat in job.seats)
+    return replace(job, settings=settings, seats=seats)
+
+
+# --- small -----------------------------------------------------------------------------------------------------------
+
+
+def _progress() -> Callable[[float], None] | None:
+    """A bar on standard error, where somebody looks at it."""
+    if not sys.stderr.isatty():
+        return None
+
+    def told(share: float) -> None:
+        full = round(share * BAR)
+        print(f"\r{'█' * full}{'░' * (BAR - full)} {share:4.0%}", end="", file=sys.stderr, flush=True)
+
+    return told
 
 
 def _day(text: str | None) -> date | None:
