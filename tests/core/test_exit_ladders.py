@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from math import inf
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,16 @@ def test_what_leaves_where(row: Row) -> None:
 def test_there_are_enough_rows() -> None:
     assert len(ROWS) >= 60
     assert len({row.words for row in ROWS}) == len(ROWS)
+
+
+def test_the_rows_are_those_of_the_book_word_for_word() -> None:
+    told = (Path(__file__).parents[2] / "docs" / "exit-plans.md").read_text("utf-8").split("## Every case, as bars")[1]
+    cells = [[cell.strip().strip("`") for cell in line.strip("| ").split(" | ")] for line in told.splitlines() if line.startswith("| ")]
+    written = {row[0]: (row[1], spelled_out(row[2]), row[3], row[4]) for row in cells if len(row) == 5 and row[0] != "case"}
+    sides = {BUY: "long", SELL: "short"}
+    assert written == {
+        row.words: (f"{sides[row.side]} {row.quantity}", row.recipe, row.bars, row.exits if row.exits != "-" else "nothing") for row in ROWS
+    }
 
 
 def walk(guarding: ExitPlan, row: Row) -> str:
