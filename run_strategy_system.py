@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     measured.add_argument("names", nargs="*", metavar="NAME", help="figures to measure (default: all)")
     measured.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
     _backtest(command("backtest", "run a strategy over a file of candles"))
+    _sweep(command("sweep", "try many sets of parameters of a strategy over files of candles"))
 
     people = commands.add_parser("user", help="people who may sign in").add_subparsers(dest="action", metavar="ACTION", required=True)
     added = command("add", "add a person, already verified", people)
@@ -84,7 +85,30 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _sweep(swept: argparse.ArgumentParser) -> None:
+    _job(swept)
+    swept.add_argument(
+        "--grid", action="append", required=True, metavar="k=VALUES", type=_pair, help="values to try: 5:20:5, or 9,12,21; may be repeated"
+    )
+    swept.add_argument("--random", type=int, metavar="N", help="so many points at random instead of every combination")
+    swept.add_argument("--seed", type=int, default=0, metavar="N", help="of the random points (default: 0)")
+    swept.add_argument(
+        "--rank", default="net", metavar="FIGURE", help="what makes a point good: net, sharpe, calmar, profit_factor, … (default: net)"
+    )
+    swept.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core)")
+    swept.add_argument("--cluster", metavar="ADDRESS", help="run on a Dask cluster, e.g. tcp://10.0.0.5:8786")
+    swept.add_argument("--results", type=Path, metavar="FILE", help="keep each result in this file; an existing one is gone on with")
+    swept.add_argument("--csv", type=Path, metavar="FILE", help="write all points as a table, the best first")
+    swept.add_argument("--top", type=int, default=10, metavar="N", help="how many to print (default: 10)")
+
+
 def _backtest(tested: argparse.ArgumentParser) -> None:
+    _job(tested)
+    tested.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
+    tested.add_argument("--html", type=Path, metavar="FILE", help="write the report as a page")
+
+
+def _job(tested: argparse.ArgumentParser) -> None:
     tested.add_argument("kind", metavar="STRATEGY_KIND")
     tested.add_argument("--data", action="append", required=True, metavar="FILE", help="CSV of candles, may be gzipped; may be repeated")
     tested.add_argument("--param", action="append", default=[], metavar="k=v", type=_pair, help="a strategy parameter; may be repeated")
@@ -97,8 +121,6 @@ def _backtest(tested: argparse.ArgumentParser) -> None:
     day = tested.add_mutually_exclusive_group()
     day.add_argument("--square-off", dest="keep", action="store_true", default=None, help="end every intraday position with its day")
     day.add_argument("--carry", dest="keep", action="store_false", default=None, help="carry positions over night")
-    tested.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
-    tested.add_argument("--html", type=Path, metavar="FILE", help="write the report as a page")
 
 
 def _data(group: argparse.ArgumentParser, command: Callable[..., argparse.ArgumentParser]) -> None:

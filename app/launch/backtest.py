@@ -28,6 +28,25 @@ BAR = 40  # characters of the progress bar
 
 def run(args: argparse.Namespace) -> int:
     """Prints the report as JSON, or writes it where `--json` and `--html` say."""
+    job = job_of(args)
+    told = progress_bar()
+    try:
+        report = report_on(backtest.run_job(job, progress=told))
+    finally:
+        if told is not None:
+            wipe()
+    text = json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n"
+    if args.json:
+        write(args.json, text)
+    if args.html:
+        write(args.html, report.as_html())
+    if not args.json and not args.html:
+        print(text, end="")
+    return 0
+
+
+def job_of(args: argparse.Namespace) -> backtest.Job:
+    """What the command line asks for. CannotRun for what it cannot mean."""
     sources = tuple(_source(text, args.symbol if len(args.data) == 1 else None) for text in args.data)
     if args.symbol and len(args.data) > 1:
         raise CannotRun("--symbol is for one file; with several write --data FILE=EXCHANGE:NAME")
@@ -50,20 +69,7 @@ def run(args: argparse.Namespace) -> int:
         job = _with_accounts(job, args.accounts)
     if args.keep is not None:
         job = _keeping(job, args.keep)
-    told = _progress()
-    try:
-        report = report_on(backtest.run_job(job, progress=told))
-    finally:
-        if told is not None:
-            print("\r" + " " * (BAR + 10) + "\r", end="", file=sys.stderr, flush=True)
-    text = json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n"
-    if args.json:
-        _write(args.json, text)
-    if args.html:
-        _write(args.html, report.as_html())
-    if not args.json and not args.html:
-        print(text, end="")
-    return 0
+    return job
 
 
 def _source(text: str, symbol: str | None) -> backtest.Source:
@@ -128,7 +134,7 @@ def _keeping(job: backtest.Job, keep: bool) -> backtest.Job:
 # --- small -----------------------------------------------------------------------------------------------------------
 
 
-def _progress() -> Callable[[float], None] | None:
+def progress_bar() -> Callable[[float], None] | None:
     """A bar on standard error, where somebody looks at it."""
     if not sys.stderr.isatty():
         return None
@@ -138,6 +144,11 @@ def _progress() -> Callable[[float], None] | None:
         print(f"\r{'█' * full}{'░' * (BAR - full)} {share:4.0%}", end="", file=sys.stderr, flush=True)
 
     return told
+
+
+def wipe() -> None:
+    """Take the bar off the screen."""
+    print("\r" + " " * (BAR + 10) + "\r", end="", file=sys.stderr, flush=True)
 
 
 def _day(text: str | None) -> date | None:
@@ -159,7 +170,7 @@ def _money(text: str) -> Decimal:
     return amount
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

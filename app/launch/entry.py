@@ -20,6 +20,7 @@ COMMANDS = {
     "lint": "app.launch.checks",
     "bench": "app.launch.bench",
     "backtest": "app.launch.backtest",
+    "sweep": "app.launch.sweep",
     "user": "app.launch.people",
     "token": "app.launch.people",
     "data": "app.launch.data",
