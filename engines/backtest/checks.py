@@ -7,7 +7,7 @@ What is compared are decisions, one by one; nothing is concluded from results.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engines.backtest.breakdown import local
 from engines.backtest.cutting import until
@@ -16,6 +16,7 @@ from engines.backtest.played import Played
 from engines.backtest.records import Decision
 from engines.backtest.settings import Job
 from engines.core.model import Candle, Timestamp
+from engines.core.sessions import Calendar
 
 CUTS = (0.25, 0.5, 0.75)
 """Where the data ends, as shares of its bars."""
@@ -50,10 +51,20 @@ class Checks:
         return tuple(said)
 
 
-def check(job: Job, histories: Sequence[History], played: Played, *, progress: Callable[[float], None] | None = None) -> Checks:
-    """Play the job some three times more and compare. `progress` is told 0.0 to 1.0 and may raise to end it."""
+def check(
+    job: Job,
+    histories: Sequence[History],
+    played: Played,
+    *,
+    calendar: Calendar | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Checks:
+    """Play the job some three times more and compare it with what was `played` of it, on the same calendar.
+
+    `progress` is told 0.0 to 1.0 and may raise to end it."""
     from engines.backtest.engine import play_job
 
+    job = replace(job, timeframe=played.config.timeframe)  # the candles stay the same when a file falls away
     tell = progress or (lambda _: None)
     parts = [*CUTS, 1.0]  # of the whole, that is what each run takes
     total, done = sum(parts), 0.0
@@ -66,7 +77,7 @@ def check(job: Job, histories: Sequence[History], played: Played, *, progress: C
     for moment, weight in zip(moments, CUTS, strict=False):
         shorter = until(histories, moment)
         if shorter and not detail:
-            again = play_job(job, shorter, progress=part(weight))
+            again = play_job(job, shorter, calendar=calendar, progress=part(weight))
             known = _known(shorter, played.config.timeframe.seconds)
             full, cut = ([each for each in run.decisions if _knew(each, known)] for run in (played, again))
             compared += len(full)
@@ -74,7 +85,7 @@ def check(job: Job, histories: Sequence[History], played: Played, *, progress: C
         done += weight
     look_ahead = Check(moments, compared, detail)
     moments = _moments(histories, RESTARTS)
-    again = play_job(job, histories, restart_at=moments, progress=part(1.0))
+    again = play_job(job, histories, calendar=calendar, restart_at=moments, progress=part(1.0))
     return Checks(look_ahead, Check(moments, len(played.decisions), difference(played.decisions, again.decisions, "after restarts")))
 
 

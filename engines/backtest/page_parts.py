@@ -105,7 +105,11 @@ def lead(shown: Shown) -> str:
         ),
         ("Closed trades", count(wins.trades), f"{wins.wins} won, {wins.losses} lost"),
         ("Win rate", percent(_number(found["win_rate"]), 1), f"{wins.losses_in_a_row} losses in a row"),
-        ("Expectancy", shown.money.full(wins.expectancy, plus=True), f"{ratio(_number(found['expectancy_r']))} R, a trade"),
+        (
+            "Expectancy",
+            shown.money.full(wins.expectancy, plus=True),
+            f"{ratio(_number(found['expectancy_r']))} R, a trade" if shown.analysis.rs else "a trade",
+        ),
         ("Time in the market", percent(_number(found["exposure"]), 1), f"{lasting(_number(found['average_hold']))} a trade"),
     )
     cells = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}<small>{escape(about)}</small></dd></div>" for name, value, about in tiles)

@@ -70,7 +70,7 @@ th, td { padding: 4px 10px; text-align: left; border-bottom: 1px solid var(--lin
 tr > :first-child { padding-left: 2px } tr > :last-child { padding-right: 2px }
 thead th { color: var(--muted); font-size: .78rem } tbody tr:last-child > * { border-bottom: 0 } tbody tr:hover { background: var(--raised) }
 th.n, td.n { text-align: right } th small { display: block; color: var(--muted); font-size: .75rem; white-space: normal; line-height: 1.3 }
-tfoot > tr > * { border-top: 1px solid var(--strong); border-bottom: 0; font-weight: 600 } td.bars { width: 26% } tbody th[scope=row] { white-space: normal; min-width: 5rem } table.list { font-size: .8rem } .list th, .list td { padding: 4px 6px }
+tfoot > tr > * { border-top: 1px solid var(--strong); border-bottom: 0; font-weight: 600 } td.bars { width: 22% } tbody th[scope=row] { white-space: normal; min-width: 9.5rem } .months tbody th[scope=row] { min-width: 0 } table.list { font-size: .8rem } .list th, .list td { padding: 4px 6px }
 .list tbody th[scope=row] { min-width: 0 }
 table.figures th[scope=row] { white-space: normal } table.figures td { vertical-align: top }
 table.months td, table.months th { text-align: right; padding: 5px 7px } table.months th[scope=row] { text-align: left }
@@ -82,7 +82,7 @@ table.months small { display: block; font-size: .74rem; color: var(--muted) } ta
 .facts div:last-child { border: 0 } .facts dt { color: var(--muted) } .facts dd { margin: 0; overflow-wrap: anywhere }
 .chip { display: inline-block; border-radius: 99px; padding: 0 9px; font-size: .78rem; line-height: 1.6; border: 1px solid currentcolor }
 details > summary { cursor: pointer; color: var(--muted); padding: 2px 0 } details[open] > summary { margin-bottom: 8px }
-footer { padding: 30px 20px 50px; color: var(--muted); font-size: .84rem }
+footer p { margin-top: 12px } footer { padding: 30px 20px 50px; color: var(--muted); font-size: .84rem }
 
 @media (max-width: 1000px) { .two, .three { grid-template-columns: minmax(0, 1fr) } .cards { columns: 1 } .lead { grid-template-columns: minmax(0, 1fr) } }
 @media (max-width: 640px) {
@@ -90,7 +90,7 @@ footer { padding: 30px 20px 50px; color: var(--muted); font-size: .84rem }
   .on-wide { display: none } .on-narrow { display: block } .panel { padding: 12px }
   .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px } .tiles div { padding: 8px 10px } .tiles dd { font-size: 1.05rem }
   .sum .big { font-size: 1.75rem } th, td { padding: 4px 7px } .facts div { grid-template-columns: 1fr; gap: 0 }
-  td.bars, th.bars { display: none } tbody th[scope=row] { position: sticky; left: 0; background: var(--panel); z-index: 1 } section { padding-top: 20px }
+  td.bars, th.bars { display: none } tbody th[scope=row] { min-width: 6.5rem; position: sticky; left: 0; background: var(--panel); z-index: 1 } section { padding-top: 20px }
 }
 @media print { nav { display: none } .scroll { max-height: none; overflow: visible } .panel, figure { break-inside: avoid } body { font-size: 11px } }
 """

@@ -31,6 +31,7 @@ from engines.strategies import registry
 MOST_BAD_ROWS = 100
 FEW_TRADES = 30
 """Below so many trades a result says little (a rule of thumb of statistics)."""
+FEW_SESSIONS = 20
 OWN_CHARGES_SHARE = 0.5
 """Charges that eat more of the gross profit than this are worth a warning."""
 
@@ -229,6 +230,8 @@ class Report:
         said = list(self.played.notes)
         if len(self.trades) < FEW_TRADES:
             said.append(f"only {len(self.trades)} closed trades: too few to tell skill from luck")
+        if 0 < len(self.equity.curve) < FEW_SESSIONS:
+            said.append(f"only {len(self.equity.curve)} sessions: figures of a year (Sharpe, Sortino, volatility) are stretched far")
         if self.gross > 0 and self.net <= 0:
             said.append("charges eat all of the gross profit: what is left after them is a loss")
         elif self.gross > 0 and float(self.charges / self.gross) > OWN_CHARGES_SHARE:

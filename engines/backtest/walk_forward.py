@@ -13,11 +13,11 @@ from typing import Any
 
 from engines.backtest.cutting import between
 from engines.backtest.equity import Prices, prices_of
-from engines.backtest.history import History
+from engines.backtest.history import History, common_timeframe
 from engines.backtest.metrics import Daily, daily
 from engines.backtest.settings import Job
 from engines.core.model import ZERO, Timestamp
-from engines.core.sessions import DAY, exchange_of
+from engines.core.sessions import DAY, Calendar, exchange_of
 from engines.ports import TandemError
 
 LOW_IS_GOOD = frozenset({"max_drawdown", "max_drawdown_pct", "charges", "ambiguous_pct"})
@@ -89,6 +89,7 @@ def walk_forward(
     test_days: int,
     rank: str = "net",
     anchored: bool = False,
+    calendar: Calendar | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> WalkForward:
     """Windows of `train_days` sessions, each followed by `test_days`; `anchored` lets training always begin at the first session.
@@ -98,7 +99,7 @@ def walk_forward(
     from engines.backtest.engine import BadParameters, play_job
     from engines.backtest.report import Report, report_on
 
-    prices = _prices(histories)
+    prices, timeframe = _prices(histories), common_timeframe(histories, job.timeframe)
     windows = _windows(len(prices.sessions), train_days, test_days, anchored)
     if not windows:
         raise BadWindows(f"{len(prices.sessions)} sessions are too few for {train_days} to choose on and {test_days} to test on")
@@ -108,11 +109,12 @@ def walk_forward(
     def play(params: Mapping[str, Any], first: int, last: int) -> Report:
         nonlocal done
         begin, end = _span(prices, first, last)
-        asked = replace(job, params={**job.params, **params})
+        asked = replace(job, timeframe=timeframe, params={**job.params, **params})
         report = report_on(
             play_job(
                 asked,
-                between(histories, begin, end, job.timeframe),
+                between(histories, begin, end, timeframe),
+                calendar=calendar,
                 progress=lambda share: tell(min((done + share) / plays, 1.0)),
             )
         )
