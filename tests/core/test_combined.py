@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
@@ -177,7 +177,7 @@ class Session(RuleBasedStateMachine):
 
 
 def test_any_session_with_restarts() -> None:
-    run_state_machine_as_test(Session)
+    run_state_machine_as_test(Session, settings=settings(max_examples=60, stateful_step_count=20))
 
 
 @given(sensible(), MONEY, MONEY)
