@@ -114,9 +114,9 @@ async function candleChart(box) {
     for (const position of positions) {
       const plan = position.exit_plan;
       if (!plan || plan.state !== "armed") continue;
-      const open = plan.targets.map((target, index) => [target, index + 1]).filter(([target]) => !target.fired);
-      const names = day.shown ? [`Y${open[0]?.[1] ?? plan.targets.length}`, (place) => `T${place}`] : ["stop", () => "target"]; // of a ladder only what comes next
-      const wanted = [[plan.stop, "--down", names[0]], ...(day.shown ? open.slice(0, 1) : open).map(([target, place]) => [target.price, "--up", names[1](place)])];
+      const open = plan.targets.filter((target) => !target.fired);
+      const names = day.shown ? ["", ""] : ["stop", "target"]; // a ladder has its names at its lines, and of it only what comes next is marked
+      const wanted = [[plan.stop, "--down", names[0]], ...(day.shown ? open.slice(0, 1) : open).map((target) => [target.price, "--up", names[1]])];
       for (const [price, name, title] of wanted) {
         if (price === null || seen.has(`${price}${title}`)) continue;
         seen.add(`${price}${title}`);
