@@ -215,7 +215,7 @@ def _on_cluster(plan: Plan, points: Sequence[Point], address: str) -> Generator[
         raise NoCluster("a sweep on a cluster needs the package distributed (pip install distributed)") from None
     histories = read_job(plan.job, plan.instruments)
     try:
-        client = Client(address, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
+        client = Client(address, timeout="10s")  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise NoCluster(f"there is no Dask scheduler at {address} ({error})") from None
     with client:
