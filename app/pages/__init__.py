@@ -16,7 +16,9 @@ from jinja2 import StrictUndefined
 from app.pages import (
     accounts,
     backtests,
+    calendar,
     dashboard,
+    data,
     errors,
     guide,
     limits,
@@ -27,7 +29,9 @@ from app.pages import (
     settings,
     strategies,
     study,
+    timetable,
     trade,
+    watchlists,
     words,
     zerodha,
 )
@@ -37,7 +41,25 @@ from app.pages.assets import blueprint as assets_blueprint
 from app.pages.room import EXTENSION
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
-ROOMS = (dashboard, accounts, strategies, mappings, limits, trade, positions, profit, backtests, machine, settings, guide, zerodha)
+ROOMS = (
+    dashboard,
+    accounts,
+    strategies,
+    mappings,
+    limits,
+    trade,
+    watchlists,
+    positions,
+    profit,
+    backtests,
+    data,
+    machine,
+    timetable,
+    calendar,
+    settings,
+    guide,
+    zerodha,
+)
 for _room in ROOMS:  # once, where they are made: a blueprint that an application has registered takes no more
     _room.routes.register_error_handler(Exception, errors.answer)
 THEMES = ("dark", "light")

@@ -32,9 +32,12 @@ STYLES = (
     "css/trading.css",
     "css/levels.css",
     "css/rooms.css",
+    "css/data.css",
     "css/studies.css",
     "css/limits.css",
     "css/ladder.css",
+    "css/day.css",
+    "css/watch.css",
 )
 CLASSIC = ("vendor/htmx.org/htmx.js", "vendor/idiomorph/idiomorph-ext.js")
 ENTRY = "js/main.js"

@@ -43,6 +43,7 @@ ROOMS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Positions", "/positions", "layers"),
             ("Orders", "/orders", "list-check"),
             ("Signals", "/signals", "broadcast"),
+            ("Watchlists", "/watchlists", "eye"),
             ("P&L", "/pnl", "graph-up"),
         ),
     ),
@@ -55,8 +56,8 @@ ROOMS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Limits", "/limits", "speedometer2"),
         ),
     ),
-    ("Research", (("Back-tests", "/backtests", "bullseye"),)),
-    ("Machine", (("Health", "/health", "heart-pulse"), ("Halts", "/halts", "sign-stop"))),
+    ("Research", (("Back-tests", "/backtests", "bullseye"), ("Data", "/data", "database"))),
+    ("Machine", (("Timetable", "/timetable", "clock-history"), ("Health", "/health", "heart-pulse"), ("Halts", "/halts", "sign-stop"))),
 )
 OWN = (("Settings", "/settings", "gear"), ("Help", "/help", "question-circle"))
 OWNER_ONLY = ("People", "/people", "people")

@@ -63,6 +63,12 @@ def price(value: Any) -> str:
     return _price(value, 2 if number is None or abs(number) >= 10 else 4)
 
 
+def signed_price(value: Any) -> str:
+    """A change of a price."""
+    number = decimal(value)
+    return f"+{price(value)}" if number is not None and number > 0 else price(value)
+
+
 def coin(value: Any) -> str:
     """The price of a coin: up to eight places that it has where it is small, as its exchange quotes it."""
     number = decimal(value)
@@ -200,6 +206,16 @@ def short_symbol(symbol: str | None) -> str:
     return (symbol or "").partition(":")[2] or symbol or ""
 
 
+def filesize(value: Any) -> str:
+    """340 B, 1.2 MB: in steps of a thousand, as file managers count."""
+    size = float(decimal(value) or 0)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.1f} {unit}" if 0 < size < 10 and unit != "B" else f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
 def words(code: Any) -> str:
     """order_value → order value."""
     return str(code or "").replace("_", " ")
@@ -209,6 +225,7 @@ FILTERS = {
     "money": money,
     "sign": sign,
     "price": price,
+    "signed_price": signed_price,
     "coin": coin,
     "price_shape": price_shape,
     "unrounded": unrounded,
@@ -225,4 +242,5 @@ FILTERS = {
     "millis": millis,
     "short_symbol": short_symbol,
     "words": words,
+    "filesize": filesize,
 }

@@ -22,8 +22,12 @@ from app.api.backtests.schemas import (
     SweepResultsOut,
 )
 from app.api.backtests.schemas import TradeQuery as StudyTradeQuery
+from app.api.calendar import service as calendar
+from app.api.calendar.schemas import CalendarOut, CalendarQuery
 from app.api.combined import service as combined
 from app.api.combined.schemas import CombinedOut, CombinedQuery
+from app.api.datasets import service as datasets
+from app.api.datasets.schemas import DatasetOut, DatasetQuery, DatasetStoryOut, GapQuery, GapsOut, RecordingOut
 from app.api.groups import service as groups
 from app.api.groups.schemas import GroupOut, GroupQuery
 from app.api.mappings import service as mappings
@@ -44,6 +48,10 @@ from app.api.strategies import service as strategies
 from app.api.strategies.schemas import LadderOut, LadderQuery, LevelsOut, LevelsQuery, StrategyKindOut, StrategyOut, StrategyQuery
 from app.api.system import service as system
 from app.api.system.schemas import HaltOut, HaltQuery, HaltReportOut, IncidentOut, IncidentQuery, StatusOut
+from app.api.watchlists import service as watchlists
+from app.api.watchlists.schemas import DayOut, DayQuery, WatchlistOut, WatchlistQuery
+from app.api.timetable import service as timetable
+from app.api.timetable.schemas import DayBookOut, DayBookQuery, TimetableOut, TimetableQuery
 from app.api.webhooks import service as webhooks
 from app.api.webhooks.schemas import WebhookOut, WebhookQuery
 from app.api.wire import Page
@@ -138,6 +146,19 @@ class Reads:
     def candles(self, args: Mapping[str, Any]) -> list[CandleOut]:
         return market.candles(self.user, CandleQuery.model_validate(args)).items
 
+    # market data
+    def datasets(self, args: Mapping[str, Any]) -> Page[DatasetOut]:
+        return datasets.list_datasets(self.user, DatasetQuery.model_validate(args))
+
+    def dataset(self, dataset_id: str) -> DatasetStoryOut:
+        return datasets.get_dataset(self.user, dataset_id)
+
+    def dataset_gaps(self, dataset_id: str, symbol: str | None = None) -> GapsOut:
+        return datasets.gaps(self.user, dataset_id, GapQuery(symbol=symbol))
+
+    def recording(self) -> RecordingOut:
+        return datasets.recording(self.user)
+
     # back-tests and sweeps
     def studies(self, args: Mapping[str, Any]) -> Page[StudyOut]:
         return studies.list_studies(self.user, BacktestQuery.model_validate(args))
@@ -163,6 +184,12 @@ class Reads:
     def compared(self, ids: list[str]) -> list[ComparedOut]:
         return study_results.compare(self.user, CompareQuery(ids=",".join(ids))).items
 
+    def watchlists(self) -> list[WatchlistOut]:
+        return sorted(watchlists.list_watchlists(self.user, WatchlistQuery(limit=ALL)).items, key=lambda each: each.created_at)
+
+    def days(self, symbols: list[str]) -> list[DayOut]:
+        return watchlists.days(self.user, DayQuery(symbols=",".join(symbols))).items if symbols else []
+
     # the machine and its people
     def status(self) -> StatusOut:
         return system.status(self.user)
@@ -172,6 +199,15 @@ class Reads:
 
     def halt(self, halt_id: str) -> HaltReportOut:
         return system.halt_report(self.user, halt_id)
+
+    def timetable(self, day: str | None = None) -> TimetableOut:
+        return timetable.get_timetable(self.user, TimetableQuery(day=day))
+
+    def day_books(self, **filters: Any) -> list[DayBookOut]:
+        return timetable.list_day_books(self.user, DayBookQuery(limit=ALL, **filters)).items
+
+    def calendar(self, year: str | None = None) -> CalendarOut:
+        return calendar.get_calendar(self.user, CalendarQuery(year=year))
 
     def incidents(self, **filters: Any) -> Page[IncidentOut]:
         return system.list_incidents(self.user, IncidentQuery(**filters))

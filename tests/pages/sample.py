@@ -25,6 +25,7 @@ from app.api.webhooks.schemas import WebhookOut
 from app.api.wire import Page
 from app.data import NotFound
 from tests.pages.happenings import ORDERS, SIGNALS, TRADES
+from tests.pages.market_data import DATASETS, RECORDING, gaps_of
 from tests.pages.things import (
     ACCOUNTS,
     COMBINED,
@@ -38,10 +39,12 @@ from tests.pages.things import (
     POSITIONS,
     PRICES,
     STRATEGIES,
+    WATCHLISTS,
     D,
     ago,
     ladder,
     levels,
+    watched_day,
 )
 
 
@@ -94,6 +97,12 @@ class Sample:
 
     def combined_rules(self) -> list[Any]:
         return self._some(COMBINED)
+
+    def watchlists(self) -> list[Any]:
+        return self._some(WATCHLISTS)
+
+    def days(self, symbols: list[str]) -> list[Any]:
+        return [watched_day(symbol) for symbol in symbols]
 
     def signals(self, args: Mapping[str, Any]) -> Page[Any]:
         found = [
@@ -286,6 +295,19 @@ class Sample:
                 )
             )
         return found
+
+    def datasets(self, args: Mapping[str, Any]) -> Page[Any]:
+        found = [d for d in self._some(DATASETS) if args.get("source") in (None, d.source) and args.get("kind") in (None, d.kind)]
+        return Page(items=found, next=None)
+
+    def dataset(self, dataset_id: str) -> Any:
+        return self._one(DATASETS, dataset_id)
+
+    def dataset_gaps(self, dataset_id: str, symbol: str | None = None) -> Any:
+        return gaps_of(self.dataset(dataset_id), symbol)
+
+    def recording(self) -> Any:
+        return RECORDING
 
     def status(self) -> StatusOut:
         thread = EngineOut(state="running", heartbeat_age_ms=12, queue_depth=0, detail="")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from app.api.accounts.schemas import AccountOut, PaperOut
+from app.api.accounts.schemas import AccountOut, DayRulesOut, PaperOut
 from app.api.combined.schemas import CombinedOut
 from app.api.exits import ExitPlanOut, ExitsOut, PlanTargetOut, StopOut, TargetOut, TrailingOut
 from app.api.groups.schemas import GroupOut
@@ -17,6 +17,7 @@ from app.api.strategies.schemas import LadderOut, LevelOut, LevelsOut, PresetOut
 from app.api.system.schemas import (
     HaltOut,
 )
+from app.api.watchlists.schemas import DayOut, WatchlistOut
 from engines.core import ranges
 from engines.core.model import Side
 from engines.strategies.range_level import RangeLevel
@@ -52,6 +53,15 @@ def account(id: str, name: str, broker: str, capital: str, day: str | None, **ch
         "dry_run": False,
         "auto_trade": True,
         "enabled": True,
+        "day_rules": DayRulesOut(
+            keep=None,
+            holds=changes.get("broker", "paper") != "paper",
+            first_entry="09:20",
+            last_entry=None,
+            square_off=True,
+            square_off_cash="15:10",
+            square_off_derivatives="15:15",
+        ),
         "paper": PaperOut(latency_ms=0, slippage_ticks=D(0), partial_fills=False, reject_pct=D(0), session_hours=False, seed=7)
         if broker == "paper"
         else None,
@@ -371,6 +381,39 @@ PRICES = {
     "NSE:ICICIBANK": "1254.15",
     "NSE:LT": "3610.80",
 }
+
+
+WATCHLISTS = [
+    WatchlistOut(id="W1", name="Morning", symbols=list(PRICES), created_at=ago(86400)),
+    WatchlistOut(id="W2", name="Later", symbols=[], created_at=ago(3600)),
+]
+
+
+def watched_day(symbol: str) -> DayOut:
+    """One instrument up, the next one down, the last without a day before it."""
+    last = D(PRICES[symbol])
+    number = list(PRICES).index(symbol)
+    known = number < len(PRICES) - 1
+    close = last * (D("0.988") if number % 2 else D("1.007")) if known else None
+    mark = {"strategy_id": "S5", "strategy": "Range", "kind": "entry"}
+    levels = [
+        {**mark, "name": "B", "side": "BUY", "price": f"{last * D('1.006'):.2f}"},
+        {**mark, "name": "S", "side": "SELL", "price": f"{last * D('0.991'):.2f}"},
+    ]
+    return DayOut(
+        symbol=symbol,
+        last_price=last,
+        bid=last - D("0.05"),
+        ask=last + D("0.05"),
+        as_of=NOW,
+        open=last * D("0.997") if known else None,
+        high=last * D("1.004") if known else None,
+        low=last * D("0.993") if known else None,
+        previous_close=close,
+        change=None if close is None else last - close,
+        change_pct=None if close is None else (last - close) * 100 / close,
+        levels=levels if number < 3 else [],
+    )
 
 
 def plan(entry: str, stop: str, targets: list[str], side: int = 1) -> ExitPlanOut:
