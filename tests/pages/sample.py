@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from app.api.calendar.schemas import CalendarOut
 from app.api.market.schemas import CandleOut, InstrumentListOut, InstrumentListsOut, InstrumentOut, QuoteOut
 from app.api.money import home_of
 from app.api.orders.schemas import CheckOut, OrderEventOut, OrderStoryOut, RequestOut
@@ -21,9 +22,11 @@ from app.api.system.schemas import (
     IncidentOut,
     StatusOut,
 )
+from app.api.timetable.schemas import TimetableOut
 from app.api.webhooks.schemas import WebhookOut
 from app.api.wire import Page
 from app.data import NotFound
+from tests.pages import day_things
 from tests.pages.happenings import ORDERS, SIGNALS, TRADES
 from tests.pages.market_data import DATASETS, RECORDING, gaps_of
 from tests.pages.things import (
@@ -340,6 +343,15 @@ class Sample:
             streams=2,
             extra={},
         )
+
+    def timetable(self, day: str | None = None) -> TimetableOut:
+        return day_things.timetable(day, empty=self.empty)
+
+    def day_books(self, **filters: Any) -> list[Any]:
+        return self._some(day_things.BOOKS)
+
+    def calendar(self, year: str | None = None) -> CalendarOut:
+        return day_things.calendar(year)
 
     def instrument_lists(self) -> InstrumentListsOut:
         rows = [
