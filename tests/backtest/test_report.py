@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import astuple, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from engines.backtest import BadParameters, Report, Settings, Way, run
-from engines.backtest.equity import Prices, follow, prices_of
+from engines.backtest.benchmark import buy_and_hold
+from engines.backtest.columns import columns_of
+from engines.backtest.engine import run_job
+from engines.backtest.equity import Prices, follow, prices_of, together
 from engines.backtest.history import History
 from engines.backtest.records import Change, Trade
-from engines.core.model import Candle, ExitSpec, Side, Sizing, SizingMode, TargetSpec, Timeframe
+from engines.backtest.report import report_on
+from engines.backtest.settings import Job, Seat, Source
+from engines.core.model import Account, AccountMapping, Candle, ExitSpec, Limits, Side, Sizing, SizingMode, TargetSpec, Timeframe
 from engines.market.files import BadFile, MarketFile
 from engines.strategies.registry import UnknownKind
 from tests.market.making import OPEN
@@ -223,3 +230,161 @@ def test_a_file_of_ticks_is_played_as_ticks(tmp_path: Path) -> None:
     assert report.trades
     with pytest.raises(BadFile, match="not as bars"):
         run("ema_cross", path, settings=Settings(way=Way.STOP_FIRST))
+
+
+# --- several accounts ------------------------------------------------------------------------------------------------
+
+
+def seat(name: str, capital: int, quantity: int, *, most_lost: int | None = None) -> Seat:
+    limits = Limits(max_daily_loss=None if most_lost is None else D(most_lost))
+    account = Account(name, "U", f"Account {name}", "paper", D(capital), limits)
+    return Seat(account, AccountMapping(f"M{name}", name, "backtest", sizing=Sizing(SizingMode.FIXED_QUANTITY, D(quantity))))
+
+
+@pytest.fixture(scope="module")
+def three(nifty_week: Path) -> Report:
+    """Three accounts of different sizes; the last stops for the day after a small loss."""
+    job = Job(
+        "ema_cross",
+        (Source(str(nifty_week)),),
+        {"fast": 5, "slow": 13, "direction": "both"},
+        exits=ExitSpec(stop_pct=D("0.1")),
+        seats=(seat("A", 1_000_000, 50), seat("B", 2_000_000, 75), seat("C", 500_000, 25, most_lost=1_000)),
+    )
+    return report_on(run_job(job))
+
+
+def test_the_accounts_add_up_to_the_whole(three: Report) -> None:
+    assert three.capital == 3_500_000
+    assert three.net == sum((each.net for each in three.accounts), D(0)) == three.equity_end - three.capital
+    assert len(three.trades) == sum(len(each.trades) for each in three.accounts)
+    assert [each.exit_at for each in three.trades] == sorted(each.exit_at for each in three.trades)
+    for n, (day, value) in enumerate(three.equity.curve):
+        assert value == pytest.approx(sum(three.equities[name].curve[n][1] for name in "ABC"), abs=0.01), day
+    assert three.equity.max_drawdown <= sum(each.max_drawdown for each in three.equities.values()) + 0.01
+    told = three.as_json()
+    assert [each["account_id"] for each in told["accounts"]] == ["A", "B", "C"]
+    assert sum(D(each["net"]) for each in told["accounts"]) == pytest.approx(three.net, abs=D("0.02"))
+    assert told["accounts"][2]["locks"] > 0
+    assert {each["account_id"] for each in told["locks"]} == {"C"}
+    assert "Account C" in three.as_html()
+
+
+def test_trades_of_several_accounts_that_were_one_entry_are_drawn_together(three: Report) -> None:
+    found = three.analysis.shuffle
+    assert found is not None
+    assert found.trades == len({trade.entry_at for trade in three.trades}) < len(three.trades) / 2
+    assert found.actual[-1] == pytest.approx(float(three.capital) + sum(float(trade.net) for trade in three.trades))
+
+
+def test_the_curve_before_charges_lies_above_by_what_was_paid_so_far(three: Report) -> None:
+    gross = three.analysis.curve(0.0)
+    paid = [before - after for (_, before), (_, after) in zip(gross, three.equity.curve, strict=True)]
+    assert paid == sorted(paid)
+    assert paid[-1] == pytest.approx(float(three.charges))
+    assert gross[-1][1] == pytest.approx(float(three.capital + three.gross))
+
+
+def test_costs_change_what_is_left_and_nothing_else(three: Report) -> None:
+    none, once, twice = three.analysis.costs
+    assert none.net == pytest.approx(float(three.gross))
+    assert once.net == pytest.approx(float(three.net))
+    assert twice.net == pytest.approx(float(three.gross - 2 * three.charges))
+    assert once.daily == three.analysis.net
+    assert {row.sums.trades for row in three.analysis.costs} == {len(three.trades)}
+    assert (none.sums.win_rate or 0) >= (once.sums.win_rate or 0) >= (twice.sums.win_rate or 0)
+
+
+def test_months_and_rows_add_up_to_the_whole(three: Report) -> None:
+    told = three.as_json()
+    assert D(told["months"][0]["net"]) == three.net.quantize(D("0.01"))
+    closed = sum((trade.net for trade in three.trades), D(0))
+    for rows in told["by"].values():
+        assert sum(row["trades"] for row in rows) == len(three.trades)
+        assert sum(D(row["net"]) for row in rows) == pytest.approx(closed, abs=D("0.1"))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_equity_of_all_is_the_sum_of_each_and_one_instrument_alone_needs_no_names(seed: int) -> None:
+    """Random fills of three accounts in two instruments: walked through together, one by one, and with or without the quick way for one instrument."""
+    chance = Random(seed)
+    names = ("NSE:INFY", "NSE:SBIN")
+    rows = sorted(
+        (candle for name in names for candle in bars(*(chance.uniform(90, 110) for _ in range(300)), symbol=name)),
+        key=lambda each: each.start,
+    )
+    walked = prices(rows)
+    accounts = [some_changes(chance, names) for _ in range(3)]
+    apart = [follow(walked, each, 1000.0) for each in accounts]
+    whole = follow(walked, together(accounts), 3000.0)
+    assert whole.curve[-1][1] == pytest.approx(sum(each.curve[-1][1] for each in apart))
+    assert whole.moments_held <= sum(each.moments_held for each in apart)
+
+    one = [each for each in rows if each.symbol == names[0]]
+    quick, changes = prices(one), some_changes(chance, names[:1])
+    slow = replace(quick, only="", symbols=[names[0]] * len(one))
+    assert astuple(follow(quick, changes, 1000.0))[1:] == pytest.approx(astuple(follow(slow, changes, 1000.0))[1:])
+
+
+def some_changes(chance: Random, names: Sequence[str]) -> list[Change]:
+    held, cash, found = dict.fromkeys(names, 0), 0.0, []
+    for minute in sorted(chance.sample(range(290), 40)):
+        name, units, price = chance.choice(names), chance.choice((-2, 0, 0, 1)), chance.uniform(90, 110)
+        cash -= (units - held[name]) * price + 0.1
+        held[name] = units
+        found.append(Change(OPEN + 60 * minute + chance.choice((0, 30)), name, units, price, cash))
+    return found
+
+
+# --- what it says ----------------------------------------------------------------------------------------------------
+
+
+def test_buy_and_hold_is_equal_parts_from_each_first_price_to_the_last() -> None:
+    """100 → 120 makes a fifth; the other begins a day later at 50 and ends at 40, which loses a fifth."""
+    rows = sorted(
+        [*bars(100, 110), *bars(115, 120, start=OPEN + DAY), *bars(50, 40, symbol="NSE:SBIN", start=OPEN + DAY)],
+        key=lambda each: each.start,
+    )
+    walked = prices(rows)
+    columns = columns_of([History(Path("rows"), "", MarketFile(rows, (), 60.0, (), 0), ())], {"NSE:INFY", "NSE:SBIN"})
+    found = buy_and_hold(walked, columns, 1000.0)
+    assert found is not None
+    assert found.curve == (("2024-01-02", pytest.approx(1050.0)), ("2024-01-03", pytest.approx(1000.0)))
+    assert buy_and_hold(walked, {}, 1000.0) is None
+
+
+def test_the_figures_stand_side_by_side_and_agree_with_the_sums(report: Report) -> None:
+    found = {row["key"]: row for group in report.as_json()["figures"] for row in group["rows"]}
+    assert found["total"]["gross"] == pytest.approx(float(report.gross))
+    assert found["total"]["net"] == pytest.approx(float(report.net))
+    assert found["profit_factor"]["net"] == pytest.approx(float(report.profit_factor or 0))
+    assert found["win_rate"]["net"] == pytest.approx(float(report.win_rate or 0))
+    assert found["cagr"]["net"] is None  # five days are no year
+    assert found["fills"]["net"] == report.fills
+    assert 0 < found["exposure"]["net"] <= 100
+    assert found["turnover"]["net"] == pytest.approx(
+        sum(float(each.price * each.quantity) for each in report.accounts[0].fills) / float(report.capital)
+    )
+
+
+def test_a_summary_is_small_plain_and_says_what_the_report_says(report: Report) -> None:
+    found = report.summary()
+    assert len(json.dumps(found, allow_nan=False)) < 2048
+    assert (found["net"], found["trades"], found["cagr"]) == (f"{report.net:.2f}", len(report.trades), None)
+    assert found["max_drawdown_pct"] == pytest.approx(report.equity.max_drawdown_pct, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("account", "said"),
+    [
+        ({"trades": ()}, "only 0 closed trades"),
+        ({"cash": D(50), "charges": D(100), "holdings": ()}, "charges eat 67 % of the gross profit"),
+        ({"cash": D(-50), "charges": D(100), "holdings": ()}, "charges eat all of the gross profit"),
+        ({"refused": {"daily_loss": 2, "zero_quantity": 5}}, "7 orders were refused (zero quantity 5, daily loss 2)"),
+        ({}, "only 5 sessions"),
+    ],
+)
+def test_what_a_reader_should_know_is_said(report: Report, account: dict[str, Any], said: str) -> None:
+    assert any(said in each for each in changed(report, **account).warnings)
+    profitable = changed(report, cash=D(500), charges=D(10), holdings=())
+    assert not any("charges" in each for each in profitable.warnings)
