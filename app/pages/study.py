@@ -51,6 +51,7 @@ COMPARED = (
     ("symbols", "Instruments", "count", 0),
     ("bars", "Bars", "count", 0),
 )
+_WON = frozenset({"total_pct", "cagr", "benchmark"})
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -107,14 +108,19 @@ def figures(report: Mapping[str, Any]) -> list[dict[str, Any]]:
             {
                 "name": row["name"],
                 "about": row.get("about", ""),
-                "gross": figure(row.get("gross"), row["unit"]),
-                "net": figure(row.get("net"), row["unit"]),
+                "gross": figure(row.get("gross"), _unit(row)),
+                "net": figure(row.get("net"), _unit(row)),
                 "tone": _tone(row),
             }
             for row in part["rows"]
         ]
         tables.append({"title": part["title"], "rows": rows, "both": any(row.get("gross") is not None for row in part["rows"])})
     return tables
+
+
+def _unit(row: Mapping[str, Any]) -> str:
+    """A share of something has no plus; what was won or lost in percent has."""
+    return "depth" if row["unit"] == "pct" and row.get("key") not in _WON else str(row["unit"])
 
 
 def _tone(row: Mapping[str, Any]) -> str:
