@@ -122,7 +122,8 @@ class RangeLevel(Strategy):
         self.entries_until = midnight + _seconds(self.params.last_entry) - early
         self.flat_at = midnight + _seconds(self._flat_by()) - early
         self.frozen_at = midnight + _seconds(self.params.freeze_at)
-        self.frame, self.skipped, self.longs, self.shorts, self.begun, self.armed = None, "", 0, 0, False, 0
+        self.frame, self.longs, self.shorts, self.begun, self.armed = None, 0, 0, False, 0
+        self.skipped = "" if self._seconds < DAY else "it needs candles shorter than a day"
 
     def _hours(self, day: str) -> tuple[int, int]:
         """The regular session in seconds after the market's midnight: the ordinary hours of that date, whatever is special about the day."""

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
+from pydantic.config import JsonDict
 
 from engines.core import ranges
 from engines.strategies.base import Parameters, Preset
 
 CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
 Clock = Annotated[str, Field(pattern=f"^{CLOCK}$")]
-THE_RANGE, THE_LEVELS, ENTRIES, LADDER, LEAVING = (
-    {"group": group} for group in ("The range", "The levels", "Entries", "The ladder: T1…Tn, Y1…Yn", "Leaving")
-)
-"""Headings of the form."""
+_HEADINGS: list[JsonDict] = [
+    {"group": heading} for heading in ("The range", "The levels", "Entries", "The ladder: T1…Tn, Y1…Yn", "Leaving")
+]
+THE_RANGE, THE_LEVELS, ENTRIES, LADDER, LEAVING = _HEADINGS
 Multiple = Annotated[float, Field(gt=0, le=100)]
 
 

@@ -188,6 +188,13 @@ def test_a_day_without_a_previous_session_is_skipped_with_the_reason() -> None:
     assert strategy.levels() == ()
 
 
+def test_candles_of_whole_days_are_too_long() -> None:
+    strategy = make(timeframe=Timeframe.D1)
+    days = [Candle("NSE:INFY", moment(f"2026-05-{day} 00:00"), 100, 110, 90, 105) for day in (19, 20, 21)]
+    assert heard(strategy, days) == []
+    assert strategy.says() == "SKIPPED: it needs candles shorter than a day"
+
+
 def test_a_session_seen_from_its_middle_gives_no_range_but_the_next_one_does() -> None:
     strategy = make(max_range_pct=80)
     heard(strategy, YESTERDAY[5:])
