@@ -48,10 +48,10 @@ from app.api.strategies import service as strategies
 from app.api.strategies.schemas import LadderOut, LadderQuery, LevelsOut, LevelsQuery, StrategyKindOut, StrategyOut, StrategyQuery
 from app.api.system import service as system
 from app.api.system.schemas import HaltOut, HaltQuery, HaltReportOut, IncidentOut, IncidentQuery, StatusOut
-from app.api.watchlists import service as watchlists
-from app.api.watchlists.schemas import DayOut, DayQuery, WatchlistOut, WatchlistQuery
 from app.api.timetable import service as timetable
 from app.api.timetable.schemas import DayBookOut, DayBookQuery, TimetableOut, TimetableQuery
+from app.api.watchlists import service as watchlists
+from app.api.watchlists.schemas import DayOut, DayQuery, WatchlistOut, WatchlistQuery
 from app.api.webhooks import service as webhooks
 from app.api.webhooks.schemas import WebhookOut, WebhookQuery
 from app.api.wire import Page

@@ -5,7 +5,7 @@ import { leave, patch, tally } from "./cells.js";
 import { toast } from "./toast.js";
 
 const POLL_MS = 3000;
-const KINDS = ["pnl", "order", "position", "signal", "engine", "halt", "incident", "price", "study", "reset"];
+const KINDS = ["pnl", "order", "position", "signal", "engine", "halt", "incident", "job", "price", "study", "reset"];
 const user = () => document.body.dataset.user;
 
 let channel = null;

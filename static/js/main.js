@@ -12,6 +12,7 @@ import { startPresets } from "./presets.js";
 import { startSecrets } from "./secrets.js";
 import { startStudies } from "./studies.js";
 import { startTables } from "./tables.js";
+import { startTextFiles } from "./textfile.js";
 import { startTicket } from "./ticket.js";
 
 startPreferences();
@@ -25,6 +26,7 @@ startKeys();
 startPlans();
 startPresets();
 startTicket();
+startTextFiles();
 startStudies();
 startLive();
 document.querySelectorAll("form").forEach(showParts);

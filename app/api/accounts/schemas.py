@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, Field, StrictStr, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Field, StrictStr, StringConstraints, WithJsonSchema, model_validator
 
 from app.api.wire import (
     Amount,
@@ -25,8 +25,10 @@ from app.api.wire import (
     Secret,
 )
 from app.problems import wrong
-from engines.core.model import ZERO
+from engines.core.model import ZERO, DayRules
+from engines.core.timetable import seconds
 
+_USUAL_DAY = DayRules()
 Broker = Literal["paper", "zerodha", "angelone", "binance_spot", "binance_usdm"]
 BROKERS: tuple[str, ...] = get_args(Broker)
 
@@ -77,6 +79,36 @@ class PaperIn(Body):
     seed: Annotated[int, Field(strict=True, ge=0, le=2**31)] = 0
 
 
+def _time_of_day(text: str) -> str:
+    try:
+        seconds(text)
+    except ValueError as error:
+        raise BadValue(str(error)) from None
+    return text
+
+
+TimeOfDay = Annotated[StrictStr, StringConstraints(strip_whitespace=True, max_length=5), AfterValidator(_time_of_day)]
+"""HH:MM in the market's zone."""
+
+
+class DayRulesIn(Body):
+    """The account's clock for intraday (MIS) trades, times as HH:MM IST on an ordinary day. `keep` null: as the account keeps the market's hours.
+    `first_entry` null: from the opening; `last_entry` null: until the square-off."""
+
+    keep: Flag | None = None
+    first_entry: TimeOfDay | None = None
+    last_entry: TimeOfDay | None = None
+    square_off: Flag = True
+    square_off_cash: TimeOfDay = _USUAL_DAY.square_off_cash
+    square_off_derivatives: TimeOfDay = _USUAL_DAY.square_off_derivatives
+
+    @model_validator(mode="after")
+    def in_order(self) -> DayRulesIn:
+        if self.first_entry is not None and self.last_entry is not None and self.first_entry >= self.last_entry:
+            raise wrong("last_entry", "must come after the first entry")
+        return self
+
+
 class LimitFields(Body):
     """Limits: null = none, 0 = nothing allowed. Of a money limit and its percent of capital the tighter holds."""
 
@@ -106,6 +138,7 @@ class AccountIn(LimitFields):
     """Default: false for paper, true for live brokers."""
     auto_trade: Flag = False
     paper: PaperIn | None = None
+    day_rules: DayRulesIn | None = None
     source_address: SourceAddress | None = None
     """Live brokers: the address of this machine that their calls leave from; null: the machine's own choice."""
 
@@ -140,6 +173,7 @@ class AccountPatch(Body):
     auto_trade: Flag | None = None
     enabled: Flag | None = None
     paper: PaperIn | None = None
+    day_rules: DayRulesIn | None = None
     source_address: SourceAddress | None = None
     auto_login: Flag | None = None
     """Zerodha: a browser may sign in by itself each morning. Needs user id, password and TOTP secret."""
@@ -158,6 +192,7 @@ class AccountPatch(Body):
             "auto_trade",
             "enabled",
             "paper",
+            "day_rules",
             "auto_login",
         )
         for name in needed:
@@ -224,6 +259,18 @@ class PaperOut(Out):
     seed: int
 
 
+class DayRulesOut(Out):
+    """`holds`: whether they bind the account now."""
+
+    keep: bool | None
+    holds: bool
+    first_entry: str | None
+    last_entry: str | None
+    square_off: bool
+    square_off_cash: str
+    square_off_derivatives: str
+
+
 class AccountOut(Out):
     id: str
     name: str
@@ -246,6 +293,7 @@ class AccountOut(Out):
     auto_trade: bool
     enabled: bool
     paper: PaperOut | None
+    day_rules: DayRulesOut
     state: str
     state_detail: str
     warnings: Sequence[str] = Field(default=(), description="What the broker's own profile says of the key and a person may accept.")

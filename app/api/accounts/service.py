@@ -16,6 +16,7 @@ from app.api.accounts.schemas import (
     AutoTradeIn,
     BalanceOut,
     CreatedZerodha,
+    DayRulesOut,
     KillSwitchIn,
     LimitFields,
     PaperIn,
@@ -30,7 +31,7 @@ from app.data import AccountRow, Actor, AutoLogin, Conflict, NotFound, SignIn, U
 from app.logins import is_our_address
 from app.problems import Problem, field_problem
 from app.workspace import workspace
-from engines.core.model import Account, Limits, PaperSettings
+from engines.core.model import Account, DayRules, Limits, PaperSettings
 from engines.execution.views import AccountView
 from engines.login.automatic import NEEDED
 from engines.ports import TandemError
@@ -81,6 +82,7 @@ def create_account(user: User, body: AccountIn, by: Actor) -> AccountOut:
         dry_run=live if body.dry_run is None else body.dry_run,
         auto_trade=body.auto_trade,
         paper=_paper(body.paper) if body.paper else PaperSettings(),
+        day_rules=DayRules(**body.day_rules.model_dump()) if body.day_rules else DayRules(),
         source_address=body.source_address,
     )
     _check_source(body.source_address)
@@ -127,6 +129,7 @@ def change_account(user: User, account_id: str, body: AccountPatch, by: Actor) -
         simple = {name: getattr(body, name) for name in _SIMPLE if name in given}
         limits = {name: getattr(body, name) for name in _LIMITS if name in given}
         changed = replace(now, **simple, limits=replace(now.limits, **limits))
+        changed = replace(changed, day_rules=DayRules(**body.day_rules.model_dump())) if body.day_rules else changed
         return replace(changed, paper=_paper(body.paper)) if body.paper else changed
 
     credentials = _plain(body.credentials) if body.credentials is not None else None
@@ -253,6 +256,7 @@ def account_out(row: AccountRow, view: AccountView | None, signed: SignIn | None
         auto_trade=account.auto_trade,
         enabled=account.enabled,
         paper=_paper_out(account.paper) if account.broker == PAPER else None,
+        day_rules=_day_rules_out(account),
         source_address=account.source_address,
         auto_login=account.auto_login,
         auto_login_failures=told.failures if told else 0,
@@ -319,6 +323,19 @@ def _paper_out(paper: PaperSettings) -> PaperOut:
         reject_pct=paper.reject_pct,
         session_hours=paper.session_hours,
         seed=paper.seed,
+    )
+
+
+def _day_rules_out(account: Account) -> DayRulesOut:
+    rules = account.day_rules
+    return DayRulesOut(
+        keep=rules.keep,
+        holds=workspace().system.hours.binds(account),
+        first_entry=rules.first_entry,
+        last_entry=rules.last_entry,
+        square_off=rules.square_off,
+        square_off_cash=rules.square_off_cash,
+        square_off_derivatives=rules.square_off_derivatives,
     )
 
 
