@@ -241,7 +241,7 @@ class StrategyRunner:
     def _tell_levels(self, instance: _Instance) -> None:
         """What the strategy has worked out for the day, when it has changed: once for all accounts, for charts and lists."""
         drawn, said = instance.strategy.levels(), instance.strategy.says()
-        if drawn is instance.drawn and said == instance.said:
+        if (drawn is instance.drawn and said == instance.said) or not instance.last:  # without a candle there is no day either
             return
         instance.drawn, instance.said = drawn, said
         day = session_day(instance.last, instance.instrument.exchange)
