@@ -56,7 +56,7 @@ class Entries:
         """Why this entry may not leave, and the answer in words; None when it may. It was asked for at `closed`, and trades at `now`."""
         if self.left is not None and (left := self.left()) is not None:
             return left
-        if (self.bound or self._keeps_hours) and (why := self._closed(slot.track, signal, min(now, closed))):
+        if (self.bound or self._keeps_hours) and (why := self._closed(slot.track, signal, closed, now)):
             return Denial.MARKET_CLOSED, why
         if signal.order_type is not OrderType.MARKET:
             wrong = check_price(slot.track.instrument, signal.order_type, signal.price, signal.trigger_price, tick.last_price, signal.side)
@@ -122,8 +122,11 @@ class Entries:
         at = square_off_at(self.account.day_rules, instrument, session_day(now, instrument.exchange), self._calendar)
         return inf if at is None else at
 
-    def _closed(self, track: Track, signal: Signal, at: Timestamp) -> str:
-        """Why the day allows no entry at this moment; empty: it does."""
+    def _closed(self, track: Track, signal: Signal, closed: Timestamp, now: Timestamp) -> str:
+        """Why the day allows no entry, either when it was asked for or when there is a price for it; empty: it does."""
+        return self._outside(track, signal, now) or (self._outside(track, signal, closed) if closed < now else "")
+
+    def _outside(self, track: Track, signal: Signal, at: Timestamp) -> str:
         instrument = track.instrument
         if self._keeps_hours and not is_open(at, hours_of(instrument), self._calendar):
             return "the market is closed"

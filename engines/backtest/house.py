@@ -164,9 +164,9 @@ class House:
 
     def walk(self, bars: Sequence[tuple[Track, Candle]]) -> None:
         """Through the rest of bars of one moment whose opens were seen: leg by leg what each meets on its way, and then the corners of all."""
-        walks = [_Walk(track, candle) for track, candle in bars]
         track, candle = bars[0]
         begins, lasts = trading_time(candle, track.seconds)
+        walks = [_Walk(track, candle, (begins, lasts)) for track, candle in bars]
         at = begins
         self.look(at)
         for leg in range(3):
@@ -243,9 +243,9 @@ class House:
 class _Walk:
     """One bar on its way, and whether its outcome hangs on which of its extremes came first."""
 
-    def __init__(self, track: Track, candle: Candle) -> None:
+    def __init__(self, track: Track, candle: Candle, hours: tuple[Timestamp, float]) -> None:
         self.track, self._candle = track, candle
-        self.way = LevelWalk(candle, lambda _symbol: track.levels)
+        self.way = LevelWalk(candle, lambda _symbol: track.levels, lambda _symbol: track.deadline, hours)
         self._hangs = any(candle.low <= slot.floor and candle.high >= slot.ceiling for slot in track.slots)
         self._plans = [(slot, slot.plan.plan_id) for slot in track.slots if slot.plan is not None]
         track.tick = self.way.opening(candle.start)

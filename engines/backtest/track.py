@@ -99,6 +99,13 @@ class Track:
         self.symbol = self.instrument.symbol
         self.on_candle = self.strategy.on_candle  # looked up once, not on every bar
 
+    @property
+    def deadline(self) -> Timestamp:
+        """When the next exit plan of any account ends by the clock."""
+        if self.alarm == inf:
+            return inf
+        return min((slot.plan.deadline for slot in self.slots if slot.plan is not None and slot.plan.deadline is not None), default=inf)
+
     def mark(self, now: Timestamp) -> float | None:
         """The newest price that is known: of a bar that is not over and was not walked through, the open."""
         if self.tick is not None:
