@@ -30,7 +30,7 @@ function fill(select) {
 }
 
 function recognise(target) {
-  const select = target.name?.startsWith("params.") && target.form?.querySelector("select[data-presets]");
+  const select = target.matches?.("[name^='params.']") && target.form?.querySelector("select[data-presets]");
   if (!select) return;
   const fields = fieldsOf(target.form);
   const found = [...select.options].find((option) => {

@@ -17,7 +17,7 @@ document.addEventListener("change", (event) => {
 
 for (const [kind, on] of [["dragover", true], ["dragleave", false], ["drop", false]]) {
   document.addEventListener(kind, (event) => {
-    const place = event.target.closest?.("form[data-upload] .drop");
+    const place = event.target.closest?.("form[data-upload] .dropzone");
     if (!place) return;
     event.preventDefault();
     place.classList.toggle("over", on);
