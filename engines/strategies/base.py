@@ -71,6 +71,7 @@ class Strategy:
     description: ClassVar[str] = ""
     Params: ClassVar[type[Parameters]] = Parameters
     presets: ClassVar[Mapping[str, Preset]] = {}
+    candles: ClassVar[Timeframe] = Timeframe.M5  # what a form suggests
     own_exits: ClassVar[bool] = False  # says stop and targets with every entry, so that the exit plan of its settings is not asked
 
     def __init__(self, params: Any, symbol: str, timeframe: Timeframe, instrument: Instrument | None = None) -> None:

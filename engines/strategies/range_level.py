@@ -11,7 +11,7 @@ from math import inf
 from typing import ClassVar
 
 from engines.core import ranges
-from engines.core.model import Candle, ChartLevel, Side
+from engines.core.model import Candle, ChartLevel, Side, Timeframe
 from engines.core.sessions import DAY, day_start, exchange_of, load_calendar, session_day
 from engines.strategies.base import Preset, Strategy, Wish
 from engines.strategies.range_params import PRESETS, RangeParameters
@@ -54,6 +54,7 @@ class RangeLevel(Strategy):
 
     Params = RangeParameters
     presets: ClassVar[Mapping[str, Preset]] = PRESETS
+    candles = Timeframe.M1
     own_exits = True
     params: RangeParameters
 

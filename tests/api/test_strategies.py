@@ -9,7 +9,7 @@ def test_kinds_come_with_the_schema_of_their_parameters(trader: Person) -> None:
     kinds = {row["kind"]: row for row in trader.get("/api/strategy-kinds").json["items"]}
     assert {"threshold", "ema_cross"} <= set(kinds)
     for row in kinds.values():
-        assert set(row) == {"kind", "name", "description", "params_schema", "presets", "own_exits"}
+        assert set(row) == {"kind", "name", "description", "params_schema", "presets", "candles", "own_exits"}
         assert row["params_schema"]["type"] == "object"
 
 

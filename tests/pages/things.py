@@ -212,6 +212,7 @@ KINDS.append(
         description=RangeLevel.description,
         params_schema=RangeLevel.Params.model_json_schema(),
         presets=[PresetOut(id=name, name=one.name, about=one.about, params=dict(one.params)) for name, one in RangeLevel.presets.items()],
+        candles="1m",
         own_exits=True,
     )
 )

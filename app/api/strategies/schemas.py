@@ -97,13 +97,14 @@ class PresetOut(Out):
 
 
 class StrategyKindOut(Out):
-    """`own_exits`: it says stop and targets with every entry, so that a strategy's `exit_plan` is not asked."""
+    """`candles`: the timeframe that suits it. `own_exits`: it says stop and targets with every entry, so that a strategy's `exit_plan` is not asked."""
 
     kind: str
     name: str
     description: str
     params_schema: dict[str, Any]
     presets: list[PresetOut] = Field(default_factory=list)
+    candles: str = Timeframe.M5.value
     own_exits: bool = False
 
 

@@ -48,6 +48,7 @@ def list_kinds(_user: User, query: PageQuery = _FIRST) -> Page[StrategyKindOut]:
             description=k.description,
             params_schema=registry.params_schema(k.kind),
             presets=[PresetOut(id=name, name=one.name, about=one.about, params=dict(one.params)) for name, one in k.presets.items()],
+            candles=k.candles.value,
             own_exits=k.own_exits,
         )
         for k in registry.kinds()
