@@ -34,6 +34,7 @@ from engines.core.model import (
     Source,
     Tick,
     Timeframe,
+    Timestamp,
 )
 from engines.core.prices import to_tick
 from engines.core.sessions import HOME_EXCHANGE, Calendar, load_calendar
@@ -389,6 +390,10 @@ class TradingSystem:
     def levels(self, symbol: str) -> Levels:
         """The nearest prices at which something of any account fires: a replay that waits for the engines walks its bars through them."""
         return nearest(self.exchange.levels(symbol), self.guard.levels(symbol))
+
+    def deadline(self, symbol: str) -> Timestamp:
+        """When the next exit plan of any account ends by the clock: such a replay shows a price at that very moment."""
+        return self.guard.deadline(symbol)
 
     def candles(self, symbol: str, timeframe: str, start: float | None = None, end: float | None = None) -> Sequence[Candle]:
         """Closed candles and the forming one that begin in [start, end), oldest first."""

@@ -82,7 +82,7 @@ def house(settings: Settings, data: Data) -> House:
         live_market=None if lockstep else _streams(clock, master, endpoints),
     )
     if isinstance(feed, ReplayFeed) and lockstep:
-        feed.walk_through(system.levels)
+        feed.walk_through(system.levels, system.deadline)
     lists = MasterRefresher(
         master=master,
         endpoints=settings.endpoints,

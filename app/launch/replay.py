@@ -188,7 +188,7 @@ class Replay:
             feed=self.feed,
             settings=EngineSettings(lockstep=True, max_price_age=max(10.0, self.feed.base_seconds)),
         )
-        self.feed.walk_through(self.system.levels)
+        self.feed.walk_through(self.system.levels, self.system.deadline)
         self._log = EventLog()
         self._account_ids = tuple(account.account_id for account in spec.accounts)
         self._pairs = sorted({(symbol, s.timeframe) for s in spec.strategies for symbol in s.instruments})

@@ -96,6 +96,15 @@ class Guard:
             waiting = self._book.waiting(symbol)
         return nearest(*(_as_levels(level) for level in waiting if level.leg != "trail"))
 
+    def deadline(self, symbol: str) -> Timestamp:
+        """When the next plan on this symbol ends by the clock."""
+        if self._next_deadline == inf:
+            return inf
+        now = self._now()
+        with self._lock:
+            mine = [guarded.deadline for guarded in self._guarded.values() if guarded.key.symbol == symbol]
+        return min((deadline for deadline in mine if deadline is not None and deadline > now), default=inf)
+
     def armed(self) -> int:
         return len(self._guarded)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import groupby, pairwise
+from math import inf
 from pathlib import Path
 
 from engines.core.bars import Levels, ticks_within
@@ -90,6 +91,7 @@ class ReplayFeed:
         self._quiet = min(max(self._file.seconds, _QUIET[0]), _QUIET[1])
         self.clock = ReplayClock(_first_time(self._file), base)
         self._levels: Callable[[str], Levels] | None = None
+        self._deadline: Callable[[str], Timestamp] = lambda _: inf
         self._finished = False
         self._left: Iterator[Batch] | None = None
         self._waiting: Batch | None = None  # was due when it was stopped
@@ -108,10 +110,11 @@ class ReplayFeed:
         now = self.clock.now()
         return tuple(Tick(symbol, price, price, price, now) for symbol, price in first.items())
 
-    def walk_through(self, levels: Callable[[str], Levels]) -> None:
+    def walk_through(self, levels: Callable[[str], Levels], deadline: Callable[[str], Timestamp] = lambda _: inf) -> None:
         """Candles trade at every level on their way (as a backtest's bars do), not at their corners alone. `levels` says what fires next of an
-        instrument; it is asked between ticks, so whoever takes the ticks must have finished with one before it asks for the next."""
-        self._levels = levels
+        instrument, `deadline` when one of its plans ends; they are asked between ticks, so whoever takes the ticks must have finished with one
+        before it asks for the next."""
+        self._levels, self._deadline = levels, deadline
 
     def start(self, on_ticks: Callable[[Sequence[Tick]], None]) -> None:
         if self.alive:
@@ -202,7 +205,7 @@ class ReplayFeed:
         """The opens of all, then leg by leg what each meets on its way, and at the end of a leg the corners of all."""
         assert self._levels is not None
         begins, lasts = trading_time(candles[0], self._file.seconds)
-        walks = [LevelWalk(candle, self._levels) for candle in candles]
+        walks = [LevelWalk(candle, self._levels, self._deadline, (begins, lasts)) for candle in candles]
         yield begins, [walk.opening(begins) for walk in walks]
         at = begins
         for leg in range(3):
@@ -235,13 +238,24 @@ class ReplayFeed:
 
 
 class LevelWalk:
-    """One candle on its way through whatever waits: the same ticks as a backtest's bar, with how far along its leg each lies."""
+    """One candle on its way through whatever waits: the same ticks as a backtest's bar, with how far along its leg each lies.
 
-    def __init__(self, candle: Candle, levels: Callable[[str], Levels]) -> None:
-        self._candle = candle
+    A `deadline` that falls between two of them gets a tick of its own, where the price is on the straight way by then. `hours`: when the candle's ticks
+    begin and over how long they spread.
+    """
+
+    def __init__(
+        self,
+        candle: Candle,
+        levels: Callable[[str], Levels],
+        deadline: Callable[[str], Timestamp] = lambda _: inf,
+        hours: tuple[Timestamp, float] = (0.0, 1.0),
+    ) -> None:
+        self._candle, self._deadline, self._hours = candle, deadline, hours
         self._ticks = ticks_within(candle, lambda: levels(candle.symbol))
         self._corners = {candle.low, candle.high} - {candle.open}
         self._at = candle.open
+        self._leg = -1
 
     def opening(self, at: Timestamp) -> Tick:
         return next(self._ticks)._replace(at=at)
@@ -250,15 +264,32 @@ class LevelWalk:
         """(share of the leg, tick) up to the next corner, or to the close. The end has share 1; told again where the price is there already, it
         costs nothing and keeps all candles in step."""
         begun = self._at
+        self._leg += 1
+        gone, before = 0.0, begun
         if self._corners or last:
             for tick in self._ticks:
-                self._at = price = tick.last_price
-                if price in self._corners and not last:
+                price = tick.last_price
+                ends = price in self._corners and not last
+                span = max((abs(corner - begun) for corner in self._corners), default=abs(self._candle.close - begun))
+                share = 1.0 if ends else min(abs(price - begun) / span, 0.99) if span else 0.99
+                while gone < (due := self._due()) < share:
+                    before += (price - before) * (due - gone) / (share - gone)
+                    gone = due
+                    yield due, self._tick(before)
+                self._at, gone, before = price, share, price
+                if ends:
                     self._corners.discard(price)
                     break
-                span = max((abs(corner - begun) for corner in self._corners), default=abs(self._candle.close - begun))
-                yield (min(abs(price - begun) / span, 0.99) if span else 0.99), tick
-        yield 1.0, Tick(self._candle.symbol, self._at, self._at, self._at, self._candle.start)
+                yield share, tick
+        yield 1.0, self._tick(self._at)
+
+    def _due(self) -> float:
+        """How far along the present leg the deadline lies; below 0 or above 1: in none or another."""
+        deadline, (begins, lasts) = self._deadline(self._candle.symbol), self._hours
+        return (deadline - begins) / lasts * 3 - self._leg if deadline < inf else -1.0
+
+    def _tick(self, price: float) -> Tick:
+        return Tick(self._candle.symbol, price, price, price, self._candle.start)
 
 
 def _walk(candle: Candle, legs: int, tick_size: Decimal) -> list[float]:
