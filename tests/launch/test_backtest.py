@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import run_strategy_system as launcher
+from app.launch.backtest import run
+from app.launch.errors import CannotRun
+from engines.ports import TandemError
 from tests.support.server import run_command
 
 
@@ -68,3 +73,66 @@ def test_a_file_that_is_not_there_or_holds_no_prices_is_one_line_and_exit_2(tmp_
         done = run_command("backtest", "ema_cross", "--data", str(tmp_path / name))
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
         assert name in done.stderr
+
+
+# --- many files and accounts, in this process ---------------------------------------------------------------------------
+
+
+def asked(out: Path, *words: str) -> dict[str, Any]:
+    assert run(launcher.parse(["backtest", "ema_cross", "--param", "fast=3", "--param", "slow=8", "--json", str(out), *words])) == 0
+    found: dict[str, Any] = json.loads(out.read_text())
+    return found
+
+
+def test_several_files_on_the_accounts_of_a_file(prices: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text(prices.read_text())
+    accounts = tmp_path / "accounts.json"
+    accounts.write_text(
+        json.dumps(
+            {
+                "seats": [
+                    {"account": {"name": "Asha", "capital": "500000", "limits": {"max_trades_per_day": 1}}},
+                    {"account": {"name": "Bina"}, "mapping": {"multiplier": "2", "sizing": {"mode": "fixed_quantity", "value": "10"}}},
+                ],
+                "exits": {"stop_pct": "1"},
+                "rules": [{"rule_id": "R1", "user_id": "x", "scope": "account", "scope_id": "Bina", "stop": "100000"}],
+            }
+        )
+    )
+    report = asked(tmp_path / "out.json", "--data", f"{prices}=NSE:ONE", "--data", f"{other}=NSE:TWO", "--accounts", str(accounts))
+    assert report["data"]["symbols"] == ["NSE:ONE", "NSE:TWO"]
+    assert report["data"]["bars"] == 480
+    assert report["result"]["equity_start"] == "1500000.00"
+    assert {trade["account_id"] for trade in report["trades"]} == {"Asha", "Bina"}
+    assert report["refused"]["max_trades"] > 0
+
+
+def test_positions_are_squared_off_or_carried(prices: Path, tmp_path: Path) -> None:
+    late = prices.read_text().replace(" 09:", " 14:").replace(" 10:", " 15:").replace(" 11:", " 16:")
+    prices.write_text("\n".join(row for row in late.splitlines() if row[0] == "d" or row[11:16] < "15:30") + "\n")
+    reasons = [
+        {trade["exit_reason"] for trade in asked(tmp_path / "out.json", "--data", str(prices), "--param", "direction=both", word)["trades"]}
+        for word in ("--square-off", "--carry")
+    ]
+    assert ["square_off" in each for each in reasons] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("accounts", "words", "said"),
+    [
+        ("[]", [], "names no seats"),
+        ("[{}", [], "Expecting"),
+        ('[{"account": {"capital": "much"}}]', [], "Account.capital: not a number"),
+        ('[{"money": 3}]', [], "nothing else"),
+        ('{"seats": [{}], "rule": []}', [], "unknown rule"),
+        ('[{"account": {"name": "A"}}, {"account": {"name": "A"}}]', [], "two seats"),
+        ("[{}]", ["--capital", "5"], "each has its own"),
+        ("[{}]", ["--data", "run_strategy_system.py", "--symbol", "NSE:X"], "one file"),
+    ],
+)
+def test_accounts_that_cannot_be_read_say_where(prices: Path, tmp_path: Path, accounts: str, words: list[str], said: str) -> None:
+    path = tmp_path / "accounts.json"
+    path.write_text(accounts)
+    with pytest.raises(TandemError, match=said) if said == "two seats" else pytest.raises(CannotRun, match=said):
+        asked(tmp_path / "out.json", "--data", str(prices), "--accounts", str(path), *words)
