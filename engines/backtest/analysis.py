@@ -5,8 +5,8 @@ A sweep that plays thousands of times never asks for most of it. Statistics are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 
@@ -88,11 +88,21 @@ class Analysis:
 
     @cached_property
     def sums(self) -> metrics.Sums:
-        return metrics.sums([float(trade.net) for trade in self._trades])
+        return self._sums(lambda trade: float(trade.net))
 
     @cached_property
     def gross_sums(self) -> metrics.Sums:
-        return metrics.sums([float(trade.gross) for trade in self._trades])
+        return self._sums(lambda trade: float(trade.gross))
+
+    def _sums(self, result: Callable[[Trade], float]) -> metrics.Sums:
+        """Of all trades; but runs of wins and losses are those of the account that had the longest."""
+        whole = metrics.sums(list(map(result, self._trades)))
+        if len(self._played.accounts) == 1:
+            return whole
+        each = [metrics.sums(list(map(result, account.trades))) for account in self._played.accounts]
+        return replace(
+            whole, wins_in_a_row=max(one.wins_in_a_row for one in each), losses_in_a_row=max(one.losses_in_a_row for one in each)
+        )
 
     @cached_property
     def costs(self) -> tuple[CostRow, ...]:

@@ -16,12 +16,12 @@ from engines.core.sessions import exchange_of, utc_offset
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 REASONS = {
-    "signal": "the strategy's own signal",
-    "stop": "stop, where it began",
-    "moved_stop": "stop, after it had moved",
+    "signal": "own signal",
+    "stop": "first stop",
+    "moved_stop": "moved stop",
     "target": "target",
-    "time": "time exit of the plan",
-    "square_off": "auto square-off",
+    "time": "time exit",
+    "square_off": "square-off",
     "daily_loss": "day's loss limit",
     "daily_profit": "day's profit limit",
     "combined_stop": "combined stop loss",

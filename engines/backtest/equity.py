@@ -6,9 +6,9 @@ Floats, for it is a statistic; what was earned in the end is added up exactly el
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 from math import inf
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -64,12 +64,15 @@ class Equity:
 
 def prices_of(histories: Sequence[History], exchange: str) -> Prices:
     """The columns of these files together. Session days are those of `exchange`."""
-    if len(histories) == 1:
-        rows, symbol, start, price, lasts = _columns(histories[0])
-        names, ends, closes = list(map(symbol, rows)), [at + lasts for at in map(start, rows)], list(map(price, rows))
-    else:
-        every = sorted(chain.from_iterable(map(_rows, histories)), key=itemgetter(0))
-        ends, names, closes = ([row[0] for row in every], [row[1] for row in every], [row[2] for row in every])
+    ends, names, closes = list[float](), list[str](), list[float]()
+    for history in histories:
+        rows, symbol, start, price, lasts = _columns(history)
+        ends += [at + lasts for at in map(start, rows)]
+        names += map(symbol, rows)
+        closes += map(price, rows)
+    if len(histories) > 1:
+        order = sorted(range(len(ends)), key=ends.__getitem__)
+        ends, names, closes = [ends[n] for n in order], [names[n] for n in order], [closes[n] for n in order]
     several = len(set(names)) > 1
     sessions = tuple(_sessions(ends, exchange))
     return Prices(ends, closes, names if several else (), "" if several else names[0], sessions, len(set(ends)) if several else len(ends))
@@ -170,16 +173,24 @@ class _Walk:
 
     def _beside_others(self, first: int, last: int) -> None:
         prices, held, equity = self._prices, self._held, self.equity
+        bars, moments, moment, peak = self.bars_held, self.moments_held, self._moment, self.peak
+        low = peak  # the lowest close since it: nearly every bar is compared with these two and nothing else
         for end, symbol, price in zip(prices.ends[first:last], prices.symbols[first:last], prices.closes[first:last], strict=True):
             mine = held.get(symbol)
             if mine is not None:
-                self.bars_held += 1
+                bars += 1
                 equity += mine[0] * (price - mine[1])
                 mine[1] = price
-            if end != self._moment:
-                self._moment = end
-                self.moments_held += 1
-            self._mark(equity)
+            if end != moment:
+                moment = end
+                moments += 1
+            if equity > peak:
+                self._mark(low)
+                self.peak = peak = low = equity
+            elif equity < low:
+                low = equity
+        self._mark(low)
+        self.bars_held, self.moments_held, self._moment = bars, moments, moment
         self.equity = equity
 
     def _mark(self, equity: float) -> None:
@@ -198,12 +209,6 @@ def _columns(history: History) -> tuple[Sequence[Any], Callable[[Any], str], Cal
     file = history.file
     rows, fields, lasts = (file.candles, _OF_A_CANDLE, file.seconds) if file.candles else (file.ticks, _OF_A_TICK, INSTANT)
     return rows, *map(itemgetter, fields), lasts  # type: ignore[return-value]
-
-
-def _rows(history: History) -> Iterator[tuple[Timestamp, str, float]]:
-    """(end, symbol, last price) of every bar or tick."""
-    rows, symbol, start, price, lasts = _columns(history)
-    return ((start(row) + lasts, symbol(row), price(row)) for row in rows)
 
 
 def _sessions(ends: Sequence[Timestamp], exchange: str) -> Iterable[Session]:

@@ -103,7 +103,7 @@ def lead(shown: Shown) -> str:
             ratio(_number(found["profit_factor"])) if wins.losses or not wins.wins else "no losses",
             f"payoff {ratio(wins.payoff)}",
         ),
-        ("Closed trades", count(wins.trades), f"{wins.wins} won, {wins.losses} lost"),
+        ("Closed trades", count(wins.trades), f"{wins.wins:,} won, {wins.losses:,} lost"),
         ("Win rate", percent(_number(found["win_rate"]), 1), f"{wins.losses_in_a_row} losses in a row"),
         (
             "Expectancy",
@@ -256,7 +256,7 @@ def accounts(shown: Shown) -> str:
         Cell(count(sum(report.refused.values()))),
         Cell(count(sum(len(each.locks) for each in report.accounts))),
     ]
-    return f'<div class="panel">{table(head, rows, foot=total)}</div>'
+    return f'<div class="panel">{table(head, rows, kind="list", foot=total)}</div>'
 
 
 def breakdown(shown: Shown) -> str:

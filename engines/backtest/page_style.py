@@ -60,7 +60,7 @@ rect.up, circle.up { fill: var(--up) } rect.down, circle.down { fill: var(--down
 .closeup rect.held { fill: var(--wash) } .wick { stroke-width: 1; fill: none } .wick.up { stroke: var(--up) } .wick.down { stroke: var(--down) }
 .closeup .stop { fill: none; stroke: var(--warn); stroke-width: 1.3; stroke-dasharray: 4 3 } .way { stroke: var(--text); stroke-width: 1; stroke-opacity: .55 }
 .mark { stroke: var(--text); stroke-width: 1.2 } .mark.buy.in, .mark.sell.in { fill: var(--text) } .mark.out { fill: var(--bg) }
-svg.spark { width: 120px; height: 28px } svg.bar { width: 100%; min-width: 90px; height: 12px } svg.bar rect { fill-opacity: .8 }
+svg.spark { width: 120px; height: 28px } svg.bar { width: 100%; min-width: 64px; height: 12px } svg.bar rect { fill-opacity: .8 }
 .cards { columns: 2; column-gap: 14px } .cards > * { break-inside: avoid; margin-bottom: 14px }
 figure { margin: 0 } figcaption { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 12px; font-size: .8rem; margin-bottom: 6px }
 figcaption b { color: var(--text); font-weight: 600; font-size: .88rem } figcaption .up, figcaption .down { font-weight: 600; font-variant-numeric: tabular-nums }
@@ -70,7 +70,7 @@ th, td { padding: 4px 10px; text-align: left; border-bottom: 1px solid var(--lin
 tr > :first-child { padding-left: 2px } tr > :last-child { padding-right: 2px }
 thead th { color: var(--muted); font-size: .78rem } tbody tr:last-child > * { border-bottom: 0 } tbody tr:hover { background: var(--raised) }
 th.n, td.n { text-align: right } th small { display: block; color: var(--muted); font-size: .75rem; white-space: normal; line-height: 1.3 }
-tfoot > tr > * { border-top: 1px solid var(--strong); border-bottom: 0; font-weight: 600 } td.bars { width: 22% } tbody th[scope=row] { white-space: normal; min-width: 9.5rem } .months tbody th[scope=row] { min-width: 0 } table.list { font-size: .8rem } .list th, .list td { padding: 4px 6px }
+tfoot > tr > * { border-top: 1px solid var(--strong); border-bottom: 0; font-weight: 600 } td.bars { width: 22% } tbody th[scope=row] { white-space: normal; min-width: 6.5rem } .cards table { font-size: .84rem } .cards th, .cards td { padding: 4px 6px } .months tbody th[scope=row] { min-width: 0 } table.list { font-size: .8rem } .list th, .list td { padding: 4px 6px }
 .list tbody th[scope=row] { min-width: 0 }
 table.figures th[scope=row] { white-space: normal } table.figures td { vertical-align: top }
 table.months td, table.months th { text-align: right; padding: 5px 7px } table.months th[scope=row] { text-align: left }

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from operator import sub, truediv
 from random import Random
 
 from engines.backtest.metrics import percentile
 
-MOST_RUNS, FEWEST_RUNS = 1_000, 50
+MOST_RUNS, FEWEST_RUNS, MOST_ORDERS = 1_000, 50, 400
 WORK = 1_000_000
 """Draws altogether: more trades are drawn fewer times."""
 POINTS = 60
@@ -64,14 +65,15 @@ def shuffle(results: Sequence[float], capital: float, *, seed: int = 1, runs: in
     columns: list[list[float]] = [[] for _ in at]
     drawn, reordered, ends = [], [], []
     order = list(results)
-    for _ in range(runs):
+    for run in range(runs):
         path = list(accumulate(chance.choices(results, k=count), initial=capital))
         for column, n in zip(columns, at, strict=True):
             column.append(path[n])
         ends.append(path[-1])
         drawn.append(deepest(path))
-        chance.shuffle(order)
-        reordered.append(deepest(list(accumulate(order, initial=capital))))
+        if run < MOST_ORDERS:
+            chance.shuffle(order)
+            reordered.append(deepest(list(accumulate(order, initial=capital))))
     happened = list(accumulate(results, initial=capital))
     fell = deepest(happened)
     return Shuffle(
@@ -92,7 +94,8 @@ def shuffle(results: Sequence[float], capital: float, *, seed: int = 1, runs: in
 
 def deepest(path: Sequence[float]) -> float:
     """The deepest fall from a peak as a share of it; the path begins above zero."""
-    return max((peak - value) / peak for value, peak in zip(path, accumulate(path, max), strict=True))
+    peaks = list(accumulate(path, max))
+    return float(max(map(truediv, map(sub, peaks, path), peaks)))
 
 
 def _spread(values: list[float]) -> Spread:

@@ -84,7 +84,7 @@ def test_the_page_says_what_the_report_says(report: Report, html: str) -> None:
         "stop 0.1 %; T1 0.05 % for 50 %, then stop 0 %; T2 0.1 % for 50 %, then stop 0.05 %",
         f"{report.bars:,} bars",
         "Sharpe",
-        "the strategy's own signal",
+        "own signal",
         "Wednesday",
         "× 2, twice as high",
         *report.excluded,
