@@ -18,7 +18,7 @@ from typing import Any
 
 from engines.backtest import checks, exports
 from engines.backtest.engine import Cancelled, play_job, read_job
-from engines.backtest.grid import axes, count, points
+from engines.backtest.grid import axes, points
 from engines.backtest.pictures import write_charts
 from engines.backtest.report import report_on
 from engines.backtest.sample import make_sample
@@ -27,6 +27,7 @@ from engines.backtest.sweep import OtherSweep, Plan, best_first, read_results, r
 from engines.backtest.walk_forward import walk_forward
 from engines.core.codec import from_plain
 from engines.core.model import Instrument, Timeframe
+from engines.core.sessions import Calendar, CalendarDay, load_calendar, with_days
 from engines.ports import TandemError
 
 DONE, CANNOT, CANCELLED = 0, 2, 3
@@ -58,15 +59,16 @@ class Told:
 
 
 def run(spec: Mapping[str, Any], folder: Path, told: Told) -> dict[str, Any]:
-    """Carry out a spec: {"kind": "backtest" | "sweep", "job", "instruments", "sample", "checks", "walk_forward", "sweep"}. → its summary."""
+    """Carry out a spec: {"kind": "backtest" | "sweep", "job", "instruments", "calendar_days", "sample", "checks", "walk_forward", "sweep"}. → its summary."""
     job = from_plain(Job, spec["job"])
     instruments = tuple(from_plain(Instrument, each) for each in spec.get("instruments", ()))
+    days = tuple(from_plain(CalendarDay, each) for each in spec.get("calendar_days", ()))
     begin = 0.0
     if spec.get("sample"):
         job, begin = _sampled(job, spec["sample"], folder, told.span(0.0, 0.15, "making the sample market")), 0.15
     if spec["kind"] == "sweep":
-        return _sweep(job, instruments, spec["sweep"], folder, told.span(begin, 1.0, "trying parameters"))
-    return _backtest(job, instruments, spec, folder, told, begin)
+        return _sweep(job, instruments, days, spec["sweep"], folder, told.span(begin, 1.0, "trying parameters"))
+    return _backtest(job, instruments, with_days(load_calendar(), days), spec, folder, told, begin)
 
 
 def _sampled(job: Job, sample: Mapping[str, Any], folder: Path, progress: Callable[[float], None]) -> Job:
@@ -80,15 +82,19 @@ def _sampled(job: Job, sample: Mapping[str, Any], folder: Path, progress: Callab
 
 
 def _backtest(
-    job: Job, instruments: tuple[Instrument, ...], spec: Mapping[str, Any], folder: Path, told: Told, begin: float
+    job: Job, instruments: tuple[Instrument, ...], calendar: Calendar, spec: Mapping[str, Any], folder: Path, told: Told, begin: float
 ) -> dict[str, Any]:
     asked, forward = spec.get("checks"), spec.get("walk_forward")
     played_by = 0.9 - (0.3 if asked else 0.0) - (0.3 if forward else 0.0)
     checked_by = played_by + (0.3 if asked else 0.0)
     told.at(begin, "reading the data")
     histories = read_job(job, instruments)
-    played = play_job(job, histories, progress=told.span(begin, played_by, "playing"))
-    found = checks.check(job, histories, played, progress=told.span(played_by, checked_by, "checking for look-ahead")) if asked else None
+    played = play_job(job, histories, calendar=calendar, progress=told.span(begin, played_by, "playing"))
+    found = (
+        checks.check(job, histories, played, calendar=calendar, progress=told.span(played_by, checked_by, "checking for look-ahead"))
+        if asked
+        else None
+    )
     walked = None
     if forward:
         walked = walk_forward(
@@ -98,6 +104,7 @@ def _backtest(
             train_days=forward["train_days"],
             test_days=forward["test_days"],
             rank=forward.get("rank", "net"),
+            calendar=calendar,
             progress=told.span(checked_by, 0.9, "walking forward"),
         )
     told.at(0.9, "adding up")
@@ -116,9 +123,14 @@ def _backtest(
 
 
 def _sweep(
-    job: Job, instruments: tuple[Instrument, ...], asked: Mapping[str, Any], folder: Path, progress: Callable[[float], None]
+    job: Job,
+    instruments: tuple[Instrument, ...],
+    days: tuple[CalendarDay, ...],
+    asked: Mapping[str, Any],
+    folder: Path,
+    progress: Callable[[float], None],
 ) -> dict[str, Any]:
-    plan, rank = sweep_plan(job, asked, instruments), asked.get("rank", "net")
+    plan, rank = sweep_plan(job, asked, instruments, days), asked.get("rank", "net")
     try:
         read_results(folder / RESULTS, plan.digest)
     except OtherSweep:  # taken over from an older run, and something has changed since
@@ -127,10 +139,10 @@ def _sweep(
     return sweep_summary(plan, folder / RESULTS, rank)
 
 
-def sweep_plan(job: Job, asked: Mapping[str, Any], instruments: tuple[Instrument, ...] = ()) -> Plan:
+def sweep_plan(job: Job, asked: Mapping[str, Any], instruments: tuple[Instrument, ...] = (), days: tuple[CalendarDay, ...] = ()) -> Plan:
     """BadGrid when it cannot be swept so."""
     swept = axes(asked["grid"])
-    return Plan(job, points(swept, draws=asked.get("random"), seed=asked.get("seed", 0)), instruments)
+    return Plan(job, points(swept, draws=asked.get("random"), seed=asked.get("seed", 0)), instruments, days)
 
 
 def sweep_summary(plan: Plan, results: Path, rank: str) -> dict[str, Any]:
@@ -148,13 +160,6 @@ def sweep_summary(plan: Plan, results: Path, rank: str) -> dict[str, Any]:
         "profitable": sum(net > 0 for net in nets),
         "median_net": f"{sorted(nets)[len(nets) // 2]:.2f}" if nets else None,
     }
-
-
-def how_many(grid: Mapping[str, Any], draws: int | None) -> int:
-    """Points that a sweep will try; BadGrid when it cannot be swept so."""
-    swept = axes(grid)
-    whole = count(swept)
-    return len(points(swept, draws=draws)) if draws is None or whole is None else min(whole, draws)
 
 
 def write(path: Path, text: str) -> None:

@@ -24,6 +24,7 @@ from engines.backtest.report import report_on
 from engines.backtest.settings import Job
 from engines.core.codec import dumps, loads
 from engines.core.model import Instrument
+from engines.core.sessions import Calendar, CalendarDay, load_calendar, with_days
 from engines.ports import TandemError
 
 MOST_WORKERS = 64
@@ -43,15 +44,16 @@ class NoCluster(TandemError):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is tried: a job, the points (parameters laid over the job's own), what trades. `text` is the job as every worker reads it."""
+    """What is tried: a job, the points (parameters laid over the job's own), what trades, days of the calendar that a person has changed. `text` is the job as every worker reads it."""
 
     job: Job
     points: Sequence[Point]
     instruments: tuple[Instrument, ...] = ()
+    days: tuple[CalendarDay, ...] = ()
 
     @property
     def text(self) -> str:
-        return dumps(_Given(self.job, self.instruments))
+        return dumps(_Given(self.job, self.instruments, self.days))
 
     @property
     def digest(self) -> str:
@@ -63,6 +65,7 @@ class Plan:
 class _Given:
     job: Job
     instruments: tuple[Instrument, ...]
+    days: tuple[CalendarDay, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,22 +145,22 @@ def number_of(value: Any) -> float | None:
 
 def measure(text: str, point: Point) -> Tried:
     """One back-test, in whatever process this is: the files are read once in each."""
-    job, histories = _prepared(text)
-    return measure_on(point, job, histories)
+    job, histories, calendar = _prepared(text)
+    return measure_on(point, job, histories, calendar)
 
 
-def measure_on(point: Point, job: Job, histories: Sequence[History]) -> Tried:
+def measure_on(point: Point, job: Job, histories: Sequence[History], calendar: Calendar) -> Tried:
     try:
-        played = play_job(replace(job, params={**job.params, **point}), histories)
+        played = play_job(replace(job, params={**job.params, **point}), histories, calendar=calendar)
     except (BadParameters, StrategyFailed) as error:
         return Tried(point, {}, str(error))
     return Tried(point, report_on(played).summary())
 
 
 @lru_cache(maxsize=1)
-def _prepared(text: str) -> tuple[Job, tuple[History, ...]]:
+def _prepared(text: str) -> tuple[Job, tuple[History, ...], Calendar]:
     given = loads(_Given, text)
-    return given.job, read_job(given.job, given.instruments)
+    return given.job, read_job(given.job, given.instruments), with_days(load_calendar(), given.days)
 
 
 def _wrong(job: Job, point: Point) -> str:
@@ -185,9 +188,9 @@ def cores() -> int:
 
 def _here(plan: Plan, points: Sequence[Point]) -> Generator[Tried, None, None]:
     if points:
-        histories = read_job(plan.job, plan.instruments)
+        job, histories, calendar = _prepared(plan.text)
         for point in points:
-            yield measure_on(point, plan.job, histories)
+            yield measure_on(point, job, histories, calendar)
 
 
 def _on_cores(plan: Plan, points: Sequence[Point], workers: int) -> Generator[Tried, None, None]:
@@ -213,14 +216,14 @@ def _on_cluster(plan: Plan, points: Sequence[Point], address: str) -> Generator[
         from distributed import Client, as_completed
     except ImportError:
         raise NoCluster("a sweep on a cluster needs the package distributed (pip install distributed)") from None
-    histories = read_job(plan.job, plan.instruments)
+    prepared = _prepared(plan.text)
     try:
         client = Client(address, timeout="10s")  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise NoCluster(f"there is no Dask scheduler at {address} ({error})") from None
     with client:
-        job, files = client.scatter([plan.job, histories], broadcast=True, hash=False)  # type: ignore[no-untyped-call]
-        waiting = client.map(measure_on, points, job=job, histories=files, pure=False)
+        job, files, calendar = client.scatter(list(prepared), broadcast=True, hash=False)  # type: ignore[no-untyped-call]
+        waiting = client.map(measure_on, points, job=job, histories=files, calendar=calendar, pure=False)
         try:
             for _, tried in as_completed(waiting, with_results=True):  # type: ignore[no-untyped-call]
                 yield tried

@@ -144,6 +144,7 @@ class _Maker:
             "job": to_plain(job),
             "instruments": self._instruments(symbols),
         }
+        program["calendar_days"] = to_plain(list(self.shop.data.directory.calendar_days()))
         points = None
         if body.sample is not None:
             program["sample"] = body.sample.model_dump(mode="json")
