@@ -79,7 +79,8 @@ def new() -> Response:
         modes=MODES,
         before=before,
         asked=asked,
-        chosen={each["dataset_id"]: each.get("symbol") or "" for each in asked.get("data") or []},
+        chosen={each["dataset_id"]: each.get("symbol") or "" for each in asked.get("data") or []}
+        or ({request.args["dataset"]: ""} if request.args.get("dataset") else {}),
         sample=asked.get("sample") if before else (None if sources.datasets else {}),
         sources=sources,
         accounts=accounts(),
