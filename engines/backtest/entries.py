@@ -54,14 +54,14 @@ class Entries:
         self, slot: Slot, signal: Signal, quantity: Decimal, price: Decimal, tick: Tick, now: Timestamp, closed: Timestamp
     ) -> Denied | None:
         """Why this entry may not leave, and the answer in words; None when it may. It was asked for at `closed`, and trades at `now`."""
-        if self.left is not None and (left := self.left()) is not None:
-            return left
         if (self.bound or self._keeps_hours) and (why := self._closed(slot.track, signal, closed, now)):
             return Denial.MARKET_CLOSED, why
         if signal.order_type is not OrderType.MARKET:
             wrong = check_price(slot.track.instrument, signal.order_type, signal.price, signal.trigger_price, tick.last_price, signal.side)
             if wrong is not None:
                 return wrong, f"price {signal.price}, last {tick.last_price}"
+        if self.left is not None and (left := self.left()) is not None:
+            return left
         if self._limited:
             return self._asked(slot, signal, quantity, price, tick, now)
         if now - tick.at > self._max_price_age:
