@@ -5,9 +5,11 @@ A replay through the live engine and a back-test of the same minutes are held ag
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterable
 from contextlib import closing
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,6 @@ from engines.core.model import (
     Timeframe,
     TrailingSpec,
 )
-from engines.market.files import read_market_file
 
 D = Decimal
 NIFTY = Path("../shared/data/nifty50_1min_2024.csv.gz")
@@ -89,6 +90,15 @@ RULES = (
 )
 
 
+@pytest.fixture(scope="module")
+def days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The day and the three before it, which are the strategies' past."""
+    path = tmp_path_factory.mktemp("days") / "days.csv"
+    with gzip.open(NIFTY, "rt", encoding="utf-8") as whole:
+        path.write_text("".join(line for line in islice(whole, 1 + 4 * 375)), encoding="utf-8")
+    return path
+
+
 def of_the_day(events: Iterable[Event]) -> list[str]:
     """Up to the last candle: what is decided when it closes finds no price any more in a back-test."""
     return [line for line in lines(events) if line.startswith(DAY) and line[11:16] < "15:29"]
@@ -96,13 +106,13 @@ def of_the_day(events: Iterable[Event]) -> list[str]:
 
 @pytest.mark.parametrize(("kind", "params", "timeframe", "exits", "reentry"), CASES)
 def test_law_11_a_replay_and_a_back_test_of_a_day_are_alike_line_by_line(
-    kind: str, params: dict[str, Any], timeframe: Timeframe, exits: ExitSpec | None, reentry: ReentrySpec | None, tmp_path: Path
+    kind: str, params: dict[str, Any], timeframe: Timeframe, exits: ExitSpec | None, reentry: ReentrySpec | None, days: Path, tmp_path: Path
 ) -> None:
     job = backtest.Job(
         kind=kind,
         params=params,
         timeframe=timeframe,
-        sources=(backtest.Source(str(NIFTY), SYMBOL),),
+        sources=(backtest.Source(str(days), SYMBOL),),
         first=DAY,
         last=DAY,
         strategy_id="S1",
@@ -115,8 +125,8 @@ def test_law_11_a_replay_and_a_back_test_of_a_day_are_alike_line_by_line(
     tested = of_the_day(events_of(backtest.run_job(job, instruments=[FUTURE])))
 
     strategy = StrategyConfig("S1", "U1", kind, kind, timeframe, (SYMBOL,), params, True, exits, reentry)
-    spec = Spec(str(NIFTY), DAY, DAY, ACCOUNTS, (strategy,), MAPPINGS, (FUTURE,), GROUPS, RULES, symbol=SYMBOL, speed=0)
-    with open_data(tmp_path) as data, closing(Replay(spec, data, read_market_file(NIFTY, SYMBOL))) as replay:
+    spec = Spec(str(days), DAY, DAY, ACCOUNTS, (strategy,), MAPPINGS, (FUTURE,), GROUPS, RULES, symbol=SYMBOL, speed=0)
+    with open_data(tmp_path) as data, closing(Replay(spec, data)) as replay:
         replay.begin()
         assert replay.feed._thread is not None
         replay.feed._thread.join(60)

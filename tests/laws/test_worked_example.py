@@ -6,6 +6,7 @@ import gzip
 from collections.abc import Iterable
 from contextlib import closing
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -72,9 +73,18 @@ def wait_for(feed: ReplayFeed) -> None:
 
 
 @pytest.fixture(scope="module")
-def replayed(tmp_path_factory: pytest.TempPathFactory) -> list[Fact]:
+def days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The day and the two before it."""
+    path = tmp_path_factory.mktemp("days") / "days.csv"
+    with gzip.open(NIFTY, "rt", encoding="utf-8") as whole:
+        path.write_text("".join(islice(whole, 1 + 3 * 375)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def replayed(days: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Fact]:
     """The day alone, with the days before it as its past, through the engine as the replay page runs it."""
-    spec = Spec(str(NIFTY), DAY, DAY, (account(),), (strategy(),), (MAPPING,), (FUTURE,), symbol=SYMBOL, speed=0)
+    spec = Spec(str(days), DAY, DAY, (account(),), (strategy(),), (MAPPING,), (FUTURE,), symbol=SYMBOL, speed=0)
     with open_data(tmp_path_factory.mktemp("replay")) as data, closing(Replay(spec, data)) as replay:
         replay.begin()
         wait_for(replay.feed)
@@ -82,13 +92,12 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> list[Fact]:
 
 
 @pytest.fixture(scope="module")
-def on_paper(tmp_path_factory: pytest.TempPathFactory) -> list[Fact]:
+def on_paper(days: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Fact]:
     """Two days as the feed of a whole workspace with a paper account: the strategy has seen the day before with its own eyes."""
     folder = tmp_path_factory.mktemp("paper")
     path = folder / "two days.csv"
-    with gzip.open(NIFTY, "rt") as whole:
-        head, *rows = (line for line in whole if line.startswith(("datetime", "2024-01-02", DAY)))
-    path.write_text("symbol," + head + "".join(f"{SYMBOL},{row}" for row in rows), encoding="utf-8")
+    head, *rows = days.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("symbol," + head + "".join(f"{SYMBOL},{row}" for row in rows[375:]), encoding="utf-8")
     with open_data(folder / "data", exclusive=True) as data:
         user_id = cheap_user(data)
         data.accounts.add(account(user_id), {}, by=CLI)
@@ -109,10 +118,10 @@ def on_paper(tmp_path_factory: pytest.TempPathFactory) -> list[Fact]:
 
 
 @pytest.fixture(scope="module")
-def backtested() -> Played:
+def backtested(days: Path) -> Played:
     job = backtest.Job(
         kind="range_level",
-        sources=(backtest.Source(str(NIFTY), SYMBOL),),
+        sources=(backtest.Source(str(days), SYMBOL),),
         first=DAY,
         last=DAY,
         strategy_id="S1",
