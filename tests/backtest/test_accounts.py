@@ -220,18 +220,11 @@ def test_the_day(
     assert run.log.refused == refused
 
 
-def test_a_square_off_inside_a_longer_bar_takes_the_first_corner_after_it() -> None:
-    """15:10 lies in the hour from 14:15 on: in its last third, so what is left of that bar's way is its close."""
-    run = played(
-        [CALM, CALM, (100, 104, 99, 103)],
-        {0: buy},
-        seats=[seat(day_rules=KEEP)],
-        starts=[at("12:15"), at("13:15"), at("14:15")],
-        seconds=3600,
-    )
-    ((_, _, _, minute, price, reason),) = run.trades
-    assert (reason, price) == ("square_off", "103")
-    assert minute >= 355
+def test_a_square_off_inside_a_longer_bar_takes_the_next_price_that_is_known() -> None:
+    """15:10 lies in the last of three legs of the hour from 14:15 on, from the high to the close: the close it is."""
+    starts = [at("12:15"), at("13:15"), at("14:15")]
+    run = played([CALM, CALM, (100, 104, 99, 103)], {0: buy}, seats=[seat(day_rules=KEEP)], starts=starts, seconds=3600)
+    assert [(minute, price, reason) for _, _, _, minute, price, reason in run.trades] == [(359, "103", "square_off")]
 
 
 def test_resting_entries_are_taken_back_with_the_day() -> None:
