@@ -26,7 +26,7 @@ STATES = {
     "started": ("running", "warn"),
     "done": ("done", "ok"),
     "failed": ("failed", "bad"),
-    "skipped": ("missed", ""),
+    "skipped": ("not run", ""),
 }
 SEGMENTS = {
     "auction": "shares with closing auction",
@@ -34,6 +34,8 @@ SEGMENTS = {
     "derivatives": "futures and options",
     "commodities": "commodities",
 }
+TONES = {"NSE": "shares", "NSE:CAS": "auction", "NFO": "futures"}
+"""Exchanges that the strip shows."""
 FROM_MINUTE, TO_MINUTE = 8 * 60, 16 * 60 + 30
 WIDE = 1000
 BACK, AHEAD = 14, 7
@@ -46,7 +48,7 @@ class Strip:
     """The day as a band from 08:00 to 16:30: places from 0 to 1000."""
 
     hours: tuple[tuple[int, str], ...]
-    windows: tuple[tuple[int, int, str], ...]  # from, width, what
+    windows: tuple[tuple[int, int, str, str], ...]  # from, width, what, tone
     marks: tuple[tuple[int, str, str], ...]  # where, tone, what
     now: int | None
 
@@ -73,6 +75,7 @@ def index() -> Response:
         books=books,
         jobs=JOBS,
         segments=SEGMENTS,
+        tones=TONES,
         job_states=STATES,
         day_words=day_words,
     )
@@ -85,10 +88,10 @@ def day_words(day: str) -> str:
 
 def strip(table: Any) -> Strip:
     windows = tuple(
-        (place(opens), max(4, place(closes) - place(opens)), f"{row.name} {row.opens} to {row.closes}")
+        (place(opens), max(4, place(closes) - place(opens)), f"{row.name} {row.opens} to {row.closes}", TONES[row.exchange])
         for row in table.hours
         for opens, closes in ((_minute(row.opens), _minute(row.closes)),)
-        if row.exchange in ("NSE", "NFO") and opens < TO_MINUTE
+        if row.exchange in TONES and opens < TO_MINUTE
     )
     marks = tuple(
         (place(minute), job.state, f"{JOBS.get(job.kind, (job.kind, ''))[0]} {fmt.clock(job.planned_at, seconds=False)}")
