@@ -47,13 +47,20 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/api/datasets/{id}"): {"name": "mine now"},
     ("PUT", "/api/calendar/{id}"): {"hours": "closed"},
     ("POST", "/api/calendar/import"): {"csv": "day\n2031-01-01\n"},
+    ("POST", "/api/backtests"): {"kind": "ema_cross", "sample": {"days": 2}},
+    ("PATCH", "/api/backtests/{id}"): {"name": "mine now"},
     ("POST", "/api/tokens"): {"name": "x"},
     ("POST", "/api/users"): {"email": "x@example.com", "password": "long enough it is"},
     ("PATCH", "/api/users/{id}"): {"role": "owner"},
     ("PATCH", "/api/me"): {"name": "x"},
     ("POST", "/api/me/password"): {"current": "x", "new": "long enough it is"},
 }
-QUERIES = {"/api/days": "?symbols=NSE:INFY", "/api/quotes": "?symbols=NSE:INFY", "/api/candles": "?symbol=NSE:INFY&timeframe=1m"}
+QUERIES = {
+    "/api/backtests/{id}/chart": "?symbol=NSE:INFY",
+    "/api/days": "?symbols=NSE:INFY",
+    "/api/quotes": "?symbols=NSE:INFY",
+    "/api/candles": "?symbol=NSE:INFY&timeframe=1m",
+}
 OWNERS_ALONE = ("/api/users", "/api/calendar", "/api/timetable")
 EVERY = [(operation.method, operation.path) for operation in operations()]
 WITH_ID = [(method, path) for method, path in EVERY if "{" in path and (method, path) not in PUBLIC]
@@ -94,12 +101,14 @@ def belongings(rig: Rig) -> Belongings:
     token = trader.post("/api/tokens", {"name": "x"}).json["id"]
     candle = b"time,symbol,open,high,low,close\n2024-01-02 09:15,NSE:INFY,1,1,1,1\n"
     dataset = trader.call("POST", "/api/datasets", data=candle, headers={"Content-Type": "text/csv"}).json["id"]
+    study = trader.post("/api/backtests", BODIES["POST", "/api/backtests"]).json["id"]
     assert trader.user is not None
     spec = Spec("nowhere", "2024-01-03", "2024-01-03", (), (), ())
     replay = Replay("the-traders-replay", trader.user.user_id, "x", "none", spec, 0.0)
     rig.app.extensions[EXTENSION].replays._replays[replay.replay_id] = replay
     ids = {
         "datasets": dataset,
+        "backtests": study,
         "replays": replay.replay_id,
         "calendar": "no-such-day",
         "timetable": "no-such-job",
@@ -161,7 +170,7 @@ def test_what_nobody_has_is_not_there(rig: Rig, method: str, path: str) -> None:
 
 WORDS = {
     "accounts": "account", "strategies": "strategy", "mappings": "mapping", "signals": "signal", "orders": "order", "positions": "position",
-    "webhooks": "webhook", "tokens": "token", "users": "user", "system": "stop",
+    "webhooks": "webhook", "tokens": "token", "users": "user", "system": "stop", "backtests": "study",
     "datasets": "dataset", "replays": "replay", "watchlists": "watchlist", "groups": "group", "combined": "rule",
     "calendar": "day", "timetable": "job",
 }  # fmt: skip
