@@ -105,7 +105,7 @@ def _trades(report: Report) -> Figures:
             Figure("profit_factor", "Profit factor", gross.profit_factor, net.profit_factor, "ratio", _no_losses(net)),
             Figure("payoff", "Average win / average loss", gross.payoff, net.payoff, "ratio"),
             Figure("expectancy", "Expectancy, a trade", gross.expectancy, net.expectancy, "money"),
-            Figure("expectancy_r", "Expectancy in R", None, metrics.mean(rs), "r", f"{len(rs)} trades had a stop"),
+            Figure("expectancy_r", "Expectancy in R", None, metrics.mean(rs), "r", f"{len(rs):,} trades had a stop"),
             Figure("average_win", "Average win", gross.average_win, net.average_win, "money"),
             Figure("average_loss", "Average loss", _minus(gross.average_loss), _minus(net.average_loss), "money"),
             Figure("largest_win", "Largest win", gross.largest_win, net.largest_win, "money"),

@@ -179,6 +179,7 @@ def _month(shown: Shown, net: float | None, capital: float, most: float) -> str:
 
 def figures(shown: Shown) -> str:
     def card(group: Figures) -> str:
+        both = any(figure.gross is not None for figure in group.rows)
         rows = [
             [
                 Cell(
@@ -186,12 +187,12 @@ def figures(shown: Shown) -> str:
                     + (f"<small>{escape(figure.about)}</small>" if figure.about and figure.about != "no losses" else ""),
                     number=False,
                 ),
-                shown.figure(figure, figure.gross) if figure.gross is not None else Cell(""),
+                *([shown.figure(figure, figure.gross) if figure.gross is not None else Cell("")] if both else []),
                 shown.figure(figure, figure.net),
             ]
             for figure in group.rows
         ]
-        return f'<div class="panel"><h3>{group.title}</h3>{table(("", "before charges", "net"), rows, kind="figures")}</div>'
+        return f'<div class="panel"><h3>{group.title}</h3>{table(("", "before charges", "net") if both else ("", ""), rows, kind="figures")}</div>'
 
     return '<div class="cards">' + "".join(map(card, shown.figures)) + "</div>"
 
@@ -228,12 +229,12 @@ def accounts(shown: Shown) -> str:
         rows.append(
             [
                 words(account.name),
+                shown.signed(float(played.net)),
+                Cell(percent(float(played.net / account.capital * 100), plus=True)),
                 Cell(html=drawings.spark([value for _, value in equity.curve], float(account.capital)), number=False),
                 Cell(shown.money.full(account.capital, 0)),
                 shown.signed(float(played.gross)),
                 Cell(shown.money.full(-played.charges, 0)),
-                shown.signed(float(played.net)),
-                Cell(percent(float(played.net / account.capital * 100), plus=True)),
                 Cell(percent(equity.max_drawdown_pct)),
                 Cell(count(len(played.trades))),
                 Cell(percent(pct(rates.get(account.account_id)), 1)),
@@ -241,15 +242,28 @@ def accounts(shown: Shown) -> str:
                 Cell(count(len(played.locks))),
             ]
         )
-    head = ("Account", "equity", "capital", "gross", "charges", "net", "of it", "drawdown", "trades", "win rate", "refused", "day locks")
+    head = (
+        "Account",
+        "net",
+        "of capital",
+        "equity",
+        "capital",
+        "gross",
+        "charges",
+        "drawdown",
+        "trades",
+        "win rate",
+        "refused",
+        "day locks",
+    )
     total = [
         words("All together"),
+        shown.signed(float(report.net)),
+        Cell(percent(float(report.net / report.capital * 100), plus=True)),
         words(""),
         Cell(shown.money.full(report.capital, 0)),
         shown.signed(float(report.gross)),
         Cell(shown.money.full(-report.charges, 0)),
-        shown.signed(float(report.net)),
-        Cell(percent(float(report.net / report.capital * 100), plus=True)),
         Cell(percent(report.equity.max_drawdown_pct)),
         Cell(count(len(report.trades))),
         Cell(percent(pct(shown.analysis.sums.win_rate), 1)),
