@@ -18,14 +18,14 @@ from typing import Any
 from engines.core.model import Instrument, Timestamp
 from engines.market.masters import Entry, words_of
 
-FORMAT = 1
+FORMAT = 2
 """Of the tables below; a file of another format is as good as none."""
-COLUMNS = "symbol, name, exchange, tick_size, lot_size, freeze_quantity, segment, expiry, strike, option_type, quantity_step, band_pct, underlying"
+COLUMNS = "symbol, name, exchange, tick_size, lot_size, freeze_quantity, segment, expiry, strike, option_type, quantity_step, band_pct, auction, underlying"
 _TABLES = """
 CREATE TABLE instruments (
   id INTEGER PRIMARY KEY, symbol TEXT NOT NULL UNIQUE, name TEXT NOT NULL, exchange TEXT NOT NULL, tick_size TEXT NOT NULL, lot_size INTEGER NOT NULL,
   freeze_quantity INTEGER, segment TEXT NOT NULL, expiry TEXT, strike TEXT, option_type TEXT, quantity_step TEXT NOT NULL, band_pct TEXT NOT NULL,
-  underlying TEXT NOT NULL
+  auction INTEGER NOT NULL, underlying TEXT NOT NULL
 );
 CREATE TABLE listings (
   instrument_id INTEGER NOT NULL, broker TEXT NOT NULL, token TEXT NOT NULL, exchange TEXT NOT NULL, trading_symbol TEXT NOT NULL,
@@ -60,7 +60,7 @@ def write(path: Path, entries: Sequence[Entry], lists: Iterable[ListAge]) -> Non
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA user_version = {FORMAT}; {_TABLES}")
         db.execute("BEGIN")
-        marks = ", ".join("?" * 14)
+        marks = ", ".join("?" * 15)
         db.executemany(f"INSERT INTO instruments (id, {COLUMNS}) VALUES ({marks})", (_line(n, e) for n, e in enumerate(entries, 1)))
         db.executemany(
             "INSERT INTO listings (instrument_id, broker, token, exchange, trading_symbol) VALUES (?, ?, ?, ?, ?)",
@@ -104,13 +104,14 @@ def _line(number: int, entry: Entry) -> tuple[Any, ...]:
         i.option_type,
         str(i.quantity_step),
         str(i.band_pct),
+        i.auction,
         underlying,
     )
 
 
 def instrument(row: Sequence[Any]) -> Instrument:
     """From a line of COLUMNS."""
-    symbol, name, exchange, tick, lot, freeze, segment, expiry, strike, option_type, step, band, _ = row
+    symbol, name, exchange, tick, lot, freeze, segment, expiry, strike, option_type, step, band, auction, _ = row
     return Instrument(
         symbol=symbol,
         name=name,
@@ -124,6 +125,7 @@ def instrument(row: Sequence[Any]) -> Instrument:
         option_type=option_type,
         quantity_step=_number(step),
         band_pct=_number(band),
+        auction=bool(auction),
     )
 
 

@@ -80,5 +80,6 @@ def _name(symbol: str, title: str, segment: str, price_text: str, volatility_tex
         tick_size=_INDEX_TICK if index else tick_size(price),
         segment=segment,
         freeze_quantity=None if index else int(_FREEZE_VALUE / price),
+        auction=not index,  # every share of this size has futures
     )
     return Name(instrument, float(price), float(volatility_text))

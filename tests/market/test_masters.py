@@ -145,6 +145,9 @@ def test_contracts_that_only_angel_lists_get_kites_spelling() -> None:
         ("NFO:NIFTY26AUGFUT", "band_pct", D(10)),
         ("NFO:BANKNIFTY26AUGFUT", "freeze_quantity", 600),  # no list says it: from the dated table
         ("NFO:INFY26AUGFUT", "freeze_quantity", None),
+        ("NSE:INFY", "auction", True),  # it has futures
+        ("BSE:INFY", "auction", False),
+        ("NFO:INFY26AUGFUT", "auction", False),
         ("NFO:NIFTY26AUG24500CE", "band_pct", D(100)),
         ("NFO:NIFTY26AUG24500CE", "name", "NIFTY 24500 CE, 25 Aug 2026"),
         ("NFO:ASHOKLEY26AUG172.5CE", "strike", D("172.5")),

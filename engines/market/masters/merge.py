@@ -58,7 +58,9 @@ def merge(lists: Sequence[Iterable[Row]], day: str) -> Merged:
             if all(other.broker != row.broker for other in same):
                 same.append(row)
     named, clashes = _named(groups)
-    return Merged(_ordered(_entry(key, symbol, groups[key], day) for symbol, key in named.items()), expired, clashes)
+    with_futures = {f"NSE:{key.underlying}" for key in groups if key.segment == "FUT" and key.exchange == "NFO"}
+    entries = (_entry(key, symbol, groups[key], day, auction=symbol in with_futures) for symbol, key in named.items())
+    return Merged(_ordered(entries), expired, clashes)
 
 
 def _named(groups: Mapping[Key, Sequence[Row]]) -> tuple[dict[str, Key], int]:
@@ -96,7 +98,8 @@ def _name(key: Key, row: Row, last_days: Mapping[tuple[str, str, str], str]) -> 
     return contract_name(key.underlying, key.expiry, key.strike, key.option_type, monthly=monthly)
 
 
-def _entry(key: Key, symbol: str, rows: Sequence[Row], day: str) -> Entry:
+def _entry(key: Key, symbol: str, rows: Sequence[Row], day: str, *, auction: bool) -> Entry:
+    """`auction`: the name has futures, so that as a share it closes with the auction."""
     first = rows[0]
     freeze = next((row.freeze_quantity for row in rows if row.freeze_quantity is not None), None)
     instrument = Instrument(
@@ -112,6 +115,7 @@ def _entry(key: Key, symbol: str, rows: Sequence[Row], day: str) -> Entry:
         option_type=key.option_type,
         quantity_step=first.quantity_step,
         band_pct=_band(key, rows, day),
+        auction=auction and key.segment == "EQ",
     )
     listings = tuple(Listing(symbol, row.broker, row.token, row.broker_exchange, row.trading_symbol) for row in rows)
     return Entry(instrument, key.underlying, listings)
