@@ -13,6 +13,7 @@ from itertools import accumulate
 from engines.backtest import metrics
 from engines.backtest.benchmark import BuyAndHold, buy_and_hold
 from engines.backtest.breakdown import KEYS, Row, rows
+from engines.backtest.chance import RandomEntries, random_entries
 from engines.backtest.closeups import Closeup, closeups
 from engines.backtest.columns import Columns, columns_of
 from engines.backtest.equity import Equity, Prices, session_at
@@ -154,6 +155,10 @@ class Analysis:
     @cached_property
     def benchmark(self) -> BuyAndHold | None:
         return buy_and_hold(self._prices, self.columns, self._capital)
+
+    @cached_property
+    def random_entries(self) -> RandomEntries | None:
+        return random_entries(self._trades, self.columns)
 
     @cached_property
     def shuffle(self) -> Shuffle | None:

@@ -45,8 +45,22 @@ def luck(shown: Shown) -> str:
     )
     return (
         f'<div class="panel"><div class="legend">{legend}</div>{picture}'
-        f'{table(("", "5 %", "25 %", "half", "75 %", "95 %", "happened"), rows)}<p class="quiet">{escape(said)}</p></div>'
+        f'{table(("", "5 %", "25 %", "half", "75 %", "95 %", "happened"), rows)}<p class="quiet">{escape(said)}</p>'
+        f"{_random_entries(shown)}</div>"
     )
+
+
+def _random_entries(shown: Shown) -> str:
+    found = shown.analysis.random_entries
+    if found is None:
+        return ""
+    money = shown.money
+    said = (
+        f"Entered at random instead (as many, as large and as long, on the same sides, {found.runs:,} times): half of the runs make less than "
+        f"{money.full(found.p50, 0)}, nine of ten lie between {money.full(found.p05, 0)} and {money.full(found.p95, 0)}; "
+        f"{percent(found.as_good * 100, 1)} do at least as well as what happened ({money.full(found.happened, 0)})."
+    )
+    return f"<p>{escape(said)}</p>"
 
 
 def walk_forward(shown: Shown) -> str:

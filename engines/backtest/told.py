@@ -15,7 +15,6 @@ from engines.backtest.breakdown import Row
 from engines.backtest.checks import Checks
 from engines.backtest.closeups import Closeup
 from engines.backtest.figures import figures, pct
-from engines.backtest.shuffle import Shuffle
 from engines.backtest.walk_forward import WalkForward
 from engines.core.codec import to_plain
 from engines.core.model import ZERO, Timestamp
@@ -42,7 +41,8 @@ def told(report: Report) -> dict[str, Any]:
         "accounts": _accounts(report),
         "costs": _costs(report),
         "benchmark": _benchmark(report),
-        "shuffle": _shuffle(report.analysis.shuffle),
+        "shuffle": _rounded_all(asdict(shuffle)) if (shuffle := report.analysis.shuffle) else None,
+        "random_entries": _rounded_all(asdict(chance)) if (chance := report.analysis.random_entries) else None,
         "closeups": list(map(_closeup, report.analysis.closeups)),
         "checks": _checks(report.checks),
         "walk_forward": _walk_forward(report.walk_forward),
@@ -270,13 +270,6 @@ def _benchmark(report: Report) -> dict[str, Any] | None:
         "sharpe": _rounded(benchmark.daily.sharpe),
         "max_drawdown_pct": _rounded(-benchmark.daily.max_drawdown * 100),
     }
-
-
-def _shuffle(shuffle: Shuffle | None) -> dict[str, Any] | None:
-    if shuffle is None:
-        return None
-    plain: dict[str, Any] = _rounded_all(asdict(shuffle))
-    return plain
 
 
 def _closeup(closeup: Closeup) -> dict[str, Any]:

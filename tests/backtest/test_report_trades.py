@@ -12,6 +12,7 @@ import pytest
 
 from engines.backtest import Report, Settings, run
 from engines.backtest.breakdown import KEYS, rows
+from engines.backtest.chance import random_entries
 from engines.backtest.closeups import MOST_CANDLES, closeups
 from engines.backtest.columns import Columns, columns_of
 from engines.backtest.excursions import Excursion, excursions, risk
@@ -178,6 +179,52 @@ def test_there_is_no_best_among_losses_and_no_worst_among_wins() -> None:
     assert [each.best for each in closeups([trade(Side.BUY, (0, "100"), (2, "105"))], (), columns)] == [True]
     assert [each.best for each in closeups([trade(Side.SELL, (0, "100"), (2, "105"))], (), columns)] == [False]
     assert closeups([], (), columns) == []
+
+
+# --- entered at random -----------------------------------------------------------------------------------------------
+
+
+def stairs(count: int, every: int, jump: float) -> list[Candle]:
+    """A price that jumps up inside every so-manieth bar and gives all of it back, little by little, in the bars between."""
+    price, made = 1000.0, []
+    for n in range(count):
+        begin = price
+        price = begin + jump if n % every == 0 else begin - jump / (every - 1)
+        made.append((begin, max(begin, price), min(begin, price), price))
+    return candles(made)
+
+
+def test_whoever_knows_when_to_enter_beats_nearly_all_who_enter_at_random() -> None:
+    columns = columns_of([history(stairs(600, 10, 9.0))], {INFY})
+    knowing = [trade(Side.BUY, (n, "1000"), (n + 1, "1009"), charges="1") for n in range(0, 400, 10)]
+    found = random_entries(knowing, columns)
+    assert found is not None
+    assert (found.trades, found.happened, found.as_good) == (40, 320.0, 0.0)
+    assert found.p05 <= found.p50 <= found.p95 < found.happened
+    assert found.p50 == pytest.approx(-40, abs=60)  # a jump in ten makes up for nine small falls, so charges are what is left
+    assert found == random_entries(knowing, columns) != random_entries(knowing, columns, seed=2)
+
+
+def test_a_price_that_only_rises_makes_every_entry_as_good() -> None:
+    columns = columns_of([history(candles([(n, n + 1.0, n, n + 1.0) for n in map(float, range(100, 400))]))], {INFY})
+    found = random_entries([trade(Side.SELL, (n, "100"), (n + 5, "105"), quantity="2") for n in range(20)], columns)
+    assert found is not None
+    assert found.p05 == found.p50 == found.p95 == found.happened == -200.0
+    assert found.as_good == 1.0
+
+
+def test_accounts_that_entered_together_enter_at_random_together() -> None:
+    columns = columns_of([history(stairs(600, 10, 9.0))], {INFY})
+    one = [trade(Side.BUY, (n, "1000"), (n + 3, "1000")) for n in range(0, 400, 10)]
+    alone, both = random_entries(one, columns, runs=60), random_entries([*one, *one], columns, runs=60)
+    assert alone is not None
+    assert both is not None
+    assert (both.trades, both.p05, both.p95) == (alone.trades, pytest.approx(2 * alone.p05), pytest.approx(2 * alone.p95))
+
+
+@pytest.mark.parametrize("count", [0, 9])
+def test_too_few_trades_say_nothing_about_chance(count: int) -> None:
+    assert random_entries([trade(Side.BUY, (0, "100"), (1, "101"))] * count, columns_of([history(candles())], {INFY})) is None
 
 
 # --- files for other programs ----------------------------------------------------------------------------------------
