@@ -59,6 +59,7 @@ def new() -> Response:
     kind = next((k for k in kinds if k.kind == wanted), None if strategy else (kinds[0] if kinds else None))
     values = dict(strategy.params) if strategy else {}
     grid: Mapping[str, Any] = {}
+    seats = asked.get("accounts") or []
     mode = "backtest"
     if before is not None and not rules:
         values |= asked.get("params") or {}
@@ -84,7 +85,8 @@ def new() -> Response:
         sample=asked.get("sample") if before else (None if sources.datasets else {}),
         sources=sources,
         accounts=accounts(),
-        seats=asked.get("accounts") or [],
+        own={seat["account_id"] for seat in seats if seat.get("account_id")},
+        made=next((seat for seat in seats if not seat.get("account_id")), {}),
         timeframes=words.TIMEFRAMES,
         ranks=study.RANKS,
         brokers=study.BROKERS,

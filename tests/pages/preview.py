@@ -96,6 +96,14 @@ def _api() -> Blueprint:
     routes.add_url_rule("/equity", "equity", lambda: listed(book.equity({})))
     routes.add_url_rule("/instruments", "instruments", lambda: listed(book.instruments(request.args)))
     routes.add_url_rule("/quotes", "quotes", lambda: listed(book.quotes(request.args["symbols"].split(","))))
+    routes.add_url_rule("/backtests/<id>", "study", lambda id: book.study(id).model_dump(mode="json"))
+    routes.add_url_rule("/backtests/<id>/report", "report", lambda id: {"id": id, "report": book.study_report(id)})
+    routes.add_url_rule("/backtests/<id>/chart", "study_chart", lambda id: book.study_chart(id, request.args["symbol"]))
+    routes.add_url_rule(
+        "/backtests/compare",
+        "compare",
+        lambda: {"items": [c.model_dump(mode="json") for c in book.compared(request.args["ids"].split(","))]},
+    )
     routes.add_url_rule("/docs", "docs", lambda: "docs")
     routes.add_url_rule(
         "/strategies/<strategy_id>/levels",

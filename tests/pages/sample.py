@@ -26,7 +26,7 @@ from app.api.timetable.schemas import TimetableOut
 from app.api.webhooks.schemas import WebhookOut
 from app.api.wire import Page
 from app.data import NotFound
-from tests.pages import day_things
+from tests.pages import day_things, studies
 from tests.pages.happenings import ORDERS, SIGNALS, TRADES
 from tests.pages.market_data import DATASETS, RECORDING, gaps_of
 from tests.pages.things import (
@@ -367,6 +367,40 @@ class Sample:
             ),
         ]
         return InstrumentListsOut(running=False, next_at=NOW, lists=self._some(rows))
+
+    # back-tests and sweeps
+    def studies(self, args: Mapping[str, Any]) -> Page[Any]:
+        found = [s for s in self._some(studies.studies()) if args.get("kind") in (None, s.kind) and args.get("state") in (None, s.state)]
+        return Page(items=found, next=None)
+
+    def study(self, study_id: str) -> Any:
+        return self._one(studies.studies(), study_id)
+
+    def study_sources(self) -> Any:
+        told = studies.sources()
+        return told.model_copy(update={"datasets": self._some(told.datasets)})
+
+    def study_report(self, study_id: str) -> dict[str, Any]:
+        self.study(study_id)
+        return studies.ran().report
+
+    def study_symbols(self, study_id: str) -> list[str]:
+        return list(self.study_report(study_id)["data"]["symbols"])
+
+    def study_chart(self, study_id: str, symbol: str) -> dict[str, Any]:
+        self.study(study_id)
+        return studies.chart(symbol)
+
+    def study_trades(self, study_id: str, args: Mapping[str, Any]) -> Any:
+        self.study(study_id)
+        return studies.trades(dict(args))
+
+    def sweep_results(self, study_id: str) -> Any:
+        self.study(study_id)
+        return studies.results()
+
+    def compared(self, ids: list[str]) -> list[Any]:
+        return studies.compared([self.study(id).id for id in ids])
 
     def halts(self, **filters: Any) -> list[Any]:
         return self._some([HALT, OLD_HALT] if self.halted else [OLD_HALT])

@@ -137,7 +137,9 @@ def test_anchors_of_the_same_page_exist(clients: dict[tuple[str, str], FlaskClie
     assert all(anchor in other.ids for anchor in anchors)
 
 
-@pytest.mark.parametrize("address", ["/", "/orders", "/positions", "/accounts", "/strategies", "/signals", "/mappings", "/pnl", "/trades"])
+@pytest.mark.parametrize(
+    "address", ["/", "/orders", "/positions", "/accounts", "/strategies", "/signals", "/mappings", "/pnl", "/trades", "/backtests"]
+)
 def test_an_empty_page_says_what_to_do_next(clients: dict[tuple[str, str], FlaskClient], address: str) -> None:
     text = clients["owner", "empty"].get(address).get_data(as_text=True)
     found = re.search(r'<div class="empty.*?</div>', text, re.DOTALL)
