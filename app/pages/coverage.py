@@ -20,6 +20,7 @@ class Cell:
 
     look: str
     title: str = ""
+    day: str = ""  # one that can be looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,8 @@ class _Looks:
             return Cell("none", f"{said}: nothing, though the exchange traded")
         if iso in self._short:
             what = "silences" if self._ticks else "candles missing"
-            return Cell("part", f"{said}: {self._short[iso]} {what}")
-        return Cell("full", f"{said}: whole") if iso in self._days else Cell("closed", f"{said}: closed")
+            return Cell("part", f"{said}: {self._short[iso]} {what}", iso)
+        return Cell("full", f"{said}: whole", iso) if iso in self._days else Cell("closed", f"{said}: closed")
 
 
 def _months(first: date, last: date, look: _Looks) -> Iterator[Row]:

@@ -10,6 +10,7 @@ import gzip
 import importlib
 import io
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, TextIO
 
-from engines.core.model import Candle, Tick, Timestamp
+from engines.core.candles import CandleBuilder
+from engines.core.model import Candle, Tick, Timeframe, Timestamp
 from engines.core.sessions import exchange_of, utc_offset
 from engines.market.sheets import BadFile, pyarrow_and_parquet
 
@@ -99,6 +101,24 @@ def lines_of(path: Path, part: Part) -> Iterator[str]:
     with gzip.open(path, "rt", encoding="utf-8", newline="") as text:
         yield next(text, "")
         yield from (text if part.whole else filter(part.has, text))
+
+
+def candles_of(path: Path, symbol: str, day: str | None, most: int) -> list[Candle]:
+    """One instrument's candles of a day in the market's zone (None: the newest of all), at most the newest `most`; ticks as minutes."""
+    lines = lines_of(path, Part(symbol, day, day))
+    ticks = next(lines, "").rstrip("\n") == TICK_HEADER
+    newest: deque[Candle] = deque(maxlen=most)
+    builder = CandleBuilder(symbol, Timeframe.M1)
+    for line in lines:
+        time, name, *numbers = line.split(",")
+        at, (first, *rest) = datetime.fromisoformat(time).timestamp(), map(float, numbers)
+        if not ticks:
+            newest.append(Candle(name, at, first, *rest))
+        elif closed := builder.add(Tick(name, first, first, first, at, rest[-1])):
+            newest.append(closed)
+    if builder.forming is not None:
+        newest.append(builder.forming)
+    return list(newest)
 
 
 def pieces_of(path: Path, part: Part) -> Iterator[bytes]:

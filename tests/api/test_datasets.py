@@ -52,6 +52,10 @@ def test_a_file_is_imported_reported_on_renamed_exported_and_deleted(rig: Rig) -
     gaps = trader.get(f"{address}/gaps").json["symbols"][0]
     assert (gaps["rows"], gaps["expected"], gaps["missing"], gaps["hole_count"]) == (3, 375, 372, 2)
     assert gaps["holes"][0] == {"start": "2024-01-02T03:47:00.000000Z", "end": "2024-01-02T03:48:00.000000Z", "bars": 1}
+    bars = trader.get(f"{address}/bars?day=2024-01-02").json["items"]
+    assert (len(bars), bars[0]) == (3, {"start": made["first_at"], "open": 10, "high": 12, "low": 9, "close": 11, "volume": 100})
+    assert trader.get(f"{address}/bars?day=2024-01-03").json["items"] == []
+    assert trader.get(f"{address}/bars?symbol=NSE:TCS").status_code == 422
     plain = trader.get(f"{address}/export").data.decode().splitlines()
     assert plain[:2] == ["time,symbol,open,high,low,close,volume", "2024-01-02T09:15:00+05:30,NSE:INFY,10,12,9,11,100"]
     assert gzip.decompress(trader.get(f"{address}/export?format=csv.gz").data).decode().splitlines() == plain

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from engines.core.model import Candle, Tick
 from engines.core.sessions import load_calendar
-from engines.market.canonical import Part, lines_of, to_parquet, write_rows
+from engines.market.canonical import Part, candles_of, lines_of, to_parquet, write_rows
 from engines.market.files import Reading, RowReader, read_market_file
 from engines.market.imports import ImportReport, Refused, Wish, import_file
 from engines.market.sheets import BadFile, open_sheet
@@ -209,6 +209,16 @@ def test_a_part_of_a_file(take: Take, target: Path) -> None:
     take(f"time,symbol,open,high,low,close\n{OPEN},INFY,1,1,1,1\n{OPEN},TCS,1,1,1,1\n{OPEN + 86_400},TCS,2,2,2,2\n", symbol=None)
     parts = [Part(), Part("NSE:TCS"), Part(first="2024-01-03"), Part(last="2024-01-02"), Part("NSE:INFY", first="2024-01-03")]
     assert [len(list(lines_of(target, part))) - 1 for part in parts] == [3, 2, 1, 2, 0]
+
+
+def test_ticks_are_looked_at_as_the_minutes_that_they_make(take: Take, target: Path) -> None:
+    rows = "".join(f"{OPEN + at},INFY,{price},1\n" for at, price in ((0, 10), (20, 12), (59, 11), (60, 13), (86_400, 14)))
+    take(f"time,symbol,ltp,qty\n{rows}", symbol=None)
+    assert candles_of(target, "NSE:INFY", "2024-01-02", 10) == [
+        Candle("NSE:INFY", OPEN, 10, 12, 10, 11, 3),
+        Candle("NSE:INFY", OPEN + 60, 13, 13, 13, 13, 1),
+    ]
+    assert [candle.close for candle in candles_of(target, "NSE:INFY", None, 2)] == [13, 14]
 
 
 candles = st.builds(

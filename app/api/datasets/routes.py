@@ -6,6 +6,8 @@ from flask import Response
 
 from app.api.datasets import service
 from app.api.datasets.schemas import (
+    BarQuery,
+    BarsOut,
     DatasetOut,
     DatasetPatch,
     DatasetQuery,
@@ -57,6 +59,12 @@ def delete(call: Call, id: str) -> None:  # noqa: A002
 def gaps(call: Call, id: str) -> GapsOut:  # noqa: A002
     """What it lacks by the calendar: whole days, holes inside days, and rows outside of the hours."""
     return service.gaps(call.user, id, call.query)
+
+
+@routes.get("/api/datasets/{id}/bars", query=BarQuery, out=BarsOut, errors=(409,))
+def bars(call: Call, id: str) -> BarsOut:  # noqa: A002
+    """The bars of one instrument and day, to look at."""
+    return service.bars(call.user, id, call.query)
 
 
 @routes.get("/api/datasets/{id}/export", query=ExportQuery, media="application/octet-stream", raw=True, errors=(409, 503))

@@ -49,6 +49,30 @@ class GapQuery(Body):
     symbol: Symbol | None = None
 
 
+class BarQuery(Body):
+    """`symbol`: the first one when left out. `day` in the market's zone; without it the newest bars of all."""
+
+    symbol: Symbol | None = None
+    day: Day | None = None
+
+
+class BarOut(Out):
+    start: Moment
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+class BarsOut(Out):
+    """At most the newest 2,000; of ticks the minutes that they make."""
+
+    symbol: str
+    day: str | None
+    items: list[BarOut]
+
+
 class DatasetOut(Out):
     """`seconds` of a candle, 0 for ticks. `own`: the caller may rename and delete it. `bad` rows were left out, `missing` candles are not there by the
     calendar, `warnings` are worth reading first."""

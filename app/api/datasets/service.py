@@ -11,6 +11,9 @@ from flask import Response
 from app import market_work
 from app.api.datasets import uploads
 from app.api.datasets.schemas import (
+    BarOut,
+    BarQuery,
+    BarsOut,
     DatasetOut,
     DatasetPatch,
     DatasetQuery,
@@ -28,17 +31,18 @@ from app.api.datasets.schemas import (
 from app.api.pages import keep, page_of
 from app.api.wire import Page, moment
 from app.data import Actor, Dataset, User
-from app.problems import Problem
+from app.problems import Problem, field_problem
 from app.workspace import workspace
 from engines.core.codec import to_plain
 from engines.core.model import Timeframe
-from engines.market.canonical import Part, pieces_of
+from engines.market.canonical import Part, candles_of, pieces_of
 from engines.market.imports import Wish
 from engines.market.sheets import BadFile
 
 _ALL = DatasetQuery()
 _ENDINGS = (".gz", ".csv", ".txt", ".tsv", ".parquet", ".pq")
 _SHOWN = 50
+_MOST_BARS = 2_000
 _PIECE = 1 << 18
 _TIMEFRAMES = {timeframe.seconds: timeframe.value for timeframe in Timeframe}
 
@@ -95,6 +99,17 @@ def gaps(user: User, dataset_id: str, query: GapQuery) -> GapsOut:
     days = to_plain(tuple(shop.data.directory.calendar_days()))
     found = _work({"do": "gaps", "source": str(shop.data.datasets.path(dataset)), "symbol": query.symbol, "days": days})
     return gaps_out(found)
+
+
+def bars(user: User, dataset_id: str, query: BarQuery) -> BarsOut:
+    datasets = workspace().data.datasets
+    dataset = datasets.get(user.user_id, dataset_id)
+    symbol = query.symbol or dataset.symbols[0]
+    if symbol not in dataset.symbols:
+        raise field_problem("symbol", "is not in this dataset")
+    found = candles_of(datasets.path(dataset), symbol, query.day, _MOST_BARS)
+    items = [BarOut(start=moment(c.start), open=c.open, high=c.high, low=c.low, close=c.close, volume=c.volume) for c in found]
+    return BarsOut(symbol=symbol, day=query.day, items=items)
 
 
 def export(user: User, dataset_id: str, query: ExportQuery) -> Response:
