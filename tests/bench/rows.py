@@ -15,6 +15,8 @@ ROWS = {
     "stop": "tests.bench.stops",
     "strategy-rate": "tests.bench.strategy",
     "backtest-rate": "tests.bench.backtest",
+    "backtest-peers": "tests.bench.peers",
+    "backtest-many": "tests.bench.many",
     "start": "tests.bench.start",
     "first-page": "tests.bench.page",
     "suite": "tests.bench.suite",
