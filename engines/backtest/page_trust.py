@@ -60,7 +60,7 @@ def _random_entries(shown: Shown) -> str:
         f"{money.full(found.p50, 0)}, nine of ten lie between {money.full(found.p05, 0)} and {money.full(found.p95, 0)}; "
         f"{percent(found.as_good * 100, 1)} do at least as well as what happened ({money.full(found.happened, 0)})."
     )
-    return f"<p>{escape(said)}</p>"
+    return f"<p>{escape(said).replace(MINUS, MINUS + _TOGETHER)}</p>"
 
 
 def walk_forward(shown: Shown) -> str:
@@ -241,3 +241,6 @@ def _where(price: Decimal | None, pct: Decimal | None, points: Decimal | None) -
     if pct is not None:
         return f"{pct.normalize():f} %".replace("-", MINUS)
     return "" if points is None else f"{points.normalize():f} points".replace("-", MINUS)
+
+
+_TOGETHER = "\u2060"  # no line ends between a minus and its amount
