@@ -80,12 +80,12 @@ def test_parts_exist_and_every_style_sheet_is_joined() -> None:
 
 def test_every_module_is_joined_once_and_after_what_it_imports() -> None:
     joined = Assets(STATIC).joined("js/main.js")
-    order = re.findall(r'^modules\["(js/[a-z]+\.js)"\]', joined, re.MULTILINE)
+    order = re.findall(r'^modules\["(js/[a-z_]+\.js)"\]', joined, re.MULTILINE)
     assert len(order) == len(set(order))
     pages = "".join(path.read_text("utf-8") for path in (STATIC.parent / "templates").rglob("*.html"))
-    alone = set(re.findall(r"asset\('(js/[a-z]+\.js)'\)", pages))  # fetched by the pages that need them
+    alone = set(re.findall(r"asset\('(js/[a-z_]+\.js)'\)", pages))  # fetched by the pages that need them
     of_pages = {
-        name for entry in alone for name in re.findall(r'^modules\["(js/[a-z]+\.js)"\]', Assets(STATIC).joined(entry), re.MULTILINE)
+        name for entry in alone for name in re.findall(r'^modules\["(js/[a-z_]+\.js)"\]', Assets(STATIC).joined(entry), re.MULTILINE)
     }
     assert "js/charts.js" in alone
     assert set(order) | of_pages == {f"js/{path.name}" for path in (STATIC / "js").iterdir()}
