@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 
 from engines.backtest.breakdown import local
 from engines.backtest.cutting import until
+from engines.backtest.equity import Prices, prices_of
 from engines.backtest.history import History
 from engines.backtest.played import Played
 from engines.backtest.records import Decision
 from engines.backtest.settings import Job
-from engines.core.model import Candle, Timestamp
-from engines.core.sessions import Calendar
+from engines.core.model import Timestamp
+from engines.core.sessions import Calendar, exchange_of
 
 CUTS = (0.25, 0.5, 0.75)
 """Where the data ends, as shares of its bars."""
@@ -72,7 +73,8 @@ def check(
     def part(weight: float) -> Callable[[float], None]:
         return lambda share: tell(min((done + share * weight) / total, 1.0))
 
-    moments = _moments(histories, CUTS)
+    prices = prices_of(histories, exchange_of(played.config.instruments[0]))
+    moments = _moments(prices, CUTS)
     compared, detail = 0, ""
     for moment, weight in zip(moments, CUTS, strict=False):
         shorter = until(histories, moment)
@@ -84,7 +86,7 @@ def check(
             detail = difference(full, cut, f"with data up to {_clock(moment, played)} only")
         done += weight
     look_ahead = Check(moments, compared, detail)
-    moments = _moments(histories, RESTARTS)
+    moments = _moments(prices, RESTARTS)
     again = play_job(job, histories, calendar=calendar, restart_at=moments, progress=part(1.0))
     return Checks(look_ahead, Check(moments, len(played.decisions), difference(played.decisions, again.decisions, "after restarts")))
 
@@ -100,11 +102,9 @@ def difference(first: Sequence[Decision], again: Sequence[Decision], how: str) -
     return ""
 
 
-def _moments(histories: Sequence[History], shares: Sequence[float]) -> tuple[Timestamp, ...]:
-    """Starts of bars (or times of ticks) at these shares of the longest file, in order and each once."""
-    rows = max((history.file.candles or history.file.ticks for history in histories), key=len)
-    chosen = (rows[int(len(rows) * share)] for share in shares)
-    return tuple(dict.fromkeys(row.start if isinstance(row, Candle) else row.at for row in chosen))
+def _moments(prices: Prices, shares: Sequence[float]) -> tuple[Timestamp, ...]:
+    """When this share of all bars (or ticks) was over, in order and each once."""
+    return tuple(dict.fromkeys(prices.ends[int(len(prices.ends) * share)] for share in shares))
 
 
 def _known(histories: Sequence[History], seconds: float) -> Mapping[str, Timestamp]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
@@ -140,6 +140,16 @@ def test_whoever_listens_to_the_progress_may_end_a_check(histories: tuple[Histor
     asked = job("steady")
     with pytest.raises(Cancelled):
         checks_of.check(asked, histories, play_job(asked, histories), progress=stop)
+
+
+def test_moments_are_spread_over_all_files_not_only_the_longest(histories: tuple[History, ...], stocks_days: Path) -> None:
+    """1,125 minutes of 2024 and 225 bars of 2026: the last of five restarts lies in the second file."""
+    files = (*histories, read_history(stocks_days, symbol="NSE:INFY"))
+    asked = job("ema_cross", timeframe=Timeframe.M5)
+    found = checks_of.check(asked, files, play_job(asked, files))
+    assert [datetime.fromtimestamp(at, UTC).year for at in found.restart.moments] == [2024] * 4 + [2026]
+    assert found.look_ahead.passed
+    assert found.restart.passed
 
 
 BUY, SELL = (Decision(OPEN, "NSE:INFY", side, False, "S1") for side in (Side.BUY, Side.SELL))
