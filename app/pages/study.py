@@ -181,6 +181,19 @@ def differing(items: Sequence[Any]) -> list[tuple[str, list[str]]]:
     return [(name, values) for name, values in found.items() if len(set(values)) > 1]
 
 
+def asked(study: Any) -> dict[str, str]:
+    """What was asked, in words."""
+    wanted = _asked(study)
+    sample = study.asked.get("sample")
+    if sample:
+        wanted["Sample market"] = (
+            f"{len(sample.get('symbols', [])) or 4} names, {sample.get('days', 60)} sessions of {sample.get('timeframe', '5m')}"
+        )
+    if study.points:
+        wanted["Points"] = fmt.quantity(study.points)
+    return wanted
+
+
 def _asked(study: Any) -> dict[str, str]:
     asked = study.asked
     seats = asked.get("accounts") or [{}]
@@ -217,4 +230,5 @@ FILTERS = {
     "pair_symbol": pair_symbol,
     "pair_words": pair_words,
     "merged": merged,
+    "asked": asked,
 }

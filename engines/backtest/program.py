@@ -7,6 +7,7 @@ why; 3: ended on request; anything else is a fault of ours, told on standard err
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -33,6 +34,8 @@ from engines.ports import TandemError
 DONE, CANNOT, CANCELLED = 0, 2, 3
 RESULTS = "results.jsonl"
 REPORT, TRADES = "report.json", "trades.jsonl"
+MOST_SAMPLES = 20
+"""Kept; the one that was used longest ago goes first."""
 POLITE = 10
 """Added to our niceness: trading goes first."""
 
@@ -65,19 +68,25 @@ def run(spec: Mapping[str, Any], folder: Path, told: Told) -> dict[str, Any]:
     days = tuple(from_plain(CalendarDay, each) for each in spec.get("calendar_days", ()))
     begin = 0.0
     if spec.get("sample"):
-        job, begin = _sampled(job, spec["sample"], folder, told.span(0.0, 0.15, "making the sample market")), 0.15
+        job, begin = _sampled(job, spec["sample"], folder, told.span(0.0, 0.4, "making the sample market")), 0.4
     if spec["kind"] == "sweep":
         return _sweep(job, instruments, days, spec["sweep"], folder, told.span(begin, 1.0, "trying parameters"))
     return _backtest(job, instruments, with_days(load_calendar(), days), spec, folder, told, begin)
 
 
 def _sampled(job: Job, sample: Mapping[str, Any], folder: Path, progress: Callable[[float], None]) -> Job:
-    timeframe = Timeframe(sample["timeframe"])
-    path = folder / f"simulated-{timeframe.value}.csv.gz"
-    if not path.exists():
-        make_sample(
-            path, symbols=tuple(sample["symbols"]), timeframe=timeframe, days=sample["days"], seed=sample.get("seed", 0), progress=progress
-        )
+    """The job with the sample among its files; where samples are kept (`folder` of the sample), one is made only once."""
+    timeframe, symbols, days, seed = Timeframe(sample["timeframe"]), tuple(sample["symbols"]), sample["days"], sample.get("seed", 0)
+    print_of = hashlib.sha256(json.dumps([symbols, days, seed]).encode()).hexdigest()[:12]
+    place = Path(sample.get("folder") or folder)
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / f"simulated-{timeframe.value}-{print_of}.csv.gz"
+    if path.exists():
+        path.touch()
+    else:
+        make_sample(path, symbols=symbols, timeframe=timeframe, days=days, seed=seed, progress=progress)
+        for old in sorted(place.glob("simulated-*.csv.gz"), key=lambda each: each.stat().st_mtime)[:-MOST_SAMPLES]:
+            old.unlink()
     return replace(job, sources=(*job.sources, Source(str(path))))
 
 
@@ -85,8 +94,9 @@ def _backtest(
     job: Job, instruments: tuple[Instrument, ...], calendar: Calendar, spec: Mapping[str, Any], folder: Path, told: Told, begin: float
 ) -> dict[str, Any]:
     asked, forward = spec.get("checks"), spec.get("walk_forward")
-    played_by = 0.9 - (0.3 if asked else 0.0) - (0.3 if forward else 0.0)
-    checked_by = played_by + (0.3 if asked else 0.0)
+    share = (0.9 - begin) / (1 + 2 * bool(asked) + 2 * bool(forward))
+    played_by = begin + share
+    checked_by = played_by + 2 * share * bool(asked)
     told.at(begin, "reading the data")
     histories = read_job(job, instruments)
     played = play_job(job, histories, calendar=calendar, progress=told.span(begin, played_by, "playing"))

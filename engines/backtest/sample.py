@@ -72,15 +72,15 @@ def make_sample(
     wanted = check(symbols, timeframe, days)
     sessions = trading_days(days)
     market = SimulatedMarket(seed, [name for name in known_names() if name.instrument in wanted])
+    names = [instrument.symbol for instrument in wanted]
     rows, text = 0, io.StringIO()
     text.write("datetime,symbol,open,high,low,close,volume\n")
     for number, day in enumerate(sessions):
         progress(number / len(sessions))
         for at in _starts(day, timeframe):
             shown = (datetime.fromtimestamp(at, UTC) + timedelta(seconds=IST)).strftime("%Y-%m-%d %H:%M:%S")
-            for instrument in wanted:
-                bar = market.candle(instrument.symbol, at, timeframe.seconds)
-                text.write(f"{shown},{instrument.symbol},{bar.open!r},{bar.high!r},{bar.low!r},{bar.close!r},{bar.volume:.0f}\n")
+            for bar in market.candles(names, at, timeframe.seconds):
+                text.write(f"{shown},{bar.symbol},{bar.open!r},{bar.high!r},{bar.low!r},{bar.close!r},{bar.volume:.0f}\n")
                 rows += 1
     made = path.with_name(f".{path.name}.part")
     try:

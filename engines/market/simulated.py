@@ -42,8 +42,17 @@ class SimulatedMarket:
 
     def candle(self, symbol: str, start: Timestamp, seconds: int) -> Candle:
         """What trading from `start` on for so many seconds looked like, from a few looks at it."""
-        share, looks = self._shares[symbol], [start + (seconds - self._step) * look / (_LOOKS - 1) for look in range(_LOOKS)]
-        prices = [share.fair(at, self._common.at(at)) for at in looks]
+        return self.candles((symbol,), start, seconds)[0]
+
+    def candles(self, symbols: Sequence[str], start: Timestamp, seconds: int) -> list[Candle]:
+        """The same for several names: what moves them all is looked at once."""
+        looks = [start + (seconds - self._step) * look / (_LOOKS - 1) for look in range(_LOOKS)]
+        common = [(at, self._common.at(at)) for at in looks]
+        return [self._candle(symbol, start, seconds, common) for symbol in symbols]
+
+    def _candle(self, symbol: str, start: Timestamp, seconds: int, looks: Sequence[tuple[Timestamp, float]]) -> Candle:
+        share = self._shares[symbol]
+        prices = [share.fair(at, common) for at, common in looks]
         first, high, low, last = (share.on_tick(price) for price in (prices[0], max(prices), min(prices), prices[-1]))
         volume = share.volume(share.dice(start, self._step)) * round(seconds / self._step * _ACTIVITY / 256)
         return Candle(symbol, float(start), first, high, low, last, volume)

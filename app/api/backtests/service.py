@@ -147,7 +147,7 @@ class _Maker:
         program["calendar_days"] = to_plain(list(self.shop.data.directory.calendar_days()))
         points = None
         if body.sample is not None:
-            program["sample"] = body.sample.model_dump(mode="json")
+            program["sample"] = body.sample.model_dump(mode="json") | {"folder": str(self.shop.studies.folder / "samples")}
             self._check_sample(body.sample.symbols, body.sample.timeframe, body.sample.days)
         if body.sweep is not None:
             program["sweep"] = _plainly(body.sweep.model_dump(mode="python"))
