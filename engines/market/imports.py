@@ -219,7 +219,7 @@ def _finish(
     seconds = 0 if table.ticks else _spacing(starts)
     if wish.stamped_end and seconds:
         table.shift(seconds)
-        starts = {symbol: [at - seconds for at in times] for symbol, times in starts.items()}
+        starts = {symbol: array("d", (at - seconds for at in times)) for symbol, times in starts.items()}
     gaps = find_gaps(starts, seconds, calendar)
     bad = sorted([*reader.bad, *found.conflicts], key=lambda row: row.line)
     report = ImportReport(
@@ -271,12 +271,11 @@ def _unordered(table: _Table) -> list[int]:
     return lines
 
 
-def _starts(table: _Table, order: Sequence[int]) -> dict[str, list[Timestamp]]:
-    names = list(table.names)
-    starts: dict[str, list[Timestamp]] = {}
+def _starts(table: _Table, order: Sequence[int]) -> dict[str, array[float]]:
+    starts = [array("d") for _ in table.names]
     for n in order:
-        starts.setdefault(names[table.symbol[n]], []).append(table.at[n])
-    return starts
+        starts[table.symbol[n]].append(table.at[n])
+    return {name: starts[number] for name, number in table.names.items() if starts[number]}
 
 
 def _days(starts: Mapping[str, Sequence[Timestamp]]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ import pytest
 from app.api.datasets import uploads
 from app.api.datasets.service import plain_name
 from app.api.endpoint import MOST_BYTES
+from app.recording import Archive, recorder_for
+from engines.market.files import read_market_file
+from engines.ports import SystemClock
 from tests.api.rig import Person, Rig
 
 HEAD = "datetime,open,high,low,close,volume\n"
@@ -35,7 +39,7 @@ def left(rig: Rig) -> set[str]:
     """What lies in the folder beside the datasets that are listed."""
     datasets = rig.data.datasets
     known = {row.file for row in datasets.list(None)}
-    return {path.name for path in datasets.folder.iterdir()} - known if datasets.folder.exists() else set()
+    return {path.name for path in datasets.folder.glob("*.csv.gz")} - known
 
 
 def test_a_file_is_imported_reported_on_renamed_exported_and_deleted(rig: Rig) -> None:
@@ -126,8 +130,6 @@ def test_a_file_may_be_larger_than_other_requests_but_not_endless(rig: Rig, monk
 
 
 def test_the_archive_is_everybodys_to_read_and_its_owners_to_keep(rig: Rig, tmp_path: Path) -> None:
-    from app.recording import Archive
-
     path = tmp_path / "2026-11-20-live-candles.csv"
     path.write_text("time,symbol,open,high,low,close,volume\n2026-11-20T09:15:00+05:30,NSE:INFY,1,1,1,1,5\nhalf a li")
     trader, owner = rig.trader, rig.owner
@@ -142,6 +144,22 @@ def test_the_archive_is_everybodys_to_read_and_its_owners_to_keep(rig: Rig, tmp_
         assert owner.delete(f"/api/datasets/{each['id']}").status_code == 204
     path.write_text("time,symbol,open,high,low,close,volume\n")
     assert Archive(rig.data).take(path, "2026-11-20", "candles", "live"), "an empty day is nothing to keep"
+
+
+def test_what_is_watched_is_recorded_while_it_trades(rig: Rig) -> None:
+    recorder = recorder_for("ticks", rig.system, rig.data, SystemClock())
+    rig.trader.get("/api/candles?symbol=NSE:INFY&timeframe=1m")  # a chart watches
+    waiting = threading.Event()
+    for _ in range(200):
+        recorder.step()
+        if recorder.status().ticks > 3:
+            break
+        waiting.wait(0.05)
+    recorder.stop()
+    (path,) = (rig.folder / "market" / "recording").glob("*-simulated-ticks.csv")
+    recorded = read_market_file(path)
+    assert "NSE:INFY" in recorded.symbols
+    assert {row.symbol for row in recorded.ticks} <= {symbol for symbol, _ in rig.system.candle_store.pairs()}
 
 
 def test_nothing_is_recorded_where_nobody_records(rig: Rig) -> None:
