@@ -74,7 +74,7 @@ tfoot > tr > * { border-top: 1px solid var(--strong); border-bottom: 0; font-wei
 .list tbody th[scope=row] { min-width: 0 }
 table.figures th[scope=row] { white-space: normal } table.figures td { vertical-align: top }
 table.months td, table.months th { text-align: right; padding: 5px 7px } table.months th[scope=row] { text-align: left }
-table.months small { display: block; font-size: .74rem; color: var(--muted) } table.months tbody tr:hover { background: none }
+table.months small { display: block; font-size: .74rem; opacity: .8 } table.months tbody tr:hover { background: none }
 .g1 { background: #3fce921a } .g2 { background: #3fce9233 } .g3 { background: #3fce924d } .g4 { background: #3fce9273 }
 .r1 { background: #ff7a7f1a } .r2 { background: #ff7a7f33 } .r3 { background: #ff7a7f4d } .r4 { background: #ff7a7f73 }
 .scroll { max-height: 70vh; overflow: auto } .scroll thead th { position: sticky; top: 0; background: var(--panel); z-index: 1 } .scroll .wide { overflow: visible }

@@ -93,13 +93,17 @@ def trades(shown: Shown) -> str:
     by_name = {played.account.account_id: played.account.name for played in report.accounts}
     years = {day[:4] for day, _ in report.equity.curve}
     form = "%-d %b %Y %H:%M" if len(years) > 1 else "%-d %b %H:%M"
-    head = ["#", "instrument", "", "entered", "at", "left", "at", "held", "way out", "gross", "charges", "net", "R"]
+    one = len(report.symbols) == 1
+    head = ["#", *(["account"] if several else []), *([] if one else ["instrument"]), "side", "net", "R"]
+    head += ["entered", "at", "left", "at", "held", "way out", "gross", "charges"]
     rows = [
         [
             words(str(number)),
             *([words(by_name.get(trade.account_id, trade.account_id))] if several else []),
-            words(shown.name(trade.symbol)),
+            *([] if one else [words(shown.name(trade.symbol))]),
             words(f"{_direction(trade)} {trade.quantity.normalize():f}"),
+            toned(trade.net, shown.money.full(trade.net, plus=True)),
+            Cell(ratio(facts.r)),
             words(f"{local(trade.entry_at, trade.symbol):{form}}"),
             Cell(f"{trade.entry_price:.2f}"),
             words(f"{local(trade.exit_at, trade.symbol):{form}}"),
@@ -108,13 +112,9 @@ def trades(shown: Shown) -> str:
             words(_way_out(trade)),
             toned(trade.gross, shown.money.full(trade.gross, plus=True)),
             Cell(shown.money.full(-trade.charges)),
-            toned(trade.net, shown.money.full(trade.net, plus=True)),
-            Cell(ratio(facts.r)),
         ]
         for number, (trade, facts) in enumerate(zip(report.trades[:MOST_TRADES], shown.analysis.facts, strict=False), start=1)
     ]
-    if several:
-        head.insert(1, "account")
     rest = len(report.trades) - len(rows)
     more = f'<p class="quiet">The first {len(rows):,}; {rest:,} more are in the CSV and JSON files.</p>' if rest else ""
     return f'<div class="panel"><div class="scroll">{table(head, rows, kind="list")}</div>{more}</div>'
