@@ -82,6 +82,7 @@ def holdings(shown: Shown) -> str:
     if not rows:
         return ""
     text = table(("Instrument", "quantity", "average price", "last price", "unrealised"), rows)
+    text = f"<div class=scroll>{text}</div>" if len(rows) > 20 else text
     return f'<div class="panel">{text}<p class="quiet">Counted in the equity at the last price; not among the closed trades.</p></div>'
 
 
