@@ -36,7 +36,8 @@ SEGMENTS = {
 }
 TONES = {"NSE": "shares", "NSE:CAS": "auction", "NFO": "futures"}
 """Exchanges that the strip shows."""
-FROM_MINUTE, TO_MINUTE = 8 * 60, 16 * 60 + 30
+FROM_MINUTE, TO_MINUTE = 8 * 60, 17 * 60
+"""What the strip shows at least."""
 WIDE = 1000
 BACK, AHEAD = 14, 7
 """Days that the arrows lead to, from today."""
@@ -44,11 +45,22 @@ _BOOK_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """When a part of the market trades: a bar on one of the strip's lines."""
+
+    place: int
+    width: int
+    line: int
+    tone: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
 class Strip:
-    """The day as a band from 08:00 to 16:30: places from 0 to 1000."""
+    """The day as a band, usually from 08:00 to 17:00: places from 0 to 1000."""
 
     hours: tuple[tuple[int, str], ...]
-    windows: tuple[tuple[int, int, str, str], ...]  # from, width, what, tone
+    windows: tuple[Window, ...]
     marks: tuple[tuple[int, str, str], ...]  # where, tone, what
     now: int | None
 
@@ -87,25 +99,34 @@ def day_words(day: str) -> str:
 
 
 def strip(table: Any) -> Strip:
+    shown = [(row, _minute(row.opens), _minute(row.closes)) for row in table.hours if row.exchange in TONES]
+    first = min((opens // 60 * 60 for _, opens, _ in shown), default=FROM_MINUTE)
+    first = min(first, FROM_MINUTE)
+    last = min(max([TO_MINUTE, *((closes + 89) // 60 * 60 for _, _, closes in shown)]), 24 * 60)
+
+    def place(minute: int) -> int:
+        return round((min(max(minute, first), last) - first) / (last - first) * WIDE)
+
+    lines = {exchange: number for number, exchange in enumerate(TONES)}
     windows = tuple(
-        (place(opens), max(4, place(closes) - place(opens)), f"{row.name} {row.opens} to {row.closes}", TONES[row.exchange])
-        for row in table.hours
-        for opens, closes in ((_minute(row.opens), _minute(row.closes)),)
-        if row.exchange in TONES and opens < TO_MINUTE
+        Window(
+            place(opens),
+            max(4, place(closes) - place(opens)),
+            lines[row.exchange],
+            TONES[row.exchange],
+            f"{row.name} {row.opens} to {row.closes}",
+        )
+        for row, opens, closes in shown
     )
     marks = tuple(
         (place(minute), job.state, f"{JOBS.get(job.kind, (job.kind, ''))[0]} {fmt.clock(job.planned_at, seconds=False)}")
         for job in table.jobs
         for minute in (_minute(fmt.clock(job.planned_at, seconds=False)),)
-        if FROM_MINUTE <= minute <= TO_MINUTE
+        if first <= minute <= last
     )
     now = _minute(fmt.clock(table.now, seconds=False))
-    hours = tuple((place(hour * 60), f"{hour:02d}") for hour in range(8, 17))
-    return Strip(hours, windows, tuple(dict.fromkeys(marks)), place(now) if table.today and FROM_MINUTE <= now <= TO_MINUTE else None)
-
-
-def place(minute: int) -> int:
-    return round((min(max(minute, FROM_MINUTE), TO_MINUTE) - FROM_MINUTE) / (TO_MINUTE - FROM_MINUTE) * WIDE)
+    hours = tuple((place(hour * 60), f"{hour:02d}") for hour in range(first // 60, last // 60 + 1))
+    return Strip(hours, windows, tuple(dict.fromkeys(marks)), place(now) if table.today and first <= now <= last else None)
 
 
 def _minute(clock: str) -> int:

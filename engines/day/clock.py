@@ -182,9 +182,10 @@ class DayClock:
     def entries(self, day: str | None = None) -> Sequence[Entry]:
         """A day's timetable (today's when none is said), in order of time."""
         with self._lock:
-            day = day or session_day(self._clock.now(), HOME_EXCHANGE)
+            now = self._clock.now()
+            day = day or session_day(now, HOME_EXCHANGE)
             return [
-                Entry(job, self._runs.get((day, job.name)), job.kind in HARMLESS, asked[2] if asked else None)
+                Entry(job, self._record_of(job, now), job.kind in HARMLESS, asked[2] if asked else None)
                 for job in self._plan(day)
                 if job.kind in self._runners
                 for asked in (self._by_hand.get((day, job.name)),)
@@ -203,8 +204,14 @@ class DayClock:
 
     # --- one job (the lock is held)
 
-    def _look(self, job: Job, now: Timestamp) -> None:
+    def _record_of(self, job: Job, now: Timestamp) -> JobRun | None:
+        """What is on record of a job. One that was never begun because its time had passed is as good as new when its time is still to come after all:
+        somebody has changed the calendar, or the machine's clock was put forward and back."""
         run = self._runs.get((job.day, job.name))
+        return None if run is not None and run.state is RunState.SKIPPED and now < job.until else run
+
+    def _look(self, job: Job, now: Timestamp) -> None:
+        run = self._record_of(job, now)
         if run is None:
             if now < job.at:
                 return
@@ -309,7 +316,7 @@ class DayClock:
             return now + LOOK_EVERY
         for day in self._days(today):
             for job in self._plan(day):
-                runner, run = self._runners.get(job.kind), self._runs.get((day, job.name))
+                runner, run = self._runners.get(job.kind), self._record_of(job, now)
                 if runner is None:
                     continue
                 if run is None:

@@ -6,6 +6,7 @@ because the clock is looked at with every heartbeat too, a machine whose time is
 
 from __future__ import annotations
 
+import logging
 import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -44,6 +45,7 @@ class Waker:
         from apscheduler.schedulers.background import BackgroundScheduler
 
         scheduler = BackgroundScheduler(executors={"default": DebugExecutor()}, timezone=UTC, daemon=True)
+        logging.getLogger("apscheduler").setLevel(logging.WARNING)  # each alarm would be a line
         scheduler.start()
         self._planned = None
         try:

@@ -62,7 +62,7 @@ class CalendarDayOut(Out):
 
 
 class HoursOut(Out):
-    """The ordinary hours of a part of the market as they are on the day that is asked about."""
+    """From when until when a part of the market trades, HH:MM in its zone."""
 
     name: str
     exchange: str

@@ -83,11 +83,12 @@ def warnings(calendar: Calendar, now: str) -> list[str]:
     ]
 
 
-def hours(calendar: Calendar, day: str) -> list[HoursOut]:
+def hours(calendar: Calendar, day: str, *, of_the_day: bool = False) -> list[HoursOut]:
+    """The ordinary hours as they are on that day, or when each part of the market really trades on it: a row for each window."""
     return [
         HoursOut(name=NAMES.get(exchange, exchange), exchange=exchange, opens=_clock(opens), closes=_clock(closes))
         for exchange in calendar.hours
-        for opens, closes in (calendar.ordinary(day, exchange),)
+        for opens, closes in (calendar.windows(day, exchange) if of_the_day else (calendar.ordinary(day, exchange),))
     ]
 
 

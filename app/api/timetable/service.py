@@ -45,7 +45,7 @@ def get_timetable(user: User, query: TimetableQuery) -> TimetableOut:
         now=moment(system.clock.now()),
         next_trading_day=next_trading_day(now, HOME_EXCHANGE, calendar),
         warnings=warnings(calendar, now),
-        hours=hours(calendar, day) if trading else [],
+        hours=hours(calendar, day, of_the_day=True),
         jobs=_jobs(user, day, now),
         accounts=[_times(account, day) for account in accounts] if trading and day >= now else [],
     )
