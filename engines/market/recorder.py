@@ -146,7 +146,7 @@ class Recorder:
         if self._thread is None:
             self._close()
             return
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=1.5)  # what waits longer is an import of a finished day, which the next start takes up
         self._thread = None
 
     def _run(self) -> None:
