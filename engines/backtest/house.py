@@ -97,6 +97,8 @@ class House:
     def wish(self, track: Track, wish: Wish, moment: Timestamp, tick: Tick | None, now: Timestamp) -> None:
         """Decide and, when there is a price to trade at, trade. `moment` names the candle or tick that the wish follows from."""
         log, closed = self.log, moment + self.config.timeframe.seconds
+        if tick is not None and self._watch.wanted:
+            track.revalue(tick.last_price)
         for signal in self._signals(track, wish, moment, now):
             log.decisions.append(Decision(moment, signal.symbol, signal.side, signal.reduce_only, signal.strategy_id or "", wish.note))
             if self._reentering and not signal.reduce_only:
@@ -153,7 +155,9 @@ class House:
 
     def reach(self, track: Track, tick: Tick, now: Timestamp) -> None:
         """A price or a moment at which something may happen on some account; then the strategy hears whether it is flat."""
-        price, met = tick.last_price, []
+        price, met = tick.last_price, list[Slot]()
+        if self._watch.wanted:
+            track.revalue(price)
         for slot in track.slots:
             if price <= slot.floor or price >= slot.ceiling or now >= slot.alarm:
                 slot.book.reach(slot, tick, now)
@@ -167,6 +171,9 @@ class House:
         track, candle = bars[0]
         begins, lasts = trading_time(candle, track.seconds)
         walks = [_Walk(track, candle, (begins, lasts)) for track, candle in bars]
+        if self._watch.wanted:
+            for track, candle in bars:
+                track.revalue(candle.open)
         at = begins
         self.look(at)
         for leg in range(3):
@@ -177,11 +184,11 @@ class House:
                         corners.append((walk.track, tick))
                     else:
                         at = max(at, round(begins + lasts * (leg + share) / 3, 3))
-                        self._meet(walk.track, tick._replace(at=at), at)
+                        self.meet(walk.track, tick._replace(at=at), at)
                         self.look(at)
             at = max(at, round(begins + lasts * (leg + 1) / 3, 3))
             for track, tick in corners:
-                self._meet(track, tick._replace(at=at), at)
+                self.meet(track, tick._replace(at=at), at)
             self.look(at)
         for walk in walks:
             track, track.tick = walk.track, None
@@ -189,10 +196,13 @@ class House:
             if track.every_bar and not any(slot.position.quantity for slot in track.slots):
                 self._aim(track, ())
 
-    def _meet(self, track: Track, tick: Tick, at: Timestamp) -> None:
+    def meet(self, track: Track, tick: Tick, at: Timestamp) -> None:
+        """The newest price of an instrument."""
         track.tick, price = tick, tick.last_price
         if price <= track.floor or price >= track.ceiling or at >= track.alarm:
             self.reach(track, tick, at)
+        elif self._watch.wanted:
+            track.revalue(price)
 
     def look(self, now: Timestamp) -> None:
         """After each batch of prices: has an account or a scope reached a limit of its P&L?"""

@@ -25,6 +25,7 @@ class Ledger:
         self.cash = ZERO
         self.closed: list[Decimal] = []
         self.held: dict[str, Slot] = {}
+        self.rough_held = 0.0  # what is held at each instrument's `valued_at`; whoever moves that keeps this up, where P&L is watched
         self._account, self._log = account, log
         self._kinds = {slot.track.symbol: kind_of(slot.track.instrument, slot.position.key.product) for slot in slots}
         self._days: dict[str, tuple[Timestamp, Timestamp, str]] = {}  # exchange → begin and end of the newest session day, and its name
@@ -45,8 +46,10 @@ class Ledger:
         self.cash += value - charges
         log, role = self._log, order.role
         log.fills.append(Execution(at, name, key.symbol, side, quantity, price, charges, role, order.reason, order.note))
-        slot.units, self._rough_cash = float(after.quantity), float(self.cash)
-        log.changes.append(Change(at, key.symbol, slot.units, float(price), self._rough_cash))
+        units, self._rough_cash = float(after.quantity), float(self.cash)
+        self.rough_held += (units - slot.units) * slot.track.valued_at
+        slot.units = units
+        log.changes.append(Change(at, key.symbol, units, float(price), self._rough_cash))
         running = slot.trade
         if running is None:
             running = slot.trade = Running(side, at, order.note)
@@ -91,6 +94,7 @@ class Ledger:
         """What is held is carried at cost: its whole unrealised result counts in every session that it is held in, as it does live."""
         self._session_began = self.cash + self._cost()
         self._rough_began = float(self._session_began)
+        self.rough_held = sum(slot.units * slot.track.valued_at for slot in self.held.values())  # what was rounded away is forgotten daily
 
     def session_pnl(self, now: Timestamp) -> Decimal:
         """Realised of this session + unrealised − charges of this session, at the newest prices."""
@@ -99,13 +103,10 @@ class Ledger:
             pnl += self._worth(slot, now)
         return pnl
 
-    def rough_pnl(self, now: Timestamp) -> float:
-        """The same to a hundredth of a paisa or so, in a twentieth of the time."""
-        pnl = self._rough_cash - self._rough_began
-        for slot in self.held.values():
-            mark = slot.track.mark(now)
-            pnl += float(slot.position.open_cost) if mark is None else slot.units * mark
-        return pnl
+    @property
+    def rough_pnl(self) -> float:
+        """The same to a hundredth of a paisa or so, at the prices that `rough_held` was kept up with."""
+        return self._rough_cash + self.rough_held - self._rough_began
 
     def _worth(self, slot: Slot, now: Timestamp) -> Decimal:
         """What is held, at its newest price; at cost where there is none."""

@@ -82,10 +82,7 @@ def play_ticks(
         if now >= house.turn:
             house.begin(now)
         for tick in ticks:
-            track = tracks[tick.symbol]
-            track.tick = tick
-            if track.watched and (tick.last_price <= track.floor or tick.last_price >= track.ceiling or now >= track.alarm):
-                house.reach(track, tick, now)
+            house.meet(tracks[tick.symbol], tick, now)
         closed = [candle for tick in ticks if (candle := builders[tick.symbol].add(tick)) is not None]
         closed += [candle for builder in builders.values() if (candle := builder.flush(now)) is not None]
         for candle in closed:

@@ -91,6 +91,7 @@ class Track:
     levels: Levels = ()  # of all accounts
     reentry: ReentryState = field(default_factory=ReentryState)
     left: LeftBy | None = None
+    valued_at: float = 0.0  # the price at which accounts whose P&L is watched have it in their sums
     _valued: tuple[float, Decimal] = (0.0, ZERO)
     symbol: str = field(init=False)
     on_candle: Callable[[Candle], Wish | None] = field(init=False)
@@ -114,6 +115,14 @@ class Track:
         if bar is None:
             return None
         return bar.open if bar.start + self.seconds > now else bar.close
+
+    def revalue(self, price: float) -> None:
+        """Keep up the quick sums of the accounts that hold it."""
+        moved, self.valued_at = price - self.valued_at, price
+        if moved:
+            for slot in self.slots:
+                if slot.units:
+                    slot.book.ledger.rough_held += slot.units * moved
 
     def exact_mark(self, now: Timestamp) -> Decimal | None:
         """The same as a number to reckon with; worked out once for all accounts."""

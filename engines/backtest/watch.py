@@ -79,13 +79,12 @@ class Watch:
     def look(self, now: Timestamp) -> set[Track]:
         """Follow everything once; the instruments in which something was closed."""
         changed: set[Track] = set()
-        rough = {id(book): book.ledger.rough_pnl(now) for book in self._books} if self._ruled else {}
         for limited in self._limited:
             book = limited.book
-            if book.entries.locked is None and not limited.low < book.ledger.rough_pnl(now) < limited.high:
+            if book.entries.locked is None and not limited.low < book.ledger.rough_pnl < limited.high:
                 changed |= self._limit(book, now)
         for ruled in self._ruled:
-            if ruled.state.left is None and not ruled.low < sum(rough[id(book)] for book in ruled.books) < ruled.high:
+            if ruled.state.left is None and not ruled.low < sum(book.ledger.rough_pnl for book in ruled.books) < ruled.high:
                 changed |= self._follow(ruled, now)
         return changed
 
