@@ -50,7 +50,7 @@ function counted(form) {
   const button = form.querySelector("[data-compare]");
   if (!button) return;
   button.disabled = chosen < 2 || chosen > MOST_COMPARED;
-  button.querySelector("[data-compare-count]").textContent = chosen ? ` ${chosen}` : "";
+  button.querySelector("[data-compare-count]").textContent = chosen || "";
 }
 
 // The form's fields as the API's request.

@@ -106,6 +106,7 @@ def test_from_set_up_to_the_first_signal_the_stop_and_back(person: Person) -> No
     _changes_the_exit_plan(person)
     _stops_everything(person)
     _lifts_the_halt(person)
+    _tries_it_on_the_past(person)
     severe = [line["message"] for line in person.chrome.get_log("browser") if line["level"] == "SEVERE"]
     assert [line for line in severe if not any(code in line for code in (" 403 ", " 422 "))] == []
 
@@ -264,3 +265,26 @@ def _lifts_the_halt(person: Person) -> None:
     person.click("main button", "Start engines")
     person.until("!document.querySelector('#halts').textContent.includes('engines are off')")
     person.photograph("lifted")
+
+
+def _tries_it_on_the_past(person: Person) -> None:
+    """Two back-tests, each with its bar until the report is there, and both side by side."""
+    for name, fast in (("Quick", "3"), ("Calm", "9")):
+        person.go("/backtests/new?rules=kind:ema_cross")
+        person.type("#f-name", name)
+        person.type("#p-fast", fast)
+        person.type("#f-s-days", "8")
+        person.photograph("back-test")
+        person.click("button[type=submit]", "Run back-test")
+        person.see("[data-study] .study-progress, .facts")
+        person.see(".facts dt", "Net, after charges")
+        person.until("document.querySelector('[data-chart=study] canvas') !== null")
+        person.photograph("report")
+    person.go("/backtests")
+    for name in ("Quick", "Calm"):
+        person.click(f"input[name=ids][aria-label='Compare {name}']")
+    person.click("[data-compare]:not([disabled])")
+    person.see("#t-compare th", "Quick")
+    person.see("#t-compare th", "Net after charges")
+    person.until("document.querySelector('[data-chart=study-compare] canvas') !== null")
+    person.photograph("compare")
