@@ -106,6 +106,14 @@ def _backtest(tested: argparse.ArgumentParser) -> None:
     _job(tested)
     tested.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
     tested.add_argument("--html", type=Path, metavar="FILE", help="write the report as a page")
+    tested.add_argument("--check", action="store_true", help="play it again on shorter data and with restarts: does it decide the same?")
+    tested.add_argument(
+        "--walk-forward", metavar="TRAIN:TEST", help="choose parameters on so many sessions, trade them on the next, and so on"
+    )
+    tested.add_argument(
+        "--grid", action="append", default=[], metavar="k=VALUES", type=_pair, help="what walk-forward chooses from: 5:20:5, or 9,12"
+    )
+    tested.add_argument("--rank", default="net", metavar="FIGURE", help="by what it chooses: net, sharpe, calmar, … (default: net)")
 
 
 def _job(tested: argparse.ArgumentParser) -> None:

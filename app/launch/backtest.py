@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -17,8 +17,12 @@ from typing import Any
 
 from app.launch.errors import CannotRun
 from engines import backtest
-from engines.backtest.report import report_on
+from engines.backtest import checks
+from engines.backtest.engine import play_job, read_job
+from engines.backtest.grid import Point, axes, points
+from engines.backtest.report import Report, report_on
 from engines.backtest.settings import seat_of
+from engines.backtest.walk_forward import walk_forward
 from engines.core.codec import from_plain
 from engines.core.model import Account, AccountMapping, CombinedRule, ExitSpec, Group, ReentrySpec, Timeframe
 from engines.core.prices import exact
@@ -31,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     job = job_of(args)
     told = progress_bar()
     try:
-        report = report_on(backtest.run_job(job, progress=told))
+        report = _played(args, job, told or _nobody)
     finally:
         if told is not None:
             wipe()
@@ -43,6 +47,40 @@ def run(args: argparse.Namespace) -> int:
     if not args.json and not args.html:
         print(text, end="")
     return 0
+
+
+def _played(args: argparse.Namespace, job: backtest.Job, told: Callable[[float], None]) -> Report:
+    """Played once and, as asked, again for the checks and for walk-forward; the bar takes each of them for a third."""
+    if not args.check and not args.walk_forward:
+        return report_on(backtest.run_job(job, progress=told))
+    parts = 1 + bool(args.check) + bool(args.walk_forward)
+
+    def span(number: int) -> Callable[[float], None]:
+        return lambda share: told((number + share) / parts)
+
+    windows = _windows(args.walk_forward, args.grid) if args.walk_forward else None
+    histories = read_job(job)
+    played = play_job(job, histories, progress=span(0))
+    checked = checks.check(job, histories, played, progress=span(1)) if args.check else None
+    walked = None
+    if windows is not None:
+        train, test, chosen_from = windows
+        walked = walk_forward(job, histories, chosen_from, train_days=train, test_days=test, rank=args.rank, progress=span(parts - 1))
+    return report_on(played, checks=checked, walk_forward=walked)
+
+
+def _windows(said: str, grid: Sequence[tuple[str, str]]) -> tuple[int, int, list[Point]]:
+    """Sessions to choose on, sessions to trade, and the sets of parameters to choose from."""
+    train, _, test = said.partition(":")
+    if not (train.isdecimal() and test.isdecimal() and int(train) and int(test)):
+        raise CannotRun(f"--walk-forward {said!r} is not two numbers of sessions like 60:20")
+    if not grid:
+        raise CannotRun("--walk-forward needs at least one --grid to choose from")
+    return int(train), int(test), points(axes(dict(grid)))
+
+
+def _nobody(_share: float) -> None:
+    """Nobody looks at the bar."""
 
 
 def job_of(args: argparse.Namespace) -> backtest.Job:

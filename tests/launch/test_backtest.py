@@ -48,6 +48,27 @@ def test_only_the_days_asked_for_are_played_and_files_are_written(prices: Path, 
     assert "<html" in files["--html"].read_text()
 
 
+def test_a_report_may_be_checked_and_walked_forward(prices: Path, tmp_path: Path) -> None:
+    more = ["--check", "--walk-forward", "1:1", "--grid", "fast=2:4"]
+    report = asked(tmp_path / "report.json", "--data", str(prices), "--symbol", "NSE:INFY", *more)
+    assert (report["checks"]["look_ahead"]["passed"], report["checks"]["restart"]["passed"]) == (True, True)
+    assert (report["walk_forward"]["points"], len(report["walk_forward"]["windows"])) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--walk-forward", "60"], "60:20"),
+        (["--walk-forward", "1:0"], "60:20"),
+        (["--walk-forward", "1:1"], "--grid"),
+        (["--walk-forward", "5:1", "--grid", "fast=2:4"], "sessions are too few"),
+    ],
+)
+def test_windows_that_cannot_be_walked_through_say_so(prices: Path, tmp_path: Path, more: list[str], said: str) -> None:
+    with pytest.raises((CannotRun, TandemError), match=said):
+        asked(tmp_path / "report.json", "--data", str(prices), *more)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
