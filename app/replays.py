@@ -12,23 +12,43 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from app.data import NotFound
 from engines.core.codec import to_plain
+from engines.core.model import Account, AccountMapping, CombinedRule, Group, Instrument, StrategyConfig, Timestamp
+from engines.core.sessions import DAY, CalendarDay, exchange_of, utc_offset
 from engines.ports import Clock, Ids, TandemError
-
-if TYPE_CHECKING:
-    from app.launch.replay import Spec
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = (sys.executable, "-m", "app.launch.replay")
 MOST_RUNNING = 2
+LONGEST_DAYS = 31
 MOST_KEPT = 8  # for each person; the oldest that is over goes first
 ENDED = frozenset({"done", "failed", "stopped"})
 _LISTS = {"candles": ("symbol", "timeframe", "start"), "orders": ("order_id",), "positions": ("position_id",), "accounts": ("account_id",)}
 """Parts of a frame that are rows: what names a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What to play: a day (or some days in a row) of a file, on copies of these accounts and strategies. `speed` 0: as fast as the engines take it."""
+
+    file: str
+    first: str  # ISO date in the market's zone
+    last: str
+    accounts: tuple[Account, ...]
+    strategies: tuple[StrategyConfig, ...]
+    mappings: tuple[AccountMapping, ...]
+    instruments: tuple[Instrument, ...] = ()
+    groups: tuple[Group, ...] = ()
+    rules: tuple[CombinedRule, ...] = ()
+    calendar_days: tuple[CalendarDay, ...] = ()
+    symbol: str | None = None
+    speed: float = 60.0
+    paused: bool = False
 
 
 class Busy(TandemError):
@@ -177,3 +197,15 @@ def _follow(replay: Replay, process: subprocess.Popen[str]) -> None:
             with contextlib.suppress(ValueError):
                 replay.take(json.loads(line))
     replay.end("failed", "the replay ended without a word")
+
+
+def span(spec: Spec) -> tuple[Timestamp, Timestamp]:
+    """[begin, end) of the asked days, in the zone of the file's exchange. TandemError when they make no sense."""
+    first, last = date.fromisoformat(spec.first), date.fromisoformat(spec.last)
+    if last < first:
+        raise TandemError("the last day is before the first")
+    if (last - first).days >= LONGEST_DAYS:
+        raise TandemError(f"a replay plays {LONGEST_DAYS} days at most; a back-test plays years")
+    offset = utc_offset(exchange_of(spec.symbol or next((i.symbol for i in spec.instruments), "NSE:")))
+    epoch = date(1970, 1, 1)
+    return float((first - epoch).days * DAY - offset), float(((last - epoch).days + 1) * DAY - offset)

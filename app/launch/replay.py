@@ -15,13 +15,13 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
 from app.data import Actor, Data, open_data
+from app.replays import Spec, span
 from engines.core.codec import from_plain
 from engines.core.eventlog import EventLog, from_facts
 from engines.core.facts import Fact, FillBooked, OrderChanged, SignalPlanned
@@ -32,7 +32,6 @@ from engines.core.model import (
     CombinedRule,
     ExitPlan,
     Group,
-    Instrument,
     Order,
     OrderState,
     PlanState,
@@ -40,7 +39,7 @@ from engines.core.model import (
     Timeframe,
     Timestamp,
 )
-from engines.core.sessions import DAY, CalendarDay, exchange_of, utc_offset
+from engines.core.sessions import CalendarDay
 from engines.execution.views import PositionView
 from engines.market.files import BadFile, MarketFile, read_market_file
 from engines.market.replay import ReplayFeed
@@ -48,27 +47,7 @@ from engines.ports import Directory, Journal, RandomIds, Recovered, TandemError
 from engines.system import EngineSettings, TradingSystem
 
 TELL_EVERY = 0.25
-LONGEST_DAYS = 31
 NOBODY = Actor(None, "system")
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """What to play: a day (or some days in a row) of a file, on copies of these accounts and strategies. `speed` 0: as fast as the engines take it."""
-
-    file: str
-    first: str  # ISO date in the market's zone
-    last: str
-    accounts: tuple[Account, ...]
-    strategies: tuple[StrategyConfig, ...]
-    mappings: tuple[AccountMapping, ...]
-    instruments: tuple[Instrument, ...] = ()
-    groups: tuple[Group, ...] = ()
-    rules: tuple[CombinedRule, ...] = ()
-    calendar_days: tuple[CalendarDay, ...] = ()
-    symbol: str | None = None
-    speed: float = 60.0
-    paused: bool = False
 
 
 class Copies:
@@ -273,18 +252,6 @@ class Replay:
         return [
             {"strategy_id": key, "quarantined": each.quarantined, "stances": dict(each.stances)} for key, each in runner.status().items()
         ]
-
-
-def span(spec: Spec) -> tuple[Timestamp, Timestamp]:
-    """[begin, end) of the asked days, in the zone of the file's exchange. TandemError when they make no sense."""
-    first, last = date.fromisoformat(spec.first), date.fromisoformat(spec.last)
-    if last < first:
-        raise TandemError("the last day is before the first")
-    if (last - first).days >= LONGEST_DAYS:
-        raise TandemError(f"a replay plays {LONGEST_DAYS} days at most; a back-test plays years")
-    offset = utc_offset(exchange_of(spec.symbol or next((i.symbol for i in spec.instruments), "NSE:")))
-    epoch = date(1970, 1, 1)
-    return float((first - epoch).days * DAY - offset), float(((last - epoch).days + 1) * DAY - offset)
 
 
 def _orders(facts: Sequence[Fact]) -> list[dict[str, Any]]:

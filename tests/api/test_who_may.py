@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from app.api.blueprint import operations
-from app.launch.replay import Spec
-from app.replays import Replay
+from app.replays import Replay, Spec
 from app.workspace import EXTENSION
 from tests.api.rig import PASSWORD, Person, Rig
 

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from app.data import open_data
-from app.launch.replay import Replay, Spec
+from app.launch.replay import Replay
+from app.replays import Spec
 from engines import backtest
 from engines.backtest.events import events_of
 from engines.core.eventlog import Event, from_facts, lines

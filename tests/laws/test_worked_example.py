@@ -13,7 +13,8 @@ import pytest
 
 from app.data import open_data
 from app.launch import compose
-from app.launch.replay import Overheard, Replay, Spec
+from app.launch.replay import Overheard, Replay
+from app.replays import Spec
 from config import Settings
 from engines import backtest
 from engines.backtest.events import events_of

@@ -11,7 +11,7 @@ from app.api.replays.schemas import FramesQuery, ReplayCommand, ReplayFramesOut,
 from app.api.wire import Page, moment
 from app.data import Dataset, User
 from app.problems import Problem, field_problem
-from app.replays import Busy, Replay
+from app.replays import Busy, Replay, Spec, span
 from app.workspace import Workspace, workspace
 from engines.core.model import CombinedScope, Instrument, StrategyConfig
 from engines.core.sessions import session_day
@@ -25,8 +25,6 @@ def list_replays(user: User, query: ReplayQuery = _ALL) -> Page[ReplayOut]:
 
 
 def start_replay(user: User, body: ReplayIn) -> ReplayOut:
-    from app.launch.replay import Spec, span  # the engine of a replay is not needed before the first one
-
     shop = workspace()
     dataset = shop.data.datasets.get(user.user_id, body.dataset_id)
     path = shop.data.datasets.path(dataset)
