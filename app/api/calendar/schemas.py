@@ -28,13 +28,13 @@ class CalendarQuery(Body):
     """Default: the present one."""
 
 
-class DayQuery(Body):
+class CalendarDayQuery(Body):
     """Which row of a day: that of one exchange, or `*`."""
 
     exchange: Annotated[str, Field(max_length=20)] = "*"
 
 
-class DayIn(Body):
+class CalendarDayIn(Body):
     """`exchange`: one, or `*` for all that have hours. `hours`: `closed`, `ordinary` (trades although it ships as a holiday or is a weekend), or windows like `09:15-10:00 11:30-12:30`."""
 
     exchange: Annotated[str, Field(max_length=20)] = "*"
@@ -42,7 +42,7 @@ class DayIn(Body):
     note: Note = ""
 
 
-class ImportIn(Body):
+class CalendarImportIn(Body):
     """A table with the columns day, exchange, hours, note; all of it is taken or none."""
 
     csv: Annotated[str, Field(min_length=1, max_length=500_000)]
@@ -82,7 +82,7 @@ class CalendarOut(Out):
     exchanges: Sequence[str]
 
 
-class ImportAnswer(Out):
+class CalendarImported(Out):
     rows: int
     changed: int
     detail: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from app.api.calendar import table
-from app.api.calendar.schemas import CalendarDayOut, CalendarOut, CalendarQuery, DayIn, HoursOut, ImportAnswer, ImportIn
+from app.api.calendar.schemas import CalendarDayIn, CalendarDayOut, CalendarImported, CalendarImportIn, CalendarOut, CalendarQuery, HoursOut
 from app.data import Actor, Invalid, NotFound, User
 from app.workspace import workspace
 from engines.core.sessions import HOME_EXCHANGE, Calendar, CalendarDay, load_calendar, next_trading_day, session_day
@@ -45,7 +45,7 @@ def get_calendar(user: User, query: CalendarQuery) -> CalendarOut:  # noqa: ARG0
     )
 
 
-def put_day(user: User, day: str, body: DayIn, by: Actor) -> CalendarOut:
+def put_day(user: User, day: str, body: CalendarDayIn, by: Actor) -> CalendarOut:
     windows, ordinary = table.read_hours(body.hours)
     row = CalendarDay(_day(day), _exchange(body.exchange), windows, ordinary, body.note)
     workspace().data.calendar.put([row], by=by)
@@ -58,12 +58,12 @@ def remove_day(user: User, day: str, exchange: str, by: Actor) -> None:  # noqa:
     workspace().taken_over()
 
 
-def import_days(user: User, body: ImportIn, by: Actor) -> ImportAnswer:  # noqa: ARG001 - likewise
+def import_days(user: User, body: CalendarImportIn, by: Actor) -> CalendarImported:  # noqa: ARG001 - likewise
     rows = table.from_csv(body.csv, exchanges())
     changed = workspace().data.calendar.put(rows, by=by)
     workspace().taken_over()
     unlike = f"{changed} of them new or different" if changed else "all of them as they were"
-    return ImportAnswer(rows=len(rows), changed=changed, detail=f"{len(rows)} day{'' if len(rows) == 1 else 's'} read, {unlike}")
+    return CalendarImported(rows=len(rows), changed=changed, detail=f"{len(rows)} day{'' if len(rows) == 1 else 's'} read, {unlike}")
 
 
 def export_days(user: User, query: CalendarQuery) -> str:
