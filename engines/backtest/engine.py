@@ -27,7 +27,7 @@ from engines.backtest.settings import ACCOUNT, STRATEGY_ID, Job, Settings, Sourc
 from engines.backtest.track import StrategyFailed, Track
 from engines.core.candles import CandleBuilder, resample
 from engines.core.model import ZERO, Candle, Instrument, StrategyConfig, Tick, Timeframe, Timestamp
-from engines.core.sessions import Calendar
+from engines.core.sessions import Calendar, utc_offset
 from engines.market.files import BadFile
 from engines.ports import Clock, SystemClock, TandemError
 from engines.strategies import registry
@@ -144,7 +144,9 @@ def play_job(
             play_bars(merged(histories), tracks, house, progress)
         if progress is not None:
             progress(1.0)
-        return _played(replace(job, params=config.params, timeframe=timeframe), config, way, histories, house, clock.monotonic() - began)
+        played = _played(replace(job, params=config.params, timeframe=timeframe), config, way, histories, house, clock.monotonic() - began)
+        house.close()
+        return played
 
 
 def check(kind: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -338,8 +340,19 @@ def _played(job: Job, config: StrategyConfig, way: Way, histories: tuple[History
         marks={symbol: mark for symbol, track in house.tracks.items() if (mark := track.mark(inf)) is not None},
         running_seconds=seconds,
         reading_seconds=0.0,
-        notes=tuple(dict.fromkeys(chain.from_iterable(history.notes for history in histories))),
+        notes=tuple(dict.fromkeys((*chain.from_iterable(history.notes for history in histories), *_notes(job, histories)))),
     )
+
+
+def _notes(job: Job, histories: Sequence[History]) -> Iterator[str]:
+    """What a reader must know of files and accounts that were put together."""
+    lengths = {history.file.seconds for history in histories}
+    watched = job.rules or any(seat.account.limits.watch_the_day for seat in job.all_seats)
+    if len(lengths) > 1 and watched:
+        yield "the files' bars differ in length: limits of the day's P&L see a longer bar as a whole when it begins"
+    zones = {utc_offset(symbol) for history in histories for symbol in history.file.symbols}
+    if len(zones) > 1:
+        yield "instruments of different currencies are added up as if they were of one"
 
 
 def _account(book: Book) -> AccountPlayed:

@@ -63,6 +63,16 @@ class House:
             for track in tracks.values():
                 self._listen(track)
 
+    def close(self) -> None:
+        """Let go of everything: a sweep makes thousands of houses, and what refers to itself would wait for the collector."""
+        for track in self.tracks.values():
+            track.slots.clear()
+            track.on_candle = track.strategy.on_candle
+        for book in self.books:
+            book.slots.clear()
+            book.ledger.held.clear()
+            book.entries.left = None
+
     # --- sessions ---------------------------------------------------------------------------------------------------
 
     def begin(self, now: Timestamp) -> None:
@@ -167,7 +177,14 @@ class House:
             self._tell_flat(track, now)
 
     def walk(self, bars: Sequence[tuple[Track, Candle]]) -> None:
-        """Through the rest of bars of one moment whose opens were seen: leg by leg what each meets on its way, and then the corners of all."""
+        """Through the rest of bars of one moment whose opens were seen: leg by leg what each meets on its way, and then the corners of all.
+
+        Bars of different lengths are walked through one length after the other, the shortest first."""
+        lengths = sorted({track.seconds for track, _ in bars})
+        for seconds in lengths:
+            self._walk([(track, candle) for track, candle in bars if track.seconds == seconds] if len(lengths) > 1 else bars)
+
+    def _walk(self, bars: Sequence[tuple[Track, Candle]]) -> None:
         track, candle = bars[0]
         begins, lasts = trading_time(candle, track.seconds)
         walks = [_Walk(track, candle, (begins, lasts)) for track, candle in bars]
