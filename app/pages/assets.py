@@ -38,6 +38,7 @@ STYLES = (
     "css/ladder.css",
     "css/day.css",
     "css/watch.css",
+    "css/replay.css",
 )
 CLASSIC = ("vendor/htmx.org/htmx.js", "vendor/idiomorph/idiomorph-ext.js")
 ENTRY = "js/main.js"

@@ -56,7 +56,7 @@ ROOMS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Limits", "/limits", "speedometer2"),
         ),
     ),
-    ("Research", (("Back-tests", "/backtests", "bullseye"), ("Data", "/data", "database"))),
+    ("Research", (("Back-tests", "/backtests", "bullseye"), ("Replay", "/replay", "rewind"), ("Data", "/data", "database"))),
     ("Machine", (("Timetable", "/timetable", "clock-history"), ("Health", "/health", "heart-pulse"), ("Halts", "/halts", "sign-stop"))),
 )
 OWN = (("Settings", "/settings", "gear"), ("Help", "/help", "question-circle"))

@@ -42,6 +42,8 @@ from app.api.pnl import service as pnl
 from app.api.pnl.schemas import DailyQuery, DayPnlOut, EquityPointOut, EquityQuery, RealtimeOut
 from app.api.positions import service as positions
 from app.api.positions.schemas import PositionOut, PositionQuery
+from app.api.replays import service as replays
+from app.api.replays.schemas import FramesQuery, ReplayFramesOut, ReplayOut, ReplayQuery
 from app.api.signals import service as signals
 from app.api.signals.schemas import SignalOut, SignalQuery
 from app.api.strategies import service as strategies
@@ -58,6 +60,7 @@ from app.api.wire import Page
 from app.data import User
 
 ALL = 500  # the most that one read gives
+NOTHING_NEW = 1_000_000_000  # a frame that no replay comes to
 
 
 class Reads:
@@ -183,6 +186,14 @@ class Reads:
 
     def compared(self, ids: list[str]) -> list[ComparedOut]:
         return study_results.compare(self.user, CompareQuery(ids=",".join(ids))).items
+
+    # replays
+    def replays(self) -> list[ReplayOut]:
+        return replays.list_replays(self.user, ReplayQuery(limit=ALL)).items
+
+    def replay(self, replay_id: str) -> ReplayFramesOut:
+        """How it stands; what it showed is read by its page."""
+        return replays.frames(self.user, replay_id, FramesQuery(after=NOTHING_NEW))
 
     def watchlists(self) -> list[WatchlistOut]:
         return sorted(watchlists.list_watchlists(self.user, WatchlistQuery(limit=ALL)).items, key=lambda each: each.created_at)

@@ -105,6 +105,7 @@ def _api() -> Blueprint:
         lambda: {"items": [c.model_dump(mode="json") for c in book.compared(request.args["ids"].split(","))]},
     )
     routes.add_url_rule("/datasets/<id>/bars", "bars", lambda id: Response(json.dumps({"items": []}), content_type="application/json"))
+    routes.add_url_rule("/replays/<id>", "replay", lambda id: Response(book.replay(id).model_dump_json(), content_type="application/json"))
     routes.add_url_rule("/docs", "docs", lambda: "docs")
     routes.add_url_rule(
         "/strategies/<strategy_id>/levels",

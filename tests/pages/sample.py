@@ -29,6 +29,7 @@ from app.data import NotFound
 from tests.pages import day_things, studies
 from tests.pages.happenings import ORDERS, SIGNALS, TRADES
 from tests.pages.market_data import DATASETS, RECORDING, gaps_of
+from tests.pages.replays import REPLAYS, frames
 from tests.pages.things import (
     ACCOUNTS,
     COMBINED,
@@ -308,6 +309,13 @@ class Sample:
 
     def dataset_gaps(self, dataset_id: str, symbol: str | None = None) -> Any:
         return gaps_of(self.dataset(dataset_id), symbol)
+
+    def replays(self) -> list[Any]:
+        return self._some(REPLAYS)
+
+    def replay(self, replay_id: str) -> Any:
+        self._one(REPLAYS, replay_id)
+        return frames(replay_id)
 
     def recording(self) -> Any:
         return RECORDING

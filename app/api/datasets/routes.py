@@ -16,6 +16,7 @@ from app.api.datasets.schemas import (
     GapQuery,
     GapsOut,
     RecordingOut,
+    SampleIn,
     UploadQuery,
 )
 from app.api.endpoint import Call, Routes
@@ -35,6 +36,12 @@ def create(call: Call) -> tuple[DatasetStoryOut, int]:
     """Imports a file of candles or ticks, up to 64 MiB: CSV (gzipped or not) or Parquet, as the body or as the file of a form.
     Whole or not at all: 422 names the lines that cannot be used, unless leave_out_bad says to do without them."""
     return service.upload(call.user, call.query, call.by), 201
+
+
+@routes.post("/api/datasets/sample", body=SampleIn, out=DatasetStoryOut, status=201, errors=(409, 503))
+def sample(call: Call) -> DatasetStoryOut:
+    """Makes a dataset of the simulated market: one-minute candles of up to four instruments, the same each time."""
+    return service.make_sample(call.user, call.body, call.by)
 
 
 @routes.get("/api/datasets/{id}", out=DatasetStoryOut)

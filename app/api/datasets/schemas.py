@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from app.api.wire import Body, Moment, Name, Out, PageQuery, Symbol
+from engines.backtest.sample import SYMBOLS
 
 Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
@@ -29,6 +30,14 @@ class UploadQuery(Body):
     day_first: bool | None = None
     stamped: Literal["start", "end"] = "start"
     leave_out_bad: bool = False
+
+
+class SampleIn(Body):
+    """Sessions of the simulated market, to try things out on; it proves nothing about a real one."""
+
+    symbols: list[Symbol] = Field(default_factory=lambda: list(SYMBOLS), min_length=1, max_length=4)
+    days: Annotated[int, Field(ge=1, le=20)] = 5
+    name: Name | None = None
 
 
 class DatasetPatch(Body):

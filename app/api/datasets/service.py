@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from app.api.datasets.schemas import (
     HoleOut,
     RecordingOut,
     ReportOut,
+    SampleIn,
     SymbolGapsOut,
     SymbolRowsOut,
     UploadQuery,
@@ -33,6 +36,7 @@ from app.api.wire import Page, moment
 from app.data import Actor, Dataset, User
 from app.problems import Problem, field_problem
 from app.workspace import workspace
+from engines.backtest.sample import BadSample, check
 from engines.core.codec import to_plain
 from engines.core.model import Timeframe
 from engines.market.canonical import Part, candles_of, pieces_of
@@ -90,6 +94,42 @@ def upload(user: User, query: UploadQuery, by: Actor) -> DatasetStoryOut:
         except market_work.Busy as error:
             raise Problem(503, str(error), headers={"Retry-After": "30"}) from None
     return get_dataset(user, row.dataset_id)
+
+
+def make_sample(user: User, body: SampleIn, by: Actor) -> DatasetStoryOut:
+    """As an import of a file that a process of its own has made."""
+    shop = workspace()
+    symbols = tuple(dict.fromkeys(body.symbols))
+    try:
+        check(symbols, Timeframe.M1, body.days)
+    except BadSample as error:
+        raise field_problem("symbols", str(error)) from None
+    path = shop.data.datasets.incoming()
+    words = (sys.executable, "-m", "app.launch.sample_day", str(path), str(body.days), *symbols)
+    try:
+        done = subprocess.run(words, cwd=market_work.ROOT, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603 - our own program
+        if done.returncode:
+            raise Problem(503, f"The sample could not be made: {done.stderr.strip()[-200:]}")
+        row = market_work.import_dataset(
+            shop.data.datasets,
+            user.user_id,
+            path,
+            Wish(),
+            name=body.name or _free_name(user, "Sample market"),
+            file_name="the simulated market",
+            days=shop.data.directory.calendar_days(),
+            by=by,
+        )
+    except market_work.Busy as error:
+        raise Problem(503, str(error), headers={"Retry-After": "30"}) from None
+    finally:
+        path.unlink(missing_ok=True)
+    return get_dataset(user, row.dataset_id)
+
+
+def _free_name(user: User, name: str) -> str:
+    taken = {row.name for row in workspace().data.datasets.list(user.user_id)}
+    return next(each for each in (name, *(f"{name} {n}" for n in range(2, len(taken) + 3))) if each not in taken)
 
 
 def gaps(user: User, dataset_id: str, query: GapQuery) -> GapsOut:
