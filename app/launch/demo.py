@@ -1,4 +1,4 @@
-"""`demo`: a workspace that is ready and already trading on paper: five accounts, three strategies, and a few positions to look at.
+"""`demo`: a workspace that is ready and already trading on paper: five accounts, four strategies, and a few positions to look at.
 
 It seeds only an empty data folder of its own and never touches a folder that holds somebody's workspace. Everything in it goes through the same
 data service, engines and checks as in earnest; nothing is shown that did not happen.
@@ -22,9 +22,13 @@ from config import ROOT, Settings
 from engines.core.model import (
     Account,
     AccountMapping,
+    CombinedRule,
+    CombinedScope,
     ExitSpec,
+    Group,
     Limits,
     PaperSettings,
+    ReentrySpec,
     Side,
     Signal,
     Sizing,
@@ -112,6 +116,22 @@ STRATEGIES: Mapping[str, StrategyConfig] = {
         active=True,
         exit_plan=ExitSpec(stop_pct=D("0.8"), trailing=TrailingSpec("percent", D("0.8"))),
     ),
+    "Ladder": StrategyConfig(
+        "",
+        "",
+        "Ladder",
+        "threshold",
+        Timeframe.M1,
+        ("NSE:ITC",),
+        {"reference": "day_open", "buy_pct": 0.1, "sell_pct": -0.1, "direction": "both"},
+        active=True,
+        exit_plan=ExitSpec(
+            stop_pct=D("0.3"),
+            targets=tuple(TargetSpec(D(10), pct=D(n) / 20, then_pct=D(n - 1) / 20) for n in range(1, 11)),
+            booking="even",
+        ),
+        reentry=ReentrySpec("cost", most=2, cool_down_minutes=2),
+    ),
     "Slow trend": StrategyConfig(
         "",
         "",
@@ -125,6 +145,7 @@ STRATEGIES: Mapping[str, StrategyConfig] = {
     ),
 }
 
+WATCHED = tuple(f"NSE:{name}" for name in ("INFY", "SBIN", "RELIANCE", "TCS", "HDFCBANK", "ICICIBANK", "ITC", "LT"))
 PERCENT = Sizing(SizingMode.PERCENT, D(20))
 AMOUNT = Sizing(SizingMode.FIXED_AMOUNT, D(15_000))
 ONE_SHARE = Sizing(SizingMode.FIXED_QUANTITY, D(1))
@@ -134,11 +155,13 @@ KELLY = Sizing(SizingMode.KELLY, D("0.5"), kelly_fallback_pct=D(8))
 # account, strategy, allocation %, sizing, risk per trade %, multiplier
 MAPPINGS = (
     ("Family core", "Quick cross", 40, PERCENT, "1", "1"),
-    ("Family core", "Slow trend", 50, PERCENT, "1", "1"),
+    ("Family core", "Slow trend", 40, PERCENT, "1", "1"),
+    ("Family core", "Ladder", 20, PERCENT, "1", "1"),
     ("Growth", "Quick cross", 50, RISK, "0.5", "1"),
     ("Growth", "Buy the dip", 50, RISK, "0.5", "1"),
     ("Cautious", "Slow trend", 60, AMOUNT, "1", "1"),
     ("Cautious", "Buy the dip", 30, AMOUNT, "1", "0.5"),
+    ("Cautious", "Ladder", 10, AMOUNT, "1", "1"),
     ("Pilot", "Quick cross", 30, ONE_SHARE, "1", "1"),
     ("Pilot", "Buy the dip", 30, ONE_SHARE, "1", "2"),
     ("Pilot", "Slow trend", 30, ONE_SHARE, "1", "1"),
@@ -168,6 +191,23 @@ def seed(data: Data, password: str) -> Seeded:
             AccountMapping("", accounts[account], strategies[strategy].strategy_id, D(allocation), sizing, D(risk), D(multiplier)),
             by=CLI,
         )
+    desk = data.groups.add(Group("", user.user_id, "Family", (accounts["Family core"], accounts["Cautious"])), by=CLI).group
+    for rule in (
+        CombinedRule(
+            "",
+            user.user_id,
+            CombinedScope.GROUP,
+            desk.group_id,
+            stop=D(15_000),
+            lock_at=D(4_000),
+            lock=D(1_000),
+            step=D(1_000),
+            rise=D(500),
+        ),
+        CombinedRule("", user.user_id, CombinedScope.STRATEGY, strategies["Quick cross"].strategy_id, stop=D(10_000), target=D(20_000)),
+    ):
+        data.combined_rules.add(rule, by=CLI)
+    data.watchlists.add(user.user_id, "Morning", WATCHED, by=CLI)
     return Seeded(user, strategies)
 
 

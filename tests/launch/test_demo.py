@@ -41,8 +41,10 @@ def test_it_is_already_trading_on_five_different_accounts(demo: Server) -> None:
     assert {account["broker"] for account in accounts} == {"paper"}
     assert len({account["capital"] for account in accounts}) == 5
     assert all(account["state"] == "ready" and account["auto_trade"] for account in accounts)
-    assert len(demo.api.get("/api/strategies").json["items"]) == len(STRATEGIES) == 3
+    assert len(demo.api.get("/api/strategies").json["items"]) == len(STRATEGIES) == 4
     assert len(demo.api.get("/api/mappings").json["items"]) == len(MAPPINGS)
+    assert len(demo.api.get("/api/combined").json["items"]) == 2
+    assert [each["name"] for each in demo.api.get("/api/watchlists").json["items"]] == ["Morning"]
 
     until = time.monotonic() + 20
     while {position["account_id"] for position in demo.api.get("/api/positions").json["items"]} != {account["id"] for account in accounts}:
