@@ -33,7 +33,8 @@ from engines.ports import TandemError
 
 DONE, CANNOT, CANCELLED = 0, 2, 3
 RESULTS = "results.jsonl"
-REPORT, TRADES = "report.json", "trades.jsonl"
+REPORT, OVERVIEW, TRADES = "report.json", "overview.json", "trades.jsonl"
+"""The whole; all but the trades, which is what pages read; a trade a line."""
 MOST_SAMPLES = 20
 """Kept; the one that was used longest ago goes first."""
 POLITE = 10
@@ -128,6 +129,7 @@ def _backtest(
     write(folder / TRADES, "".join(json.dumps(each) + "\n" for each in trades))
     write_charts(folder / "charts", played)
     told.at(0.98, "writing the results")
+    write(folder / OVERVIEW, json.dumps({name: value for name, value in shown.items() if name != "trades"}))
     write(folder / REPORT, json.dumps(shown))
     return dict(report.summary())
 

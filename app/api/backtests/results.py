@@ -29,7 +29,7 @@ from app.data import Conflict, StudyRow, StudyState, User
 from app.problems import field_problem
 from app.workspace import workspace
 
-REPORT, TRADES, RESULTS, CHARTS = "report.json", "trades.jsonl", "results.jsonl", "charts"
+REPORT, OVERVIEW, TRADES, RESULTS, CHARTS = "report.json", "overview.json", "trades.jsonl", "results.jsonl", "charts"
 MOST_COMPARED = 8
 MOST_CHART_TRADES = 1_000
 _CSV_TEXT = ("=", "+", "-", "@", "\t", "\r")
@@ -45,17 +45,16 @@ _EXPORTS = {
 def report(user: User, study_id: str) -> StudyReportOut:
     """Without the trades themselves."""
     row = _finished(user, study_id)
-    return StudyReportOut(id=row.study_id, report={name: value for name, value in _report(row).items() if name != "trades"})
+    return StudyReportOut(id=row.study_id, report=_report(row))
 
 
 def trades(user: User, study_id: str, query: TradeQuery) -> StudyTradesOut:
     wanted = {name: value for name in ("account_id", "symbol", "exit_reason") if (value := getattr(query, name)) is not None}
     items, total = [], 0
-    for trade in _trades(_finished(user, study_id)):
-        if all(trade.get(name) == value for name, value in wanted.items()):
-            if query.offset <= total < query.offset + query.limit:
-                items.append(trade)
-            total += 1
+    for line in _trades(_finished(user, study_id), wanted):
+        if query.offset <= total < query.offset + query.limit:
+            items.append(json.loads(line))
+        total += 1
     return StudyTradesOut(items=items, total=total)
 
 
@@ -67,12 +66,13 @@ def chart(user: User, study_id: str, query: ChartQuery) -> StudyChartOut:
     drawn = _read(_file(row, f"{CHARTS}/{chart_name(query.symbol)}")) or {"seconds": 0.0, "bars": []}
     shown: list[dict[str, Any]] = []
     account = query.account_id
-    for trade in _trades(row):
-        if trade.get("symbol") == query.symbol and account in (None, trade.get("account_id")):
-            account = account or trade.get("account_id")
+    for line in _trades(row, {"symbol": query.symbol} | ({"account_id": account} if account else {})):
+        trade = json.loads(line)
+        account = account or trade["account_id"]  # without one: that of the first trade
+        if trade["account_id"] == account:
             shown.append(trade)
-            if len(shown) == MOST_CHART_TRADES:
-                break
+        if len(shown) == MOST_CHART_TRADES:
+            break
     return StudyChartOut(symbol=query.symbol, seconds=drawn["seconds"], bars=drawn["bars"], trades=shown)
 
 
@@ -147,17 +147,20 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _report(row: StudyRow) -> dict[str, Any]:
-    found = _read(_file(row, REPORT))
+    found = _read(_file(row, OVERVIEW))
     if found is None:
         raise Conflict("its files are gone from the data folder: run it again")
     return found
 
 
-def _trades(row: StudyRow) -> Iterator[dict[str, Any]]:
+def _trades(row: StudyRow, wanted: Mapping[str, str]) -> Iterator[str]:
+    """The trades whose fields are as wanted, each as its line of JSON. Only lines that name all values are read as JSON: there may be many."""
+    named = [json.dumps(value) for value in wanted.values()]
     try:
         with _file(row, TRADES).open(encoding="utf-8") as lines:
             for line in lines:
-                yield json.loads(line)
+                if all(value in line for value in named) and (not wanted or wanted.items() <= json.loads(line).items()):
+                    yield line
     except OSError:
         raise Conflict("its files are gone from the data folder: run it again") from None
 
