@@ -6,14 +6,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engines.core.facts import JobChanged
-from engines.core.model import DayRules, Denial, Order, OrderState, OrderType, Product, Role, RunState
+from engines.core.model import DayRules, Denial, JobRun, Order, OrderState, OrderType, Product, Role, RunState
 from engines.core.sessions import CalendarDay, load_calendar
+from engines.market.replay import ReplayFeed
 from engines.ports import OrderRequest, SystemClock
+from engines.system import EngineSettings, TradingSystem
 from tests.execution.house import INFY, NIFTY_FUT, House, account, books_balance
 
 FRIDAY = "2026-11-20"
@@ -260,3 +263,33 @@ def test_on_a_split_saturday_the_square_off_moves_with_the_close() -> None:
         assert held(house)
         to(house, wall, "12:10", "2024-03-02")
         house.until(lambda: held(house) == {})
+
+
+def test_a_replay_is_squared_off_by_its_own_time(tmp_path: Path) -> None:
+    """In lockstep, at the first price of 15:10, whatever the wall says and whatever an earlier replay of the day has left on record."""
+    wall = Wall("15:00", speed=0)
+    with open_house(wall, broker="paper") as house:
+        house.feed.price(INFY.symbol, 100.0)
+        send(house, INFY.symbol, 10)
+    house.journal.append(JobChanged(JobRun(FRIDAY, "square_off:A1:cash", RunState.DONE, at("15:10"), at("15:10"), "by an earlier replay")))
+    file = tmp_path / "day.csv"
+    minutes = [f"2026-11-20 15:{minute:02d},NSE:INFY,{100 + minute},{101 + minute},{99 + minute},{100 + minute}" for minute in range(6, 14)]
+    file.write_text("\n".join(["time,symbol,open,high,low,close", *minutes]))
+    feed = ReplayFeed(file, speed=0, instruments=(INFY,))
+    system = TradingSystem(
+        journal=house.journal,
+        latch=house.latch,
+        directory=house.directory,
+        notifier=house.notifier,
+        clock=feed.clock,
+        ids=house.system.ids,
+        feed=feed,
+        settings=EngineSettings(lockstep=True),
+    )
+    system.start()
+    try:
+        house.until(lambda: feed.finished)
+    finally:
+        system.stop()
+    (order,) = [order for order in house.journal.orders().values() if order.role is Role.SQUARE_OFF]
+    assert (order.created_at, order.average_price, order.state) == (at("15:10"), Decimal(110), OrderState.FILLED)
