@@ -115,7 +115,7 @@ def figures(report: Mapping[str, Any]) -> list[dict[str, Any]]:
             for row in part["rows"]
         ]
         tables.append({"title": part["title"], "rows": rows, "both": any(row.get("gross") is not None for row in part["rows"])})
-    return tables
+    return [*tables[:1], *tables[-1:], *tables[1:-1]]  # the short ones above each other
 
 
 def _unit(row: Mapping[str, Any]) -> str:
