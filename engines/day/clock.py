@@ -321,6 +321,8 @@ class DayClock:
                     continue
                 if run is None:
                     soonest = min(soonest, job.at if job.at > now else now + LOOK_EVERY)
-                elif run.state is RunState.STARTED or (run.state is RunState.DONE and runner.stands and job.at <= now < job.until):
+                elif run.state is RunState.STARTED:
                     soonest = min(soonest, now + LOOK_EVERY)
+                elif run.state is RunState.DONE and runner.stands and now < job.until:
+                    soonest = min(soonest, max(now + LOOK_EVERY, job.at))  # its time is to come when the clock was put back
         return soonest

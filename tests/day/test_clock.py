@@ -44,16 +44,17 @@ class HandClock:
 class Slow:
     """A runner whose work ends when the test says so, and which may stand guard."""
 
-    done: list[str] = field(default_factory=list)
     began: list[str] = field(default_factory=list)
     over: bool = True
     stands: bool = False
+    asked: list[float] = field(default_factory=list)
 
     def begin(self, job: Job) -> Slow:
         self.began.append(job.name)
         return self
 
     def step(self, now: float) -> Ended | None:
+        self.asked.append(now)
         return Ended(RunState.DONE, "flat", acted=False) if self.over else None
 
     def missed(self, job: Job) -> str:
@@ -199,6 +200,20 @@ def test_a_clock_put_back_over_midnight_begins_no_earlier_day_again() -> None:
     desk.clock.wall = at("23:00")
     desk.to("00:30", "2026-11-21")
     assert len(desk.ran) == count
+
+
+def test_who_stands_guard_is_asked_until_the_last_moment_also_when_the_clock_was_put_back() -> None:
+    desk, guard = Desk("15:09"), Slow(stands=True)
+    desk.day.register(JobKind.SQUARE_OFF, guard)
+    desk.to("15:10")
+    desk.clock.wall = at("14:59")
+    desk.day.step()
+    assert desk.day.next_at == at("15:10")
+    desk.clock.wall = at("15:12")
+    desk.day.step()
+    assert [clock(moment, "NSE") for moment in guard.asked] == ["15:10", "15:10", "15:12", "15:12"]  # shares with auction and without
+    desk.to("15:45", every=10.0)
+    assert clock(max(guard.asked), "NSE") == "15:39"  # until derivatives close
 
 
 def test_a_claim_is_durable_before_the_job_acts() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from engines import runtime
 from engines.core.facts import JobChanged
 from engines.core.model import DayRules, Denial, JobRun, Order, OrderState, OrderType, Product, Role, RunState
 from engines.core.sessions import CalendarDay, load_calendar
@@ -22,6 +23,12 @@ from tests.execution.house import INFY, NIFTY_FUT, House, account, books_balance
 FRIDAY = "2026-11-20"
 AUCTION = replace(INFY, symbol="NSE:TCS", name="TCS", auction=True)
 KEEP = DayRules(keep=True)
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engines look after their clock more often than four times a second, because the test's passes ten times as fast."""
+    monkeypatch.setattr(runtime, "MONITOR_EVERY", 0.02)
 
 
 def at(text: str, day: str = FRIDAY) -> float:
