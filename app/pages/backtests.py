@@ -7,6 +7,8 @@ from typing import Any
 
 from flask import Response, abort, redirect, request
 
+from app.api.exits import ExitsIn, exits_out
+from app.api.strategies.reentry import ReentryIn, reentry_out
 from app.pages import heat, study, words
 from app.pages.forms import schema_fields
 from app.pages.room import accounts, filters, form, older, page, reads, room
@@ -80,6 +82,8 @@ def new() -> Response:
         modes=MODES,
         before=before,
         asked=asked,
+        recipe=_recipe(asked, strategy),
+        again=_again(asked, strategy),
         chosen={each["dataset_id"]: each.get("symbol") or "" for each in asked.get("data") or []}
         or ({request.args["dataset"]: ""} if request.args.get("dataset") else {}),
         sample=asked.get("sample") if before else (None if sources.datasets else {}),
@@ -91,6 +95,19 @@ def new() -> Response:
         ranks=study.RANKS,
         brokers=study.BROKERS,
     )
+
+
+def _recipe(asked: Mapping[str, Any], strategy: Any) -> Any:
+    """The exit plan to begin with: what was asked before, else the strategy's own."""
+    if "exit_plan" in asked:
+        return exits_out(ExitsIn.model_validate(asked["exit_plan"]).spec()) if asked["exit_plan"] else None
+    return strategy.exit_plan if strategy else None
+
+
+def _again(asked: Mapping[str, Any], strategy: Any) -> Any:
+    if "reentry" in asked:
+        return reentry_out(ReentryIn.model_validate(asked["reentry"]).spec()) if asked["reentry"] else None
+    return strategy.reentry if strategy else None
 
 
 @routes.get("/backtests/compare")

@@ -55,10 +55,11 @@ function counted(form) {
 
 // The form's fields as the API's request.
 PREPARE.backtest = (fields) => {
-  const { mode, whose, own, made, datasets, pick, with_sample: withSample, sample, grid, rank, random, train_days: trainDays, test_days: testDays, exits: plan, ...rest } = fields;
+  const { mode, whose, own, made, datasets, pick, with_sample: withSample, sample, grid, rank, random, train_days: trainDays, test_days: testDays, exits: plan, reentry: again, ...rest } = fields;
   const body = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== ""));
   const recipe = exits(plan ?? {});
   body.exit_plan = Object.keys(recipe).length ? recipe : null;
+  body.reentry = again?.mode ? again : null;
   body.data = (datasets ?? []).map((id) => ({ dataset_id: id, ...(pick?.[id] ? { symbol: pick[id] } : {}) }));
   if (withSample) body.sample = { ...sample, days: whole(sample.days), seed: whole(sample.seed), symbols: sample.symbols ?? [] };
   body.accounts = whose === "own" ? (own ?? []).map((id) => ({ account_id: id })) : [seat(made)];

@@ -93,14 +93,14 @@ THINGS = (
     "/backtests/B1?tab=trades&symbol=NSE:SBIN&offset=0",
     "/backtests/B4?x=slow&y=direction&figure=sharpe&over=median",
     "/backtests/compare?ids=B1&ids=B5",
-    "/backtests/new?from=B1",
+    "/backtests/new?from=B5",
     "/backtests/new?from=B4&p.fast=5&p.slow=20",
     "/backtests/new?strategy=S1",
 )
 FORMS = (
     "/backtests/new",
     "/backtests/new?mode=sweep",
-    "/backtests/new?from=B1",
+    "/backtests/new?from=B5",
     "/backtests/new?from=B4&p.fast=5&p.slow=20",
     "/backtests/new?strategy=S1",
     "/data/import",

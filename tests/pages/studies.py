@@ -90,7 +90,8 @@ def _study(id: str, name: str, state: str, **more: Any) -> StudyOut:
 @cache
 def studies() -> list[StudyOut]:
     swept = {**{name: ASKED[name] for name in ("kind", "params", "sample", "accounts")}, "sweep": {"grid": _GRID, "rank": "net"}}
-    other = {**ASKED, "params": {"fast": 5, "slow": 20}}
+    plan = {"stop_loss": {"pct": "1.5"}, "targets": [{"points": "4", "share_pct": "50"}]}
+    other = {**ASKED, "params": {"fast": 5, "slow": 20}, "exit_plan": plan, "reentry": {"mode": "asap", "most": 2}}
     return [
         _study("B6", "Range week", "queued", started_at=None, ended_at=None, created_at=NOW),
         _study("B2", "EMA on all accounts", "running", progress=0.42, doing="playing", seconds_left=12.0, ended_at=None),

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from app.api.accounts.schemas import Broker, Leverage, LimitFields
 from app.api.exits import ExitsIn
 from app.api.mappings.schemas import SizingIn
+from app.api.strategies.reentry import ReentryIn
 from app.api.strategies.schemas import Params
 from app.api.wire import BadValue, Body, Flag, Id, Moment, Name, NotNegative, Out, PageQuery, Percent, Positive, Symbol
 from app.problems import wrong
@@ -102,7 +103,7 @@ class SweepIn(Body):
 
 
 class BacktestIn(Body):
-    """Either a strategy of yours (`strategy_id`; `params`, `timeframe` and `exit_plan` then change it for this study) or a `kind` with `params`.
+    """Either a strategy of yours (`strategy_id`; `params`, `timeframe`, `exit_plan` and `reentry` then change it for this study) or a `kind` with `params`.
     With `sweep` it is a parameter sweep. `hours`: whether accounts keep the market's day rules (no late entries, square-off): as each account does
     ("account"), all ("keep"), none ("carry")."""
 
@@ -112,6 +113,7 @@ class BacktestIn(Body):
     params: Params | None = None
     timeframe: Timeframe | None = None
     exit_plan: ExitsIn | None = None
+    reentry: ReentryIn | None = None
     data: Annotated[list[DataIn], Field(max_length=MOST_FILES)] = Field(default_factory=list)
     sample: SampleIn | None = None
     first: Day | None = None

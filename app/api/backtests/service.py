@@ -185,6 +185,8 @@ class _Maker:
         return None if kept or self.strategy is None else self.strategy.exit_plan
 
     def _reentry(self) -> ReentrySpec | None:
+        if "reentry" in self.body.model_fields_set:
+            return self.body.reentry.spec() if self.body.reentry else None
         return self.strategy.reentry if self.strategy else None
 
     # on what
