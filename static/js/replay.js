@@ -215,8 +215,10 @@ function over() {
   if (fitted) return;
   fitted = true;
   root.toggleAttribute("data-over", true);
+  const again = root.querySelector(".transport-after [data-api]");
+  if (again) again.dataset.body = JSON.stringify({ ...JSON.parse(again.dataset.body), speed: now.speed }); // as fast as one has come to like it
   chart.fit();
-  if (book.accounts.size) summarize(part("summary"), { accounts, rows: [...book.accounts.values()], orders: [...book.orders.values()], state: now.state });
+  if (book.accounts.size) summarize(part("summary"), { accounts, rows: [...book.accounts.values()], orders: [...book.orders.values()], state: now.state, severalDays });
 }
 
 // --- what a person does -----------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import { money, tone } from "./format.js";
 
 const WIDE = 200;
 
-export function summarize(box, { accounts, rows, orders, state }) {
+export function summarize(box, { accounts, rows, orders, state, severalDays }) {
   const known = (row) => accounts.get(row.account_id) ?? { name: "archived", currency: "INR", capital: "0" };
   const sorted = [...rows].sort((a, b) => Number(b.total) - Number(a.total));
   const currency = known(sorted[0]).currency;
@@ -17,10 +17,14 @@ export function summarize(box, { accounts, rows, orders, state }) {
   const net = sum("total");
   const share = capital ? `${Number(net) < 0 ? "−" : "+"}${Math.abs((Number(net) / capital) * 100).toFixed(2)} % of the capital` : "";
   const reasons = [...new Set(denied.map((order) => (order.reason ?? "").replaceAll("_", " ")))].slice(0, 2).join(", ");
+  const ends = [["target", "target"], ["stop", "stop"], ["square_off", "square-off"], ["exit", "exit"]].map(([role, name]) => [by(role), name]).filter(([number]) => number);
+  const left = ends.map(([number, name]) => `${number} ${name}${number === 1 ? "" : "s"}`).join(", ");
   const facts = [
     [state === "done" ? "Net of the replay" : "Net until it ended", money(net, currency, true), share, tone(net)],
-    ["Booked", money(sum("realised"), currency, true), `charges ${money(sum("charges"), currency)}`, tone(sum("realised"))],
-    ["Entries", String(by("entry")), `${by("target")} targets, ${by("stop")} stops, ${by("square_off")} squared off`, ""],
+    severalDays
+      ? ["Of that on the last day", money(sum("net"), currency, true), `charges ${money(sum("charges"), currency)}`, tone(sum("net"))]
+      : ["Booked before charges", money(sum("realised"), currency, true), `charges ${money(sum("charges"), currency)}`, tone(sum("realised"))],
+    ["Entries", String(by("entry")), left ? `left by ${left}` : "", ""],
     ["Refused", String(denied.length), reasons, denied.length ? "warn" : ""],
   ];
   if (own.length > 1) {

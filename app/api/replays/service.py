@@ -15,6 +15,7 @@ from app.replays import Busy, Replay, Spec, span
 from app.workspace import Workspace, workspace
 from engines.core.model import CombinedScope, Instrument, StrategyConfig
 from engines.core.sessions import session_day
+from engines.ports import TandemError
 
 _ALL = ReplayQuery()
 
@@ -55,7 +56,11 @@ def start_replay(user: User, body: ReplayIn) -> ReplayOut:
         paused=body.paused,
         calendar_days=tuple(shop.data.directory.calendar_days()),
     )
-    span(spec)
+    try:
+        span(spec)
+    except TandemError as error:
+        raise field_problem("last_day", str(error)) from None
+    _holds_some(dataset, spec.first, spec.last)
     try:
         return replay_out(shop.replays.start(user.user_id, body.name or f"{dataset.name}, {body.day}", body.dataset_id, spec))
     except Busy as error:
@@ -133,6 +138,15 @@ def _day(field: str, text: str, dataset: Dataset) -> str:
     if not first <= day.isoformat() <= last:
         raise field_problem(field, f"{dataset.name} goes from {first} to {last}")
     return day.isoformat()
+
+
+def _holds_some(dataset: Dataset, first: str, last: str) -> None:
+    """A holiday, or a hole of the data, is no day to replay."""
+    days: list[str] = list(dataset.report.get("days", ()))
+    if not days or any(first <= day <= last for day in days):
+        return
+    after = next((day for day in days if day > last), None)
+    raise field_problem("day", f"{dataset.name} has nothing on that day{f'; the next day that it has is {after}' if after else ''}")
 
 
 def _within(ids: tuple[str, ...], wanted: set[str]) -> tuple[str, ...]:
