@@ -445,14 +445,14 @@ class TradingSystem:
         day = DayClock(
             clock=self.clock, journal=self.journal, timetable=self._timetable, on_trouble=self._trouble, on_change=self._job_changed
         )
-        day.register(JobKind.DAY_START, AtOnce(self._begin_day))
+        day.register(JobKind.DAY_START, AtOnce(self.begin_day))
         day.register(JobKind.SQUARE_OFF, SquareOff(self.roster.desk, self.roster.lane, self.instruments.get, self.exit_desk, self._trouble))
         return day
 
     def _timetable(self, day: str) -> Sequence[Job]:
         return jobs_of(day, self.hours.calendar, [desk.account for desk in self.roster.desks()], self.settings.own_hours)
 
-    def _begin_day(self, job: Job) -> str:
+    def begin_day(self, job: Job) -> str:
         """The day's limits begin anew (each desk sees to that by itself too); said when the calendar does not know the year."""
         desks = self.roster.desks()
         for desk in desks:

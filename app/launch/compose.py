@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from config import Endpoints, Settings
 from engines.brokers.makers import BrokerEndpoints, makers
 from engines.brokers.tools import BinanceEndpoints, BrokerTools, KiteEndpoints, SmartApiEndpoints
 from engines.core.model import Tick
-from engines.core.timetable import JobKind
+from engines.core.timetable import Job, JobKind
 from engines.day.clock import AtOnce
 from engines.market.quiet import QuietFeed
 from engines.market.replay import ReplayFeed
@@ -93,6 +94,7 @@ def house(settings: Settings, data: Data) -> House:
         kite_authorization=lambda: _kite_authorization(system),
     )
     data.directory.on_change(lists.poke)
+    system.day.register(JobKind.DAY_START, AtOnce(lambda job: _turn_of_day(system, data, job)))
     system.day.register(JobKind.END_OF_DAY, AtOnce(lambda job: _close_books(data, job.day)))
     if isinstance(clock, SystemClock):
         system.day.register(JobKind.INSTRUMENTS, Renewal(lists))
@@ -152,6 +154,12 @@ def _streams(clock: Clock, master: Instruments, endpoints: BrokerEndpoints):
         )
 
     return make
+
+
+def _turn_of_day(system: TradingSystem, data: Data, job: Job) -> str:
+    """A new day, and the last word on the one before: paper and coins trade on after its books were written."""
+    data.day_books.close((date.fromisoformat(job.day) - timedelta(days=1)).isoformat())
+    return system.begin_day(job)
 
 
 def _close_books(data: Data, day: str) -> str:
