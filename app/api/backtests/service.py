@@ -289,7 +289,9 @@ class _Maker:
             whole, draws = count(swept), asked.get("random")
             return len(points(swept, draws=draws, seed=asked["seed"])) if draws is None or whole is None else min(whole, draws)
         except BadGrid as error:
-            raise field_problem(f"{field}.grid", str(error)) from error
+            name, found, words = str(error).partition(": ")
+            one = found and name in asked["grid"]
+            raise field_problem(f"{field}.grid.{name}" if one else f"{field}.grid", words if one else str(error)) from error
 
     def _about(self, kind: str, symbols: Sequence[str]) -> str:
         from engines.strategies import registry
