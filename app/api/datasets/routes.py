@@ -16,7 +16,7 @@ from app.api.datasets.schemas import (
     GapQuery,
     GapsOut,
     RecordingOut,
-    SampleIn,
+    SampleDatasetIn,
     UploadQuery,
 )
 from app.api.endpoint import Call, Routes
@@ -38,7 +38,7 @@ def create(call: Call) -> tuple[DatasetStoryOut, int]:
     return service.upload(call.user, call.query, call.by), 201
 
 
-@routes.post("/api/datasets/sample", body=SampleIn, out=DatasetStoryOut, status=201, errors=(409, 503))
+@routes.post("/api/datasets/sample", body=SampleDatasetIn, out=DatasetStoryOut, status=201, errors=(409, 503))
 def sample(call: Call) -> DatasetStoryOut:
     """Makes a dataset of the simulated market: one-minute candles of up to four instruments, the same each time."""
     return service.make_sample(call.user, call.body, call.by)

@@ -32,7 +32,7 @@ class UploadQuery(Body):
     leave_out_bad: bool = False
 
 
-class SampleIn(Body):
+class SampleDatasetIn(Body):
     """Sessions of the simulated market, to try things out on; it proves nothing about a real one."""
 
     symbols: list[Symbol] = Field(default_factory=lambda: list(SYMBOLS), min_length=1, max_length=4)

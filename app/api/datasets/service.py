@@ -26,7 +26,7 @@ from app.api.datasets.schemas import (
     HoleOut,
     RecordingOut,
     ReportOut,
-    SampleIn,
+    SampleDatasetIn,
     SymbolGapsOut,
     SymbolRowsOut,
     UploadQuery,
@@ -96,7 +96,7 @@ def upload(user: User, query: UploadQuery, by: Actor) -> DatasetStoryOut:
     return get_dataset(user, row.dataset_id)
 
 
-def make_sample(user: User, body: SampleIn, by: Actor) -> DatasetStoryOut:
+def make_sample(user: User, body: SampleDatasetIn, by: Actor) -> DatasetStoryOut:
     """As an import of a file that a process of its own has made."""
     shop = workspace()
     symbols = tuple(dict.fromkeys(body.symbols))
