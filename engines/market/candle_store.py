@@ -21,7 +21,9 @@ KEEP = 2_000
 IDLE = 900.0
 """Seconds after which candles that only a page looked at are let go."""
 _SEEN_FROM_START = 1.0  # seconds after its beginning at which a candle still counts as seen whole
-_MOST_MADE = 400  # candles of a feed's own past: enough for a chart and a warm-up, quick enough for a start
+_MOST_MADE = (
+    480  # candles of a feed's own past: a chart, a warm-up, at five minutes the whole of the session before; quick enough for a start
+)
 _ON_ITS_WAY = 1.5
 """Seconds after a candle's end for which the last real trades of it may still be on their way."""
 
