@@ -3,88 +3,19 @@ emergency stop and the way back. `TANDEM_SHOTS=folder` keeps a picture of each s
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
-from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from tests.support.browser import Browser, browser, resize
+from tests.support.browser import browser
+from tests.support.person import PATIENCE, Person
 from tests.support.server import Server
 
-PATIENCE = 20
 PASSWORD = "a long enough password"
-
-
-def _redrawn(error: WebDriverException) -> bool:
-    """False, to look again, where the element went away with a part of the page that was drawn anew; whatever else it is goes on its way."""
-    if isinstance(error, StaleElementReferenceException) or "does not belong to the document" in str(error.msg):
-        return False
-    raise error
-
-
-class Person:
-    """Somebody at a browser: clicks what is visible, types, waits until the page says so."""
-
-    def __init__(self, chrome: Browser, base: str) -> None:
-        self.chrome, self.base, self.step = chrome, base, 0
-
-    def go(self, path: str) -> None:
-        self.chrome.get(self.base + path)
-
-    def see(self, css: str, text: str = "") -> WebElement:
-        found: list[WebElement] = []
-
-        def there(_: Browser) -> bool:
-            try:
-                found[:] = [e for e in self.chrome.find_elements(By.CSS_SELECTOR, css) if e.is_displayed() and text in e.text]
-            except WebDriverException as error:  # the page refreshed a part of itself while we looked
-                return _redrawn(error)
-            return bool(found)
-
-        WebDriverWait(self.chrome, PATIENCE, poll_frequency=0.05).until(there, f"{css} {text}")
-        return found[0]
-
-    def click(self, css: str, text: str = "") -> None:
-        def clicked(_: Browser) -> bool:
-            if self.chrome.execute_script("return document.readyState") != "complete":
-                return False  # scripts are not there yet
-            try:
-                self.see(css, text).click()
-            except WebDriverException as error:
-                return _redrawn(error)
-            return True
-
-        WebDriverWait(self.chrome, PATIENCE, poll_frequency=0.05).until(clicked, f"click {css} {text}")
-
-    def type(self, css: str, text: str) -> None:
-        field = self.see(css)
-        field.clear()
-        field.send_keys(text)
-
-    def press(self, *keys: str) -> None:
-        ActionChains(self.chrome).send_keys(*keys).perform()
-
-    def until(self, script: str) -> None:
-        WebDriverWait(self.chrome, PATIENCE, poll_frequency=0.05).until(lambda _: self.chrome.execute_script(f"return {script}"), script)
-
-    def photograph(self, name: str) -> None:
-        folder = os.environ.get("TANDEM_SHOTS")
-        if not folder:
-            return
-        self.step += 1
-        for size, width, height in (("desk", 1366, 768), ("phone", 390, 844)):
-            resize(self.chrome, width, height, phone=size == "phone")
-            path = Path(folder) / f"{self.step:02d}-{name}-{size}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.chrome.save_screenshot(str(path))
-        resize(self.chrome, 1366, 768)
 
 
 @pytest.fixture
@@ -107,8 +38,7 @@ def test_from_set_up_to_the_first_signal_the_stop_and_back(person: Person) -> No
     _stops_everything(person)
     _lifts_the_halt(person)
     _tries_it_on_the_past(person)
-    severe = [line["message"] for line in person.chrome.get_log("browser") if line["level"] == "SEVERE"]
-    assert [line for line in severe if not any(code in line for code in (" 403 ", " 422 "))] == []
+    assert person.complaints() == []
 
 
 def _sets_up(person: Person) -> None:
