@@ -101,7 +101,7 @@ export class ReplayChart {
       shape: way === "entry" ? (buy ? "arrowUp" : "arrowDown") : "circle",
       size: way === "entry" ? 1.4 : 0.7,
       color: colour(way === "SL" ? "--down" : way === "T" ? "--up" : buy ? "--accent" : "--warn"),
-      text: way === "entry" ? (count > 1 ? `×${count}` : "") : way,
+      text: way === "entry" ? (count > 1 ? `×${count}` : "") : way === "exit" ? "" : way,
     }));
     this.marks.setMarkers(drawn.sort((a, b) => a.time - b.time));
   }

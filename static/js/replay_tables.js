@@ -180,7 +180,7 @@ export class Log {
     who.textContent = account === "all" ? "all" : (this.accounts.get(account)?.name ?? account);
     const said = document.createElement("b");
     const by = [...this.strategies.values()].find((strategy) => rest.some((part) => part.startsWith(strategy.id)));
-    said.textContent = `${what}${by ? ` · ${by.name}` : rest.length ? ` ${rest.join(" ")}` : ""}`;
+    said.textContent = `${words(what)}${by ? ` · ${by.name}` : rest.length ? ` ${rest.join(" ")}` : ""}`;
     if (this.strategies.size && this.several) said.textContent = `${symbol.split(":")[1] ?? symbol} ${said.textContent}`;
     row.append(at, who, said);
     if (this.focus && row.dataset.of && row.dataset.of !== this.focus) row.classList.add("out");

@@ -144,3 +144,21 @@ def test_a_replay_whose_process_dies_is_told_and_only_so_many_run(rig: Rig, data
     process.kill()
     assert until(rig, one, "failed")["failed"] == "the replay ended without a word"
     assert rig.trader.post(f"/api/replays/{two}/control", {"do": "stop"}).json["state"] == "stopped"
+
+
+def test_a_sample_is_made_of_the_simulated_market_and_a_day_that_it_lacks_is_told(rig: Rig) -> None:
+    answer = rig.trader.post("/api/datasets/sample", {"symbols": ["NSE:INFY"], "days": 3})
+    assert answer.status_code == 201, answer.text
+    sample = answer.json
+    assert (sample["name"], sample["rows"], sample["missing"]) == ("Sample market", 3 * 375, 0)
+    assert sample["report"]["days"] == ["2026-06-25", "2026-06-29", "2026-06-30"]
+    assert "symbols" in rig.trader.post("/api/datasets/sample", {"symbols": ["NSE:NOWHERE"]}).json["errors"]
+
+    strategy, account = rig.trader.strategy(instruments=["NSE:INFY"])["id"], rig.trader.account()["id"]
+    rig.trader.mapping(account, strategy)
+    body = {"dataset_id": sample["id"], "strategy_ids": [strategy], "account_ids": [account]}
+    for days, field, words in (
+        ({"day": "2026-06-27"}, "day", "the next day that it has is 2026-06-29"),
+        ({"day": "2026-06-30", "last_day": "2026-06-29"}, "last_day", "before the first"),
+    ):
+        assert words in rig.trader.post("/api/replays", {**body, **days}).json["errors"][field][0]
