@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,10 @@ from hypothesis import HealthCheck, settings
 from tests.support import canaries
 from tests.support.net import forbid_outside
 from tests.support.server import Server
+
+# Whatever the machine says: a run starts some hundred processes, and each would compile the whole program (and rewrite every assert) anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Two shared cores: time says nothing about a rule, so no deadline; what failed once is printed so that it can be tried again.
 settings.register_profile("tandem", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
