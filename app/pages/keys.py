@@ -37,6 +37,14 @@ GROUPS = (
         ),
     ),
     Keys(
+        "Watching a replay",
+        (
+            (("Space",), "Play or pause"),
+            (("→",), "On to the end of the candle"),
+            (("1", "5"), "Speed, from real to as fast as it goes"),
+        ),
+    ),
+    Keys(
         "Go to",
         (
             (("G", "O"), "Overview"),
