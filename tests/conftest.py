@@ -12,6 +12,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from app.data import users
 from tests.support import canaries
 from tests.support.net import forbid_outside
 from tests.support.server import Server
@@ -38,6 +39,7 @@ def pytest_configure() -> None:
     )
 
 
+FULL_HASHER = users._hasher
 SECRETS = pytest.StashKey[list[str]]()
 """Where a secret of an emulated broker was seen, by whichever process of the suite."""
 
@@ -69,6 +71,23 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for place in terminalreporter.config.stash.get(SECRETS, []):
         terminalreporter.write_line(f"FAILED: a secret of an emulated broker was seen: {place}", red=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_hashes() -> Iterator[None]:
+    """A password's hash takes a fifth of a second and 64 MiB by design: what that is worth is asserted where `full_hashes` is asked for."""
+    from argon2 import PasswordHasher
+
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(users, "_hasher", lambda: quick)
+        yield
+
+
+@pytest.fixture
+def full_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The product's own cost of a hash, for this test."""
+    monkeypatch.setattr(users, "_hasher", FULL_HASHER)
 
 
 @pytest.fixture

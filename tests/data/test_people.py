@@ -83,10 +83,13 @@ def test_only_the_right_password_of_an_active_user_signs_in(data: Data) -> None:
     assert not data.users.check_password(made.user_id, PASSWORD)
 
 
-def test_a_password_is_kept_as_an_argon2id_hash(data: Data, folder: Path) -> None:
-    user(data)
+@pytest.mark.usefixtures("full_hashes")
+def test_a_password_is_kept_as_an_argon2id_hash_that_costs_64_mib(data: Data, folder: Path) -> None:
+    made = user(data)
     with closing(sqlite3.connect(folder / "tandem.db")) as outside:
-        assert outside.execute("SELECT password_hash FROM users").fetchone()[0].startswith("$argon2id$")
+        assert outside.execute("SELECT password_hash FROM users").fetchone()[0].startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert data.users.verify("trader@example.com", PASSWORD) == made
+    assert data.users.verify("trader@example.com", PASSWORD + "x") is None
 
 
 def test_a_cookie_is_worth_nothing_after_a_new_password_or_sign_out_everywhere_or_a_switch_off(data: Data) -> None:
