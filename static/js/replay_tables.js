@@ -145,17 +145,23 @@ export class Log {
     this.lines = [];
     this.day = "";
     this.focus = "";
+    this.follows = true; // until a person scrolls up, and again from the end on
+    box.addEventListener("scroll", () => (this.follows = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR), { passive: true });
+    new ResizeObserver(() => this.follow()).observe(box);
+  }
+
+  follow() {
+    if (this.follows) this.box.scrollTop = this.box.scrollHeight;
   }
 
   add(lines) {
     if (!lines.length) return;
     this.lines.push(...lines);
-    const follows = this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < NEAR;
     const made = document.createDocumentFragment();
     for (const line of lines.slice(-MOST_LINES)) made.append(...this.drawn(line));
     this.box.append(made);
     while (this.box.childElementCount > MOST_LINES) this.box.firstElementChild.remove();
-    if (follows) this.box.scrollTop = this.box.scrollHeight;
+    this.follow();
   }
 
   // "2024-01-23 10:41  account  symbol  what" → a line with names instead of ids.
