@@ -333,7 +333,10 @@ class Runtime:
     # --- strategies ----------------------------------------------------------------------------------------------------------
 
     def _submit(self, signal: Signal) -> object:
-        return self.system.submit(signal)
+        outcome = self.system.submit(signal)
+        if self.system.settings.lockstep:
+            self._drain_lanes()  # who turns round leaves before the way in is sized: else it would be a race for the account's money
+        return outcome
 
     def _record(self, fact: StrategyStateSaved | IncidentChanged | LevelsFixed) -> None:
         self.system.journal.append(fact)
