@@ -78,8 +78,9 @@ ACCOUNTS = (
     account(3, limits=Limits(max_daily_loss=D(4_000), flatten_on_limit=True)),
     account(4, day_rules=DayRules(first_entry="10:00", last_entry="13:30", square_off_derivatives="14:30")),
     account(5, leverage=D(1)),
+    account(6, leverage=D(1)),  # its money is enough for one position: who turns round must have left first
 )
-LOTS = {"A1": 3, "A2": 1, "A3": 5, "A4": 10, "A5": 7}
+LOTS = {"A1": 3, "A2": 1, "A3": 5, "A4": 10, "A5": 7, "A6": 4}
 MAPPINGS = tuple(
     AccountMapping(f"M{n}", a.account_id, "S1", sizing=Sizing(SizingMode.FIXED_QUANTITY, D(50 * LOTS[a.account_id])))
     for n, a in enumerate(ACCOUNTS)
@@ -136,3 +137,4 @@ def test_law_11_a_replay_and_a_back_test_of_a_day_are_alike_line_by_line(
 
     assert tested == played
     assert sum(" entry " in line for line in played) >= 5
+    assert any(" A6 " in line and " entry " in line for line in played)
