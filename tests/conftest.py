@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 import structlog
+from flask import Flask
 from hypothesis import HealthCheck, settings
 
 from app.data import users
 from tests.support import canaries
 from tests.support.net import forbid_outside
 from tests.support.server import Server
+from tests.support.templates import Compiled
 
 # Whatever the machine says: a run starts some hundred processes, and each would compile the whole program (and rewrite every assert) anew.
 sys.dont_write_bytecode = False
@@ -81,6 +83,14 @@ def _quick_hashes() -> Iterator[None]:
     quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(users, "_hasher", lambda: quick)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _templates_compiled_once() -> Iterator[None]:
+    """Some eighty templates take two seconds to compile, and hundreds of applications are made here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Flask, "jinja_options", Flask.jinja_options | {"bytecode_cache": Compiled()})
         yield
 
 

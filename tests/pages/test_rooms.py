@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from app.pages import STATIC
 from tests.pages.addresses import DENIED_ORDER, FILES, FORMS, ORDER, ROOMS, THINGS
@@ -58,14 +59,32 @@ class Page(HTMLParser):
         self._template -= tag == "template"
 
 
+class Reader:
+    """Somebody who only looks, at a book that never changes: each page is drawn once and then looked at by as many tests as there are."""
+
+    def __init__(self, role: str, book: str) -> None:
+        self._client: FlaskClient = create_preview(role, book).test_client()
+        self._drawn: dict[str, TestResponse] = {}
+
+    def get(self, address: str, headers: dict[str, str] | None = None) -> TestResponse:
+        if headers is not None:
+            return self._client.get(address, headers=headers)
+        if address not in self._drawn:
+            self._drawn[address] = self._client.get(address)
+        return self._drawn[address]
+
+
+Readers = dict[tuple[str, str], Reader]
+
+
 @pytest.fixture(scope="module")
-def clients() -> dict[tuple[str, str], FlaskClient]:
-    return {(role, book): create_preview(role, book).test_client() for role in ROLES for book in ("full", "empty", "halted")}
+def clients() -> Readers:
+    return {(role, book): Reader(role, book) for role in ROLES for book in ("full", "empty", "halted")}
 
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("book", ["full", "empty", "halted"])
-def test_every_room_is_drawn(clients: dict[tuple[str, str], FlaskClient], role: str, book: str) -> None:
+def test_every_room_is_drawn(clients: Readers, role: str, book: str) -> None:
     client = clients[role, book]
     for address in (*ROOMS, *(THINGS if book == "full" else ()), *(["/people"] if role == "owner" else []), *FILES):
         answer = client.get(address)
@@ -73,7 +92,7 @@ def test_every_room_is_drawn(clients: dict[tuple[str, str], FlaskClient], role: 
 
 
 @pytest.mark.parametrize("address", FORMS)
-def test_a_viewer_is_told_kindly_that_a_form_is_not_theirs(clients: dict[tuple[str, str], FlaskClient], address: str) -> None:
+def test_a_viewer_is_told_kindly_that_a_form_is_not_theirs(clients: Readers, address: str) -> None:
     text = clients["viewer", "full"].get(address).get_data(as_text=True)
     assert "This form is for traders" in text
     assert "A trader or the owner can do this for you" in text
@@ -81,14 +100,14 @@ def test_a_viewer_is_told_kindly_that_a_form_is_not_theirs(clients: dict[tuple[s
 
 
 def test_a_viewer_s_settings_have_the_name_and_the_password_and_nothing_that_is_refused(
-    clients: dict[tuple[str, str], FlaskClient],
+    clients: Readers,
 ) -> None:
     text = clients["viewer", "full"].get("/settings").get_data(as_text=True)
     assert re.findall(r'data-api="([^"]+)"', text) == ["PATCH /api/me", "POST /api/me/password"]
 
 
 @pytest.mark.parametrize("address", [*ROOMS, *THINGS, "/people"])
-def test_markup_is_sound(clients: dict[tuple[str, str], FlaskClient], address: str) -> None:
+def test_markup_is_sound(clients: Readers, address: str) -> None:
     text = clients["owner", "full"].get(address).get_data(as_text=True)
     page = Page(text)
     assert page.inline == []
@@ -101,7 +120,7 @@ def test_markup_is_sound(clients: dict[tuple[str, str], FlaskClient], address: s
     assert text.count("<main") == 1
 
 
-def test_every_link_leads_somewhere(clients: dict[tuple[str, str], FlaskClient]) -> None:
+def test_every_link_leads_somewhere(clients: Readers) -> None:
     client = clients["owner", "full"]
     seen: set[str] = set()
     waiting = ["/"]
@@ -118,7 +137,7 @@ def test_every_link_leads_somewhere(clients: dict[tuple[str, str], FlaskClient])
     assert len(seen) > 60
 
 
-def test_every_icon_of_a_page_is_in_the_sprite(clients: dict[tuple[str, str], FlaskClient]) -> None:
+def test_every_icon_of_a_page_is_in_the_sprite(clients: Readers) -> None:
     sprite = set(re.findall(r'symbol id="([^"]+)"', (STATIC / "vendor/bootstrap-icons/icons.svg").read_text("utf-8")))
     shown: set[str] = set()
     for book in ("full", "empty", "halted"):
@@ -129,7 +148,7 @@ def test_every_icon_of_a_page_is_in_the_sprite(clients: dict[tuple[str, str], Fl
     assert shown <= sprite
 
 
-def test_anchors_of_the_same_page_exist(clients: dict[tuple[str, str], FlaskClient]) -> None:
+def test_anchors_of_the_same_page_exist(clients: Readers) -> None:
     page = Page(clients["owner", "full"].get("/accounts/A1").get_data(as_text=True))
     other = Page(clients["owner", "full"].get("/accounts/A1/edit").get_data(as_text=True))
     anchors = [link.partition("#")[2] for link in page.links if link.startswith("/accounts/A1/edit#")]
@@ -140,7 +159,7 @@ def test_anchors_of_the_same_page_exist(clients: dict[tuple[str, str], FlaskClie
 @pytest.mark.parametrize(
     "address", ["/", "/orders", "/positions", "/accounts", "/strategies", "/signals", "/mappings", "/pnl", "/trades", "/backtests"]
 )
-def test_an_empty_page_says_what_to_do_next(clients: dict[tuple[str, str], FlaskClient], address: str) -> None:
+def test_an_empty_page_says_what_to_do_next(clients: Readers, address: str) -> None:
     text = clients["owner", "empty"].get(address).get_data(as_text=True)
     found = re.search(r'<div class="empty.*?</div>', text, re.DOTALL)
     assert found
@@ -150,7 +169,7 @@ def test_an_empty_page_says_what_to_do_next(clients: dict[tuple[str, str], Flask
 
 
 @pytest.mark.parametrize("address", ["/", "/orders", "/positions", "/accounts/A1", "/settings"])
-def test_a_viewer_gets_no_button_that_writes(clients: dict[tuple[str, str], FlaskClient], address: str) -> None:
+def test_a_viewer_gets_no_button_that_writes(clients: Readers, address: str) -> None:
     text = clients["viewer", "full"].get(address).get_data(as_text=True)
     assert 'data-open="estop"' not in text
     assert 'data-dialog="/order' not in text
@@ -160,14 +179,14 @@ def test_a_viewer_gets_no_button_that_writes(clients: dict[tuple[str, str], Flas
 
 
 @pytest.mark.parametrize("role", ["owner", "trader"])
-def test_the_emergency_stop_is_on_every_page(clients: dict[tuple[str, str], FlaskClient], role: str) -> None:
+def test_the_emergency_stop_is_on_every_page(clients: Readers, role: str) -> None:
     for address in (*ROOMS, *THINGS):
         text = clients[role, "full"].get(address).get_data(as_text=True)
         assert 'href="/emergency-stop" data-open="estop"' in text, address
         assert 'data-api="POST /api/system/emergency-stop"' in text, address
 
 
-def test_halts_are_shown_on_every_page(clients: dict[tuple[str, str], FlaskClient]) -> None:
+def test_halts_are_shown_on_every_page(clients: Readers) -> None:
     for address in ROOMS:
         assert "Nothing that raises exposure leaves" in clients["trader", "halted"].get(address).get_data(as_text=True), address
 
@@ -193,7 +212,7 @@ def test_the_ticket_says_at_the_top_that_entries_will_be_denied() -> None:
     assert ["data-held" in ticket[book] for book in ("full", "halted", "off")] == [False, True, True]
 
 
-def test_an_account_that_its_day_s_limit_closed_says_so(clients: dict[tuple[str, str], FlaskClient]) -> None:
+def test_an_account_that_its_day_s_limit_closed_says_so(clients: Readers) -> None:
     for address in ("/", "/accounts", "/accounts/A5"):
         assert ">closed for the day</span>" in clients["owner", "full"].get(address).get_data(as_text=True), address
     assert "daily loss limit" in clients["owner", "full"].get("/accounts").get_data(as_text=True)
@@ -202,7 +221,7 @@ def test_an_account_that_its_day_s_limit_closed_says_so(clients: dict[tuple[str,
 
 
 @pytest.mark.parametrize("address", ["/", "/accounts", "/mappings", "/order", "/health", "/pnl"])
-def test_accounts_stand_in_the_same_order_everywhere(clients: dict[tuple[str, str], FlaskClient], address: str) -> None:
+def test_accounts_stand_in_the_same_order_everywhere(clients: Readers, address: str) -> None:
     text = clients["owner", "full"].get(address).get_data(as_text=True)
     table = next(part for part in re.findall(r"<table.*?</table>", text, re.DOTALL) if "Zerodha main" in part)
     known = ["Aggressive paper", "Careful paper", "Family paper", "Zerodha HUF", "Zerodha main"]
@@ -235,13 +254,13 @@ def test_an_average_is_rounded_for_the_eye_and_whole_in_its_title(monkeypatch: p
     assert re.search(r'title="806.14666667"\s*data-value="806.14666667">806.15<', text)
 
 
-def test_checks_are_named_by_what_was_asked(clients: dict[tuple[str, str], FlaskClient]) -> None:
+def test_checks_are_named_by_what_was_asked(clients: Readers) -> None:
     text = clients["owner", "full"].get(f"/orders/{DENIED_ORDER}").get_data(as_text=True)
     assert "<span>Day&#39;s loss</span>" in text
     assert "<span>Order value</span>" in text
 
 
-def test_a_long_id_is_shown_by_its_ends(clients: dict[tuple[str, str], FlaskClient], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_id_is_shown_by_its_ends(clients: Readers, monkeypatch: pytest.MonkeyPatch) -> None:
     long = "idem-" + "0123456789abcdef" * 4
     monkeypatch.setattr(Sample, "signal", lambda self, _: SIGNALS[0].model_copy(update={"signal_id": long}))
     text = create_preview().test_client().get(f"/signals/{long}").get_data(as_text=True)
@@ -249,7 +268,7 @@ def test_a_long_id_is_shown_by_its_ends(clients: dict[tuple[str, str], FlaskClie
     assert f'data-copy="{long}"' in text
 
 
-def test_lanes_are_called_by_their_account(clients: dict[tuple[str, str], FlaskClient]) -> None:
+def test_lanes_are_called_by_their_account(clients: Readers) -> None:
     assert "The lane of Zerodha HUF is dead" in clients["owner", "full"].get("/").get_data(as_text=True)
     text = clients["owner", "full"].get("/health").get_data(as_text=True)
     assert "lane A4" not in text
@@ -257,12 +276,12 @@ def test_lanes_are_called_by_their_account(clients: dict[tuple[str, str], FlaskC
     assert len(re.findall(r"<h2>Lanes</h2>", text)) == 1
 
 
-def test_a_password_is_asked_for_beside_the_name_that_it_belongs_to(clients: dict[tuple[str, str], FlaskClient]) -> None:
+def test_a_password_is_asked_for_beside_the_name_that_it_belongs_to(clients: Readers) -> None:
     text = clients["owner", "full"].get("/settings").get_data(as_text=True)
     assert len(re.findall(r'<input type="text" name="username" value="asha@example.com" autocomplete="username"[^>]* hidden', text)) == 2
 
 
-def test_paper_and_live_are_told_apart_by_words(clients: dict[tuple[str, str], FlaskClient]) -> None:
+def test_paper_and_live_are_told_apart_by_words(clients: Readers) -> None:
     for address in ("/", "/accounts", "/positions", "/orders", "/order", "/mappings", "/health"):
         text = clients["owner", "full"].get(address).get_data(as_text=True)
         assert ">PAPER<" in text, address
@@ -271,7 +290,7 @@ def test_paper_and_live_are_told_apart_by_words(clients: dict[tuple[str, str], F
     assert 'data-mode="none"' in clients["owner", "empty"].get("/").get_data(as_text=True)
 
 
-def test_only_the_owner_sees_people(clients: dict[tuple[str, str], FlaskClient]) -> None:
+def test_only_the_owner_sees_people(clients: Readers) -> None:
     assert clients["trader", "full"].get("/people").status_code == 403
     assert 'href="/people"' not in clients["trader", "full"].get("/").get_data(as_text=True)
 
@@ -289,7 +308,7 @@ def test_only_the_owner_sees_people(clients: dict[tuple[str, str], FlaskClient])
         f"/orders/{ORDER}/change",
     ],
 )
-def test_what_is_not_there_is_a_page_inside_the_frame(clients: dict[tuple[str, str], FlaskClient], address: str) -> None:
+def test_what_is_not_there_is_a_page_inside_the_frame(clients: Readers, address: str) -> None:
     answer = clients["owner", "full"].get(address)
     assert answer.status_code == 404
     text = answer.get_data(as_text=True)
@@ -336,7 +355,7 @@ def test_a_viewer_cannot_stop_without_scripts_either() -> None:
     assert create_preview(role="viewer").test_client().post("/emergency-stop").status_code == 403
 
 
-def test_pages_travel_compressed_and_are_never_stored(clients: dict[tuple[str, str], FlaskClient]) -> None:
+def test_pages_travel_compressed_and_are_never_stored(clients: Readers) -> None:
     answer = clients["owner", "full"].get("/", headers={"Accept-Encoding": "gzip"})
     assert answer.headers["Content-Encoding"] == "gzip"
     assert answer.headers["Cache-Control"] == "no-store"
@@ -344,7 +363,7 @@ def test_pages_travel_compressed_and_are_never_stored(clients: dict[tuple[str, s
     assert len(answer.data) < 14_000
 
 
-def test_a_preference_is_in_the_first_byte(clients: dict[tuple[str, str], FlaskClient]) -> None:
+def test_a_preference_is_in_the_first_byte(clients: Readers) -> None:
     client = create_preview().test_client()
     client.set_cookie("theme", "light")
     client.set_cookie("palette", "<script>")
@@ -352,7 +371,7 @@ def test_a_preference_is_in_the_first_byte(clients: dict[tuple[str, str], FlaskC
     assert 'data-bs-theme="light" data-palette="green"' in text
 
 
-def test_attributes_stand_apart(clients: dict[tuple[str, str], FlaskClient]) -> None:
+def test_attributes_stand_apart(clients: Readers) -> None:
     for address in (*ROOMS, *THINGS):
         text = clients["owner", "full"].get(address).get_data(as_text=True)
         for tag in re.findall(r"<[a-z][^<>]*>", re.sub(r"<!doctype html>", "", text)):
