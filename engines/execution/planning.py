@@ -183,7 +183,7 @@ class _Planner:
             orders += self._exits(out)
         wants_entry = not self.signal.reduce_only and (into or not out)
         if wants_entry:
-            orders += self._entries(into, sized, freed=out)
+            orders += self._entries(into, sized, freed=out + (self._leaving() if opposite else ZERO))
         if not orders:
             orders.append(self._nothing_to_close())
         return tuple(orders)
@@ -224,6 +224,18 @@ class _Planner:
         if self.signal.quantity is None:
             return free, wanted
         return position_rules.split(held.quantity, abs(held.quantity) - free, self.signal.side, wanted)
+
+    def _leaving(self) -> Decimal:
+        """Units of the opposite position that are on their way out at the market: who turns round in two signals needs its money only once."""
+        return sum((o.remaining for o in self.desk.live_orders() if self._takes_out_now(o)), ZERO)
+
+    def _takes_out_now(self, order: Order) -> bool:
+        return (
+            order.position_key == self.key
+            and not order.raises_exposure
+            and order.order_type is OrderType.MARKET
+            and order.state is not OrderState.UNKNOWN
+        )
 
     # --- exits: never asked about entry limits (law 7)
 

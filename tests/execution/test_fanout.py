@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
-from engines.core.model import AccountMapping, Denial, Instrument, Limits, OrderState, Role, Sizing, SizingMode, StrategyConfig, Timeframe
+import pytest
+
+from engines.core.model import (
+    AccountMapping,
+    Denial,
+    Instrument,
+    Limits,
+    OrderState,
+    OrderType,
+    Role,
+    Sizing,
+    SizingMode,
+    StrategyConfig,
+    Timeframe,
+)
 from tests.execution.house import INFY, USER, House, account, books_balance
 
 
@@ -229,3 +244,19 @@ def test_law_10_an_index_is_denied_by_name_on_every_account() -> None:
             ("A1", OrderState.DENIED, "not_tradable"),
             ("A2", OrderState.DENIED, "not_tradable"),
         ]
+
+
+@pytest.mark.parametrize(
+    ("way_out", "reason"), [({}, None), ({"order_type": OrderType.LIMIT, "price": Decimal(110)}, "insufficient_funds")]
+)
+def test_who_turns_round_in_two_signals_needs_its_money_only_once(way_out: dict[str, Any], reason: str | None) -> None:
+    """The way out is still at the broker when the way in is planned: at the market its margin counts as free, waiting for a price it does not."""
+    script = {"SELL": "open"}
+    poor = account("A1", broker="wire", capital=Decimal(1_000), leverage=Decimal(1))
+    with House(poor, script=lambda request: script.get(request.side.value, "fill")) as house:
+        house.send("BUY", 9, strategy_id="S1")
+        (leaving,) = house.send("SELL", None, reduce_only=True, strategy_id="S1", **way_out)
+        assert leaving.state is OrderState.OPEN
+        script["SELL"] = "fill"
+        (entry,) = house.send("SELL", 9, strategy_id="S1")
+        assert (entry.role, entry.reason) == (Role.ENTRY, reason)
