@@ -69,31 +69,40 @@ def test_windows_that_cannot_be_walked_through_say_so(prices: Path, tmp_path: Pa
         asked(tmp_path / "report.json", "--data", str(prices), *more)
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["martingale"], "martingale"),
-        (["ema_cross", "--param", "fast=30", "--param", "slow=10"], "fast average"),
-        (["ema_cross", "--param", "quick=1"], "quick"),
-        (["ema_cross", "--from", "yesterday"], "YYYY-MM-DD"),
-        (["ema_cross", "--from", "2024-01-02", "--to", "2024-01-01"], "before"),
-        (["ema_cross", "--from", "2030-01-01"], "nothing of the time"),
-        (["ema_cross", "--capital", "0"], "above zero"),
-        (["ema_cross", "--json", "no/such/folder/out.json"], "cannot write"),
-    ],
-)
-def test_what_cannot_be_run_is_one_line_and_exit_2(prices: Path, words: list[str], said: str) -> None:
+WRONG = [
+    (["martingale"], "martingale"),
+    (["ema_cross", "--param", "fast=30", "--param", "slow=10"], "fast average"),
+    (["ema_cross", "--param", "quick=1"], "quick"),
+    (["ema_cross", "--from", "yesterday"], "YYYY-MM-DD"),
+    (["ema_cross", "--from", "2024-01-02", "--to", "2024-01-01"], "before"),
+    (["ema_cross", "--from", "2030-01-01"], "nothing of the time"),
+    (["ema_cross", "--capital", "0"], "above zero"),
+    (["ema_cross", "--json", "no/such/folder/out.json"], "cannot write"),
+]
+
+
+def test_what_cannot_be_run_is_one_line_and_exit_2(prices: Path) -> None:
+    words, said = WRONG[0]
     done = run_command("backtest", *words, "--data", str(prices))
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
     assert said in done.stderr
 
 
-def test_a_file_that_is_not_there_or_holds_no_prices_is_one_line_and_exit_2(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("words", "said"), WRONG)
+def test_what_cannot_be_run_says_why_and_nothing_else(prices: Path, words: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises((CannotRun, TandemError)) as told:  # what the launcher makes one line and exit 2 of
+        run(launcher.parse(["backtest", *words, "--data", str(prices)]))
+    assert said in str(told.value)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ["nothing.csv", "words.csv"])
+def test_a_file_that_is_not_there_or_holds_no_prices_is_named(tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "words.csv").write_text("hello\nworld\n")
-    for name in ("nothing.csv", "words.csv"):
-        done = run_command("backtest", "ema_cross", "--data", str(tmp_path / name))
-        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
-        assert name in done.stderr
+    with pytest.raises((CannotRun, TandemError)) as told:
+        run(launcher.parse(["backtest", "ema_cross", "--data", str(tmp_path / name)]))
+    assert name in str(told.value)
+    assert capfd.readouterr() == ("", "")
 
 
 # --- many files and accounts, in this process ---------------------------------------------------------------------------

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import run_strategy_system as launcher
 from app.data import open_data
-from tests.support.server import Server, run_command
+from app.launch.errors import CannotRun
+from app.launch.people import run
+from engines.ports import TandemError
+from tests.support.server import Server, clean_environment, run_command
 
 PASSWORD = "correct horse battery"
 
@@ -17,10 +24,27 @@ def add(data_dir: Path, email: str, *more: str, password: str = PASSWORD) -> tup
     return done.returncode, done.stdout, done.stderr
 
 
-def test_the_first_person_is_the_owner_and_the_next_are_traders(data_dir: Path) -> None:
+@pytest.fixture
+def clean(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """No setting of this machine, as `run_command` has it."""
+    for name, value in clean_environment().items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def add_here(clean: pytest.MonkeyPatch, data_dir: Path, email: str, *more: str, password: str = PASSWORD) -> int:
+    """The same in this process, up to the error that the launcher makes one line and exit 2 of."""
+    clean.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(password.encode())))
+    return run(launcher.parse(["user", "add", email, "--password-stdin", *more, "--data-dir", str(data_dir)]))
+
+
+def test_the_first_person_is_the_owner_and_the_next_are_traders(
+    data_dir: Path, clean: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert add(data_dir, "a@example.com") == (0, "added a@example.com (owner)\n", "")
-    assert add(data_dir, "b@example.com") == (0, "added b@example.com (trader)\n", "")
-    assert add(data_dir, "c@example.com", "--role", "viewer") == (0, "added c@example.com (viewer)\n", "")
+    assert (add_here(clean, data_dir, "b@example.com"), *capfd.readouterr()) == (0, "added b@example.com (trader)\n", "")
+    assert add_here(clean, data_dir, "c@example.com", "--role", "viewer") == 0
+    assert capfd.readouterr() == ("added c@example.com (viewer)\n", "")
 
 
 def test_only_the_newline_at_its_end_is_not_part_of_the_password(data_dir: Path) -> None:
@@ -49,12 +73,23 @@ def test_a_token_is_printed_once_alone(data_dir: Path) -> None:
         ("b@example.com", "", "10 characters"),
     ],
 )
-def test_who_cannot_be_added_is_one_line_and_exit_2(data_dir: Path, email: str, password: str, words: str) -> None:
+def test_who_cannot_be_added_is_told_why(
+    data_dir: Path, email: str, password: str, words: str, clean: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     Server(data_dir, owner=("a@example.com", PASSWORD)).make_owner()
-    code, out, err = add(data_dir, email, password=password)
+    with pytest.raises((CannotRun, TandemError)) as told:
+        add_here(clean, data_dir, email, password=password)
+    assert words in str(told.value)
+    assert not password or password not in str(told.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_who_cannot_be_added_is_one_line_and_exit_2(data_dir: Path) -> None:
+    Server(data_dir, owner=("a@example.com", PASSWORD)).make_owner()
+    code, out, err = add(data_dir, "b@example.com", password="short")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert words in err
-    assert not password or password not in err
+    assert "10 characters" in err
+    assert "short" not in err
 
 
 def test_a_token_for_nobody_is_one_line_and_exit_2(data_dir: Path) -> None:

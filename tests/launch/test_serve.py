@@ -53,11 +53,11 @@ def test_a_taken_port_is_one_line_and_exit_2_and_nothing_is_touched(data_dir: Pa
     assert not data_dir.exists()
 
 
-def test_a_second_one_on_the_same_folder_is_refused(server: Server) -> None:
-    done = run_command("serve", "--no-browser", "--port", "0", data_dir=server.data_dir)
+def test_a_second_one_on_the_same_folder_is_refused(shared_server: Server) -> None:
+    done = run_command("serve", "--no-browser", "--port", "0", data_dir=shared_server.data_dir)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert "in use" in done.stderr
-    assert server.api.get("/healthz").status == 200
+    assert shared_server.api.get("/healthz").status == 200
 
 
 def test_a_folder_that_cannot_be_used_is_one_line_and_exit_2(tmp_path: Path) -> None:
@@ -74,12 +74,12 @@ def test_a_wrong_setting_is_one_line_and_exit_2(data_dir: Path) -> None:
     assert not data_dir.exists()
 
 
-def test_people_added_while_it_serves_are_let_in_at_once(server: Server) -> None:
-    email = "trader@example.com"
-    added = run_command("user", "add", email, "--password-stdin", data_dir=server.data_dir, stdin="a long enough password")
-    made = run_command("token", "add", email, "--name", "x", data_dir=server.data_dir)
+def test_people_added_while_it_serves_are_let_in_at_once(shared_server: Server) -> None:
+    email = "added-while-it-serves@example.com"
+    added = run_command("user", "add", email, "--password-stdin", data_dir=shared_server.data_dir, stdin="a long enough password")
+    made = run_command("token", "add", email, "--name", "x", data_dir=shared_server.data_dir)
     assert (added.returncode, made.returncode) == (0, 0)
-    assert server.client(made.stdout.strip()).get("/api/accounts").json["items"] == []
+    assert shared_server.client(made.stdout.strip()).get("/api/accounts").json["items"] == []
 
 
 def test_without_engines_it_shows_and_answers_but_takes_no_entry(data_dir: Path) -> None:
