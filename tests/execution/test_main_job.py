@@ -36,7 +36,6 @@ from engines.market.replay import ReplayFeed
 from engines.ports import RandomIds
 from engines.system import EngineSettings, TradingSystem
 
-FILE = Path(__file__).resolve().parents[3] / "shared" / "data" / "nifty50_1min_2024.csv.gz"
 IST = timezone(timedelta(hours=5, minutes=30))
 FUTURE = Instrument("NFO:NIFTY24JANFUT", "NIFTY", "NFO", Decimal("0.05"), lot_size=50, freeze_quantity=1800, segment="FUT")
 MODES = (
@@ -86,9 +85,9 @@ def prepare(data: Data) -> None:
         data.mappings.add(user.user_id, mapping, by=by)
 
 
-def run_week(folder: Path) -> Week:
+def run_week(folder: Path, file: Path) -> Week:
     monday = datetime(2024, 1, 8, tzinfo=IST).timestamp()
-    feed = ReplayFeed(FILE, FUTURE.symbol, speed=0, instruments=[FUTURE], start=monday, end=monday + 5 * 86_400)
+    feed = ReplayFeed(file, FUTURE.symbol, speed=0, instruments=[FUTURE], start=monday, end=monday + 5 * 86_400)
     with open_data(folder, clock=feed.clock, exclusive=True) as data:
         prepare(data)
         system = TradingSystem(
@@ -158,8 +157,8 @@ def cash_plus_mark(system: TradingSystem, data: Data, account_id: str) -> Decima
 
 
 @pytest.mark.timeout(120)
-def test_a_week_of_nifty_through_the_live_engine_balances_and_repeats(tmp_path):
-    week = run_week(tmp_path / "first")
+def test_a_week_of_nifty_through_the_live_engine_balances_and_repeats(tmp_path: Path, nifty_fortnight: Path) -> None:
+    week = run_week(tmp_path / "first", nifty_fortnight)
 
     assert len(week.fills) > 300
     assert {row[5] for row in week.orders} <= {state.value for state in (OrderState.FILLED, OrderState.DENIED)}
@@ -172,7 +171,7 @@ def test_a_week_of_nifty_through_the_live_engine_balances_and_repeats(tmp_path):
     assert {key: quantity for key, quantity in folded.items() if quantity} == week.positions
     charges_are_those_of_the_tables(week.fills)
 
-    assert run_week(tmp_path / "second").orders == week.orders
+    assert run_week(tmp_path / "second", nifty_fortnight).orders == week.orders
 
 
 def charges_are_those_of_the_tables(fills: list[Fill]) -> None:

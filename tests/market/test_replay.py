@@ -20,7 +20,6 @@ from engines.market.files import BadFile, read_market_file
 from engines.market.replay import LevelWalk, ReplayClock, ReplayFeed
 from tests.market.making import INFY, OPEN, HandClock
 
-NIFTY = Path("../shared/data/nifty50_1min_2024.csv.gz")
 DAILY = Path("../shared/data/nse_stocks_daily_2008_2021.csv.gz")
 DAY = 86_400
 Write = Callable[[str], Path]
@@ -71,9 +70,9 @@ def test_without_quotes_bid_and_ask_are_the_last_price(write: Write) -> None:
 
 
 @pytest.mark.parametrize("legs", [1, 5])
-def test_candles_built_from_a_replay_are_those_of_the_file(legs: int) -> None:
+def test_candles_built_from_a_replay_are_those_of_the_file(legs: int, nifty_fortnight: Path) -> None:
     end = OPEN + 2 * DAY
-    feed = ReplayFeed(NIFTY, "NSE:NIFTY 50", speed=0, start=OPEN - 3600, end=end, ticks_per_leg=legs)
+    feed = ReplayFeed(nifty_fortnight, "NSE:NIFTY 50", speed=0, start=OPEN - 3600, end=end, ticks_per_leg=legs)
     builder = CandleBuilder("NSE:NIFTY 50", Timeframe.M1)
     built: list[Candle | None] = []
 
@@ -82,7 +81,7 @@ def test_candles_built_from_a_replay_are_those_of_the_file(legs: int) -> None:
         built.extend(builder.add(tick) for tick in batch)
 
     feed.play(take)
-    whole = read_market_file(NIFTY, "NSE:NIFTY 50").candles
+    whole = read_market_file(nifty_fortnight, "NSE:NIFTY 50").candles
     assert [candle for candle in built if candle is not None] == [candle for candle in whole if OPEN - 3600 <= candle.start < end]
 
 
@@ -226,8 +225,8 @@ def test_at_full_speed_the_next_moment_comes_only_when_the_engines_are_done_and_
     assert feed.finished
 
 
-def test_the_same_file_plays_the_same_ticks_in_order() -> None:
-    one, other = (ReplayFeed(NIFTY, "NSE:NIFTY 50", speed=0, end=OPEN + DAY) for _ in range(2))
+def test_the_same_file_plays_the_same_ticks_in_order(nifty_fortnight: Path) -> None:
+    one, other = (ReplayFeed(nifty_fortnight, "NSE:NIFTY 50", speed=0, end=OPEN + DAY) for _ in range(2))
     batches = list(one.batches())
     assert batches == list(other.batches())
     assert all(before < after for (before, _), (after, _) in pairwise(batches))
@@ -254,9 +253,9 @@ def test_a_candle_that_is_walked_through_levels_meets_what_a_backtests_bar_meets
     assert [price for price, _ in groupby(met)] == [price for price, _ in groupby(bar)]
 
 
-def test_the_past_of_a_replayed_day_is_the_file_before_it() -> None:
+def test_the_past_of_a_replayed_day_is_the_file_before_it(nifty_fortnight: Path) -> None:
     start = OPEN + DAY
-    feed = ReplayFeed(NIFTY, "NSE:NIFTY 50", speed=0, start=start, end=start + DAY)
+    feed = ReplayFeed(nifty_fortnight, "NSE:NIFTY 50", speed=0, start=start, end=start + DAY)
     minutes = feed.history("NSE:NIFTY 50", Timeframe.M1, start - 60, start)
     assert len(minutes) == 750  # two whole sessions, though only a minute was asked for: nights do not shorten a past
     assert minutes[-1].start == start - DAY + 374 * 60

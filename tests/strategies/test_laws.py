@@ -18,7 +18,6 @@ from engines.strategies import registry
 from tests.market.making import INFY, OPEN, SBIN
 from tests.strategies.making import M1, World, candles, config
 
-NIFTY = Path("../shared/data/nifty50_1min_2024.csv.gz")
 DAY = 86_400
 KINDS = [
     ("ema_cross", {"fast": 5, "slow": 13, "direction": "both"}),
@@ -29,8 +28,8 @@ closes = st.lists(st.floats(90, 110).map(lambda price: round(price, 1)), min_siz
 
 
 @pytest.fixture(scope="module")
-def week() -> list[Candle]:
-    rows = read_market_file(NIFTY, "NSE:INFY").candles
+def week(nifty_fortnight: Path) -> list[Candle]:
+    rows = read_market_file(nifty_fortnight, "NSE:INFY").candles
     return [candle for candle in rows if candle.start < OPEN + 3 * DAY]
 
 
@@ -51,9 +50,11 @@ def told(world: World) -> list[tuple[float, str]]:
 
 
 @pytest.mark.parametrize(("kind", "params"), KINDS)
-def test_law_11_same_ticks_same_decisions_in_replay_and_backtest(kind: str, params: dict[str, object], week: list[Candle]) -> None:
+def test_law_11_same_ticks_same_decisions_in_replay_and_backtest(
+    kind: str, params: dict[str, object], week: list[Candle], nifty_fortnight: Path
+) -> None:
     """File → replay → ticks → candles → runner gives what the bare class gives on the file's candles, the last candle of each day included."""
-    feed = ReplayFeed(NIFTY, "NSE:INFY", speed=0, end=OPEN + 3 * DAY)
+    feed = ReplayFeed(nifty_fortnight, "NSE:INFY", speed=0, end=OPEN + 3 * DAY)
     world = World(config(kind, params=params))
     world.clock = feed.clock  # type: ignore[assignment]
     store = CandleStore(feed.clock, lambda symbol, timeframe, limit: [])
