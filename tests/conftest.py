@@ -66,7 +66,7 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     base = getattr(getattr(session.config, "_tmp_path_factory", None), "_basetemp", None)
     places = session.config.stash.setdefault(SECRETS, [])
-    places += canaries.found(base.rglob("*") if base is not None else ())
+    places += canaries.found(canaries.files_under(base) if base is not None else ())
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["secrets"] = places
     elif places:

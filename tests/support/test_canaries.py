@@ -39,3 +39,12 @@ def test_a_secret_that_comes_later_is_one_too() -> None:
     secrets.append("laterSecret0001")
     canaries.saw("told: laterSecret0001.")
     assert canaries.found([])
+
+
+def test_every_file_is_looked_through_and_one_that_is_gone_is_gone(tmp_path: Path) -> None:
+    canaries.watch(["aCCess98765432"])
+    deep = tmp_path / "data" / "logs" / "tandem.log"
+    deep.parent.mkdir(parents=True)
+    deep.write_text("token aCCess98765432")
+    assert canaries.found([tmp_path / "gone", *canaries.files_under(tmp_path)]) == [str(deep)]
+    assert list(canaries.files_under(tmp_path / "gone")) == []
