@@ -15,22 +15,22 @@ def findings(data_dir: Path) -> dict[str, Finding]:
     return {finding.check: finding for finding in examine(config.load({}, env_file=Path("none"), data_dir=data_dir, port=0))}
 
 
-def test_a_backup_of_a_running_workspace_has_the_database_and_the_keys_and_is_private(server: Server, tmp_path: Path) -> None:
+def test_a_backup_of_a_running_workspace_has_the_database_and_the_keys_and_is_private(shared_server: Server, tmp_path: Path) -> None:
     target = tmp_path / "copy.zip"
-    done = run_command("backup", str(target), data_dir=server.data_dir)
+    done = run_command("backup", str(target), data_dir=shared_server.data_dir)
     assert (done.returncode, done.stderr) == (0, "")
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     restored = tmp_path / "restored"
     with zipfile.ZipFile(target) as copy:
         copy.extractall(restored)
-    again = run_command("token", "add", server.owner[0], "--name", "again", data_dir=restored)
+    again = run_command("token", "add", shared_server.owner[0], "--name", "again", data_dir=restored)
     assert (again.returncode, again.stderr) == (0, "")
 
 
-def test_a_backup_never_writes_over_a_file(server: Server, tmp_path: Path) -> None:
+def test_a_backup_never_writes_over_a_file(shared_server: Server, tmp_path: Path) -> None:
     target = tmp_path / "precious"
     target.write_text("keep me")
-    done = run_command("backup", str(target), data_dir=server.data_dir)
+    done = run_command("backup", str(target), data_dir=shared_server.data_dir)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert target.read_text() == "keep me"
 
