@@ -45,6 +45,24 @@ def pytest_configure() -> None:
 
 NIFTY_YEAR = Path(__file__).resolve().parents[2] / "shared" / "data" / "nifty50_1min_2024.csv.gz"
 FULL_HASHER = users._hasher
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Random as they are, but what takes long begins first, dealt out to the processes: none is left alone with it at the end."""
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    rest = [item for item in items if not item.get_closest_marker("slow")]
+    shares, left, dealt = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), len(items), []
+    for share in range(shares):  # each process is first given as many in a row as these
+        size = left // (shares - share)
+        mine = slow[share::shares]
+        others = max(size - len(mine), 0)
+        dealt += mine + rest[:others]
+        del rest[:others]
+        left -= size
+    items[:] = dealt + rest
+
+
 SECRETS = pytest.StashKey[list[str]]()
 """Where a secret of an emulated broker was seen, by whichever process of the suite."""
 

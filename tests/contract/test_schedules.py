@@ -9,6 +9,7 @@ from tests.contract.schedules import play
 AT_ONCE = 100
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_law_1_3_no_schedule_of_faults_leaves_a_double_a_lost_order_or_a_wrong_book(
     pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]

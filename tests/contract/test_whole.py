@@ -65,6 +65,7 @@ def whole(tmp_path: Path) -> Iterator[Whole]:
         yield Whole(server, emulators)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_day_at_four_brokers(whole: Whole) -> None:
     for venue in VENUES:

@@ -54,6 +54,7 @@ def start(project: Path, command: str = "serve") -> subprocess.CompletedProcess[
     return subprocess.run([base, project / "run_strategy_system.py", command], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_first_start_makes_its_own_environment_a_second_finds_it_and_a_changed_lock_renews_it(project: Path) -> None:
     first = start(project)
     assert (first.returncode, first.stdout) == (7, f"serve 1 {project / '.venv'}\n"), first.stderr

@@ -73,6 +73,7 @@ def fits(chrome: Browser, width: int, height: int, address: str) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [0, 1], ids=["desk", "phone"])
 def test_no_page_complains_or_overflows(chrome: Browser, preview: str, first: int) -> None:
     """Every page at both sizes. Half of them come up on the desk and are then made a phone's, the other half the other way round."""

@@ -49,6 +49,7 @@ def trader(data_dir: Path) -> Iterator[Person]:
             yield person
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(150)
 def test_a_day_from_the_watchlist_to_the_end_of_a_replay(trader: Person) -> None:
     _watches(trader)

@@ -25,6 +25,7 @@ def person(data_dir: Path) -> Iterator[Person]:
         yield Person(chrome, server.base)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(150)
 def test_from_set_up_to_the_first_signal_the_stop_and_back(person: Person) -> None:
     _sets_up(person)

@@ -44,6 +44,7 @@ def person(server: Server) -> Iterator[Person]:
         yield Person(chrome, server.base)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(150)
 def test_from_the_form_to_real_orders(person: Person, server: Server, kite: KiteEmulator, customer: EmulatedAccount) -> None:
     kite.set_redirect(customer, f"{server.base}/zerodha/callback")
