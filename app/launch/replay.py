@@ -51,7 +51,7 @@ NOBODY = Actor(None, "system")
 
 
 class Copies:
-    """A Directory of what the spec names: every account on paper, keeping the market's hours, with automatic trading on."""
+    """A Directory of what the spec names: every account on paper, with automatic trading on."""
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
@@ -85,8 +85,9 @@ class Copies:
 
 
 def as_paper(account: Account) -> Account:
-    """The same money, limits and rules on the paper exchange, at the market's hours, without its delays: a replay decides the same every time."""
-    paper = replace(account.paper, latency_ms=0, session_hours=True)
+    """The same money, limits and rules on the paper exchange, without its delays: a replay decides the same every time. A live account keeps the
+    market's hours, a paper account keeps them as it does on any day."""
+    paper = replace(account.paper, latency_ms=0, session_hours=account.paper.session_hours or account.live)
     return replace(
         account, broker="paper", paper=paper, enabled=True, auto_trade=True, dry_run=False, source_address=None, auto_login=False
     )
@@ -194,7 +195,7 @@ class Replay:
             case "speed":
                 pace.set_speed(float(said["speed"]))
             case "step":
-                pace.step(self.feed.clock.now() + float(said.get("seconds", 60)))
+                pace.step(self.feed.clock.now(), float(said.get("seconds", 60)))
             case other:
                 raise ValueError(f"there is no command {other!r}")
 

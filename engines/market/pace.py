@@ -39,14 +39,16 @@ class Pace:
         self._change(speed=speed)
 
     def pause(self) -> None:
-        self._change(paused=True)
+        self._change(paused=True, until=-float("inf"))
 
     def go_on(self) -> None:
-        self._change(paused=False)
+        self._change(paused=False, until=-float("inf"))
 
-    def step(self, until: Timestamp) -> None:
-        """Play on to this moment of the replay and pause there."""
-        self._change(paused=True, until=until)
+    def step(self, now: Timestamp, seconds: float) -> None:
+        """Play on by so many replayed seconds and pause there; steps that are asked for while one is under way add up."""
+        with self._changed:
+            begun = max(now, self._until) if self._paused else now
+        self._change(paused=True, until=begun + seconds)
 
     def begin(self) -> None:
         """A feed begins (again) to play."""

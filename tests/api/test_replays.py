@@ -42,7 +42,8 @@ def mapped(rig: Rig) -> dict[str, Any]:
     strategy = rig.trader.strategy(
         instruments=[SYMBOL], params={"fast": 9, "slow": 21, "direction": "both"}, exit_plan={"stop_loss": {"pct": "0.1"}}
     )
-    accounts = [rig.trader.account(auto_trade=on)["id"] for on in (True, False)]
+    rules = {"keep": True}
+    accounts = [rig.trader.account(auto_trade=on, day_rules=rules)["id"] for on in (True, False)]
     for account in accounts:
         rig.trader.mapping(account, strategy["id"])
     return {"strategy_ids": [strategy["id"]], "account_ids": accounts}

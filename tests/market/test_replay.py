@@ -274,7 +274,8 @@ def test_a_paused_replay_stands_still_steps_to_a_moment_and_goes_on(write: Write
         arrived.release()
 
     feed.pace.pause()
-    feed.pace.step(OPEN + 59)
+    feed.pace.step(OPEN, 20)
+    feed.pace.step(OPEN, 39)
     feed.start(take)
     for _ in range(4):
         assert arrived.acquire(timeout=10)
