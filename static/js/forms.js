@@ -19,7 +19,27 @@ export function startForms() {
     if (form) delete form.dataset.key;
   });
   document.addEventListener("change", (event) => showParts(event.target.closest("form")));
-  document.addEventListener("htmx:load", (event) => event.detail.elt.querySelectorAll?.("form").forEach(showParts));
+  document.addEventListener("htmx:load", (event) => event.detail.elt.parentElement?.querySelectorAll("form").forEach(showForm));
+  document.addEventListener("tandem:shown", (event) => event.target.querySelectorAll("form").forEach(showForm));
+}
+
+// What a form that changes something was shown with. It sends only what the person changed of that: the rest may have been saved elsewhere
+// since. Read from a copy with the server's own values, because browsers fill in what was typed before a reload.
+const shown = new WeakMap();
+
+export function showForm(form) {
+  showParts(form);
+  if (shown.has(form) || !form.dataset.api?.startsWith("PATCH ")) return;
+  const copy = form.cloneNode(true);
+  copy.reset();
+  showParts(copy);
+  shown.set(form, asked(copy));
+}
+
+// Whole top-level fields: a recipe, a size or the day's rules belong together.
+function changedOf(form, body) {
+  const before = shown.get(form);
+  return before ? Object.fromEntries(Object.entries(body).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name]))) : body;
 }
 
 // A part of a form with `data-when="mode=risk,kelly"` is there only while the field says so; hidden parts are not sent.
@@ -86,16 +106,28 @@ function tidy(value) {
   return value;
 }
 
-async function submit(form, button) {
-  clearErrors(form);
+// What the form's fields ask of the API.
+function asked(form) {
   const body = (form.dataset.prepare && PREPARE[form.dataset.prepare]?.(bodyOf(form))) || bodyOf(form);
   for (const name of Object.keys(body)) body[name] = tidy(body[name]);
+  return body;
+}
+
+async function submit(form, button) {
+  clearErrors(form);
+  const whole = asked(form);
+  const body = changedOf(form, whole);
+  if (shown.has(form) && !Object.keys(body).length) {
+    unchanged(form);
+    return;
+  }
   form.dataset.key ||= freshKey();
   busy(form, button, true);
   try {
     const target = filled(form.dataset.api, Object.fromEntries(new FormData(form)));
     const data = await send(target, body, form.dataset.key);
     delete form.dataset.key;
+    if (shown.has(form)) shown.set(form, whole);
     done(form, data);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
@@ -119,6 +151,15 @@ const NOT_WELL = ["needs_login", "error"];
 function told(template, data) {
   const text = template.replace(/\{(\w+)\}/g, (_, name) => words(data[name])).trim();
   return text.replace(/^(.+?) \1$/, "$1"); // state and its detail may be one word
+}
+
+function unchanged(form) {
+  if (form.dataset.done) {
+    location.assign(form.dataset.done);
+    return;
+  }
+  toast("Nothing was changed");
+  if (!("stay" in form.dataset)) closeDialog(form);
 }
 
 // What happens after a write went through: a message, a place to go, lists to fetch again.

@@ -2,7 +2,7 @@
 
 import { startActions } from "./actions.js";
 import { startDialogs } from "./dialogs.js";
-import { showParts, startForms } from "./forms.js";
+import { showForm, startForms } from "./forms.js";
 import { startKeys } from "./keys.js";
 import { startLive, want } from "./live.js";
 import { startPickers } from "./picker.js";
@@ -29,7 +29,7 @@ startTicket();
 startTextFiles();
 startStudies();
 startLive();
-document.querySelectorAll("form").forEach(showParts);
+document.querySelectorAll("form").forEach(showForm);
 window.tandem = { want };
 
 // A list that one's own write changed fetches itself afresh.

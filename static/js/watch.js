@@ -6,6 +6,8 @@ import { toast } from "./toast.js";
 
 const MARGIN = 4;
 const KEPT = "tandem-one-click";
+const REST_MS = 600; // a double click is one order
+const sending = new Set(); // "NSE:SBIN BUY": outlives the button, which a refresh of the list may replace
 
 document.addEventListener("tandem-price", ({ detail }) => {
   const row = document.querySelector(`tr[data-watch="${CSS.escape(detail.symbol)}"]`);
@@ -91,6 +93,10 @@ document.addEventListener(
     event.preventDefault();
     event.stopPropagation();
     const row = button.closest("[data-watch]");
+    const key = `${row.dataset.watch} ${button.dataset.trade}`;
+    if (sending.has(key)) return;
+    sending.add(key);
+    const rest = new Promise((over) => setTimeout(over, REST_MS));
     const body = {
       symbol: row.dataset.watch,
       side: button.dataset.trade,
@@ -109,6 +115,8 @@ document.addEventListener(
     } catch (failure) {
       toast(failure.message, "bad");
     } finally {
+      await rest;
+      sending.delete(key);
       button.removeAttribute("aria-disabled");
     }
   },

@@ -96,6 +96,40 @@ def test_the_browser_writes_numbers_as_the_server_does(chrome: Browser, preview:
     assert written == [text for _, _, text in NUMBERS]
 
 
+STALE = {
+    "/accounts/A1/edit": ("#f-name", "name"),
+    "/strategies/S5/edit": ("#f-name", "name"),
+    "/strategies/S2/edit": ("#f-name", "name"),
+    "/mappings/M1/edit": ("#f-multiplier", "multiplier"),
+    "/limits/groups/G1/edit": ("#f-name", "name"),
+    "/limits/R1/edit": ("#f-target", "target"),
+}
+SENT = "window.sent = null; window.fetch = (_, {body}) => { window.sent = JSON.parse(body); return new Promise(() => {}); }"
+
+
+def test_a_form_sends_only_what_was_changed_in_it(chrome: Browser, preview: str) -> None:
+    """What another tab has saved since the form was shown is not taken back."""
+    for address, (field, name) in STALE.items():
+        chrome.get(preview + address)
+        chrome.execute_script(SENT)
+        box = one(chrome, field)
+        box.clear()
+        box.send_keys("7")
+        one(chrome, "main form[data-api] [type=submit]").click()
+        until(chrome, "window.sent")
+        assert chrome.execute_script("return window.sent") == {name: "7"}, address
+    chrome.get(f"{preview}/limits")
+    one(chrome, "[data-dialog='/limits/R1/edit']").click()  # shown in a dialog
+    one(chrome, "#sheet #f-target").send_keys("9")
+    chrome.execute_script(SENT)
+    one(chrome, "#sheet [type=submit]").click()
+    until(chrome, "window.sent")
+    assert chrome.execute_script("return Object.keys(window.sent)") == ["target"]
+    chrome.get(f"{preview}/mappings/M1/edit")
+    one(chrome, "main form[data-api] [type=submit]").click()  # nothing was changed: nothing is sent
+    until(chrome, "location.pathname === '/mappings'")
+
+
 def test_errors_appear_beside_their_fields_and_what_was_typed_stays(chrome: Browser, preview: str) -> None:
     chrome.get(f"{preview}/accounts/new")
     one(chrome, "#f-max_daily_loss").send_keys("2500")
