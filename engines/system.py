@@ -135,7 +135,14 @@ class TradingSystem:
             journal, clock, self.incident_log, self.roster.desks, self._currency, self._leave, self._strategy_name
         )
         self.news = News(journal, notifier, self.outcomes, self.latency, self._position_told)
-        self._plan_tools = PlanTools(ids.new, clock.now, self.board.denial, self._closed_trades, combined_denial=self.combined.denial)
+        self._plan_tools = PlanTools(
+            ids.new,
+            clock.now,
+            self.board.denial,
+            self._closed_trades,
+            combined_denial=self.combined.denial,
+            settings_exits=self._settings_exits,
+        )
         self.exit_desk = ExitDesk(journal, clock, ids, self.outcomes, self.market, self._plan_tools, self.news.planned)
         self.guard = Guard(clock.now, self._exact_price, self._fire, self._market_open)
         self.fanout = FanOut(
@@ -507,8 +514,12 @@ class TradingSystem:
         """A signal without exits of its own takes those of its strategy's settings."""
         if signal.reduce_only or not signal.exits.empty or signal.strategy_id is None:
             return signal
-        strategy = self.roster.strategy(signal.strategy_id)
-        return replace(signal, exits=strategy.exit_plan) if strategy and strategy.exit_plan else signal
+        settings = self._settings_exits(signal.strategy_id)
+        return replace(signal, exits=settings) if settings else signal
+
+    def _settings_exits(self, strategy_id: str) -> ExitSpec | None:
+        strategy = self.roster.strategy(strategy_id)
+        return strategy.exit_plan if strategy is not None else None
 
     def _closed_trades(self, account_id: str, strategy_id: str) -> Sequence[Decimal]:
         return self.runtime.closed_trades.get((account_id, strategy_id), ())

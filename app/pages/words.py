@@ -103,6 +103,7 @@ CHECKS = {
     "price_band": "Price is in its band",
     "duplicate": "Not a repeat",
     "combined_pnl": "Combined P&L rules",
+    "exit_plan": "Exit plan",
 }
 
 ENGINES = {
@@ -146,6 +147,19 @@ def state_tone(state: Any) -> str:
 def reason(code: str | None) -> str:
     """What a denial means in a sentence; a broker's own words are passed on."""
     return REASONS.get(code or "", code or "")
+
+
+TOLD_IN_FULL = frozenset({"market_closed", "daily_loss", "daily_profit"})
+"""Reasons with more than one cause: what the check itself says tells which it is."""
+
+
+def why(order: Any) -> str:
+    """Why an order came to nothing: a denial in a sentence or, where that says too little, in the words of the check that failed."""
+    if order.state != "denied":
+        return order.reason or ""
+    if order.reason in TOLD_IN_FULL and order.note:
+        return f"{order.note[0].upper()}{order.note[1:]}."
+    return reason(order.reason)
 
 
 def check(name: str) -> str:
@@ -243,6 +257,7 @@ def shaped(value: Any, shape: str, currency: str = "INR") -> str:
 FILTERS = {
     "state_tone": state_tone,
     "reason": reason,
+    "why": why,
     "broker": broker,
     "engine": engine,
     "strategy_state": strategy_state,

@@ -20,10 +20,12 @@ from engines.core.model import (
     AccountMapping,
     Check,
     Denial,
+    ExitSpec,
     Instrument,
     Order,
     OrderState,
     OrderType,
+    PlanState,
     Position,
     PositionKey,
     Product,
@@ -39,6 +41,10 @@ from engines.execution.desk import Desk
 
 CLOCK_SLACK = 1.0
 """Seconds a tick may lie ahead of our clock before its age counts as unknown."""
+
+
+EXIT_PLAN = "exit_plan"
+"""The check that says that a plan which is there already goes on guarding the position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ class PlanTools:
     closed_trades: Callable[[str, str], Sequence[Decimal]]
     most_slices: int = 10
     combined_denial: Callable[[Account, str | None], tuple[Denial, str] | None] = lambda account, strategy_id: None  # noqa: ARG005
+    settings_exits: Callable[[str], ExitSpec | None] = lambda strategy_id: None  # noqa: ARG005 - the exit plan of a strategy's settings
 
 
 def reference_price(side: Side, order_type: OrderType, price: Decimal | None, trigger: Decimal | None, tick: Tick | None) -> Decimal | None:
@@ -289,7 +296,21 @@ class _Planner:
             ask(*self._freeze_question(quantity))
         dry = Denial.DRY_RUN if self.account.dry_run else None
         ask(dry, Denial.DRY_RUN.value, "dry run: recorded, not sent" if dry else "live")
+        checks.extend(self._about_exits())
         return found
+
+    def _about_exits(self) -> list[Check]:
+        """One plan guards one position: stop and targets that somebody asks for with more of it are not used, and that is said."""
+        signal, plan = self.signal, self.desk.plans.get(self.key)
+        if signal.source not in (Source.MANUAL, Source.WEBHOOK) or signal.exits.empty:
+            return []
+        if plan is None or plan.state is not PlanState.ARMED or plan.side is not signal.side:
+            return []
+        if signal.strategy_id is not None and signal.exits == self.tools.settings_exits(signal.strategy_id):
+            return []
+        stop = f" (stop {plan.stop})" if plan.stop is not None else ""
+        told = f"the position is guarded already{stop}: that plan grows; the stop and targets asked for here are not used"
+        return [Check(EXIT_PLAN, True, told)]
 
     def _market_questions(self) -> list[tuple[Denial | None, str, str]]:
         why_closed = "" if self.market.open else "the market is closed"

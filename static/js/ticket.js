@@ -87,6 +87,14 @@ async function quote(form, symbol) {
   }
 }
 
+// Reasons with more than one cause are told in the words of the check that failed (the same as app/pages/words.py).
+const TOLD_IN_FULL = new Set(["market_closed", "daily_loss", "daily_profit"]);
+
+function why({ reason, note }, reasons) {
+  if (TOLD_IN_FULL.has(reason) && note) return `${note[0].toUpperCase()}${note.slice(1)}.`;
+  return reasons[reason] ?? words(reason);
+}
+
 function show(form, orders, problem = "") {
   const known = new Map(orders.map((order) => [order.account_id, order]));
   const reasons = JSON.parse(form.dataset.reasons);
@@ -98,8 +106,8 @@ function show(form, orders, problem = "") {
     row.querySelector("[data-preview-quantity]").textContent = order ? quantity(order.quantity) : "";
     row.querySelector("[data-preview-value]").textContent = order?.value ? money(order.value, row.dataset.currency) : "";
     const note = row.querySelector("[data-preview-note]");
-    note.textContent = refused ? (reasons[refused] ?? words(refused)) : "";
-    note.className = refused ? "warn" : "muted";
+    note.textContent = refused ? why(order, reasons) : (order?.note ?? "");
+    note.className = refused || order?.note ? "warn" : "muted";
     row.classList.toggle("refused", Boolean(refused));
     if (order && !refused) {
       going += 1;

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
+from app.api.signals.service import order_brief
+from app.pages import words
+from engines.core.model import Check, Order, OrderState, OrderType, Product, Role, Side
 from tests.api.rig import Person
 
-ORDER = {"order_id", "client_id", "account_id", "state", "reason", "quantity", "broker_order_id", "filled_quantity", "average_price"}
+ORDER = {
+    "order_id",
+    "client_id",
+    "account_id",
+    "state",
+    "reason",
+    "quantity",
+    "broker_order_id",
+    "filled_quantity",
+    "average_price",
+    "note",
+}
 TIMING = {"planned_ms", "journaled_ms", "first_sent_ms", "last_sent_ms", "last_acknowledged_ms"}
 
 
@@ -120,6 +136,31 @@ def test_stop_targets_and_trailing_become_the_exit_plan(trader: Person) -> None:
     assert (plan["state"], plan["stop"], plan["quantity"]) == ("armed", stop, "10")
     assert [one["quantity"] for one in plan["targets"]] == ["7", "3"]
     assert plan["trailing"]["mode"] == "percent"
+
+
+def test_that_a_guarded_position_keeps_its_plan_is_said_in_preview_answer_and_order(trader: Person) -> None:
+    account, price = trader.account()["id"], trader.price()
+    stop, tighter = str(round(price * 0.9)), str(round(price * 0.95))
+    assert trader.buy(account, stop_loss=stop)["orders"][0]["note"] is None
+    body = {"account_ids": [account], "symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "quantity": "10", "stop_loss": tighter}
+    note = trader.post("/api/signals/preview", body).json["orders"][0]["note"]
+    assert note == f"the position is guarded already (stop {stop}.00): that plan grows; the stop and targets asked for here are not used"
+    order = trader.buy(account, stop_loss=tighter)["orders"][0]
+    assert (order["state"], order["note"]) == ("filled", note)
+    assert trader.get(f"/api/orders/{order['order_id']}").json["note"] == note
+    assert trader.get(f"/api/positions?account_id={account}").json["items"][0]["exit_plan"]["stop"] == stop
+
+
+def test_why_an_account_of_its_own_hours_was_denied_is_told_in_its_own_words() -> None:
+    denied = Order(
+        **{name: "" for name in ("order_id", "account_id", "user_id", "signal_key", "symbol")},
+        side=Side.BUY, quantity=Decimal(1), order_type=OrderType.MARKET, product=Product.MIS, role=Role.ENTRY, created_at=0.0, updated_at=0.0,
+        state=OrderState.DENIED, reason="market_closed", checks=(Check("market_closed", False, "no intraday entry from 15:10 on"),),
+    )  # fmt: skip
+    assert words.why(order_brief(denied)) == "No intraday entry from 15:10 on."
+    plain = replace(denied, reason="kill_switch", checks=(Check("kill_switch", False, "a stop or switch forbids entries"),))
+    assert words.why(order_brief(plain)) == words.reason("kill_switch")
+    assert words.why(order_brief(replace(plain, state=OrderState.REJECTED, reason="the broker's words"))) == "the broker's words"
 
 
 def test_resting_orders_settle_as_open(trader: Person) -> None:

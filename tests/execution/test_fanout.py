@@ -11,6 +11,7 @@ import pytest
 from engines.core.model import (
     AccountMapping,
     Denial,
+    ExitSpec,
     Instrument,
     Limits,
     OrderState,
@@ -18,7 +19,9 @@ from engines.core.model import (
     Role,
     Sizing,
     SizingMode,
+    Source,
     StrategyConfig,
+    TargetSpec,
     Timeframe,
 )
 from tests.execution.house import INFY, USER, House, account, books_balance
@@ -192,8 +195,6 @@ def test_a_halted_account_takes_no_larger_order_but_a_smaller_one():
 
 
 def test_a_partial_close_by_hand_shrinks_the_exit_plan():
-    from engines.core.model import ExitSpec, TargetSpec
-
     spec = ExitSpec(
         stop_price=Decimal(95), targets=(TargetSpec(Decimal(50), price=Decimal(105)), TargetSpec(Decimal(50), price=Decimal(110)))
     )
@@ -206,6 +207,24 @@ def test_a_partial_close_by_hand_shrinks_the_exit_plan():
         house.until(lambda: house.held() == 35)
         house.feed.price(INFY.symbol, 94.0)
         house.until(lambda: house.held() == 0)
+
+
+def test_a_stop_asked_for_with_more_of_a_guarded_position_is_not_used_and_that_is_said():
+    one, other = ExitSpec(stop_price=Decimal(95)), ExitSpec(stop_price=Decimal(98))
+    strategy = StrategyConfig("S1", USER, "s", "ema_cross", Timeframe.M1, (INFY.symbol,), active=False, exit_plan=one)
+    with House(account("A1"), strategies=[strategy], mappings=[AccountMapping("M1", "A1", "S1")]) as house:
+        for more in ({}, {"strategy_id": "S1", "account_ids": (), "source": Source.WEBHOOK}):
+
+            def told(spec, side="BUY", more=more):
+                (order,) = house.send(side, 10, exits=spec, **more)
+                return [(check.passed, "(stop 95.00)" in check.detail) for check in order.checks if check.name == "exit_plan"]
+
+            assert told(one) == []
+            assert told(ExitSpec()) == []  # nothing of its own: the strategy's settings, or none
+            assert told(other) == [(True, True)]
+            plan = next(p for p in house.system.roster.desk("A1").plans.values() if p.key.strategy_id == more.get("strategy_id"))
+            assert (plan.stop, plan.quantity) == (95, 30)
+            assert told(other, "SELL") == []  # takes out a part
 
 
 def test_what_was_asked_for_is_kept_on_a_denied_order():

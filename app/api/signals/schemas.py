@@ -87,6 +87,8 @@ class SignalOrderOut(Out):
     broker_order_id: str | None
     filled_quantity: Amount
     average_price: Amount | None
+    note: str | None = None
+    """What a person must know of it: why it was denied, in full, or that a plan which is there already goes on guarding the position."""
 
 
 class SignalAnswer(Out):
@@ -120,6 +122,7 @@ class PreviewOrderOut(Out):
     reason: str | None
     value: Amount | None
     detail: str
+    note: str | None
 
 
 class PreviewOut(Out):

@@ -27,7 +27,8 @@ from app.data import NotFound, SignalRow, User
 from app.problems import Problem, field_problem
 from app.workspace import workspace
 from engines.core.facts import SignalTimed
-from engines.core.model import Instrument, Order, Side, Signal, Source
+from engines.core.model import Instrument, Order, OrderState, Side, Signal, Source
+from engines.execution.planning import EXIT_PLAN
 from engines.execution.views import SignalOutcome
 
 _ALL = SignalQuery()
@@ -221,7 +222,15 @@ def order_brief(order: Order) -> SignalOrderOut:
         broker_order_id=order.broker_order_id,
         filled_quantity=order.filled_quantity,
         average_price=order.average_price,
+        note=note_of(order),
     )
+
+
+def note_of(order: Order) -> str | None:
+    """The first check that failed, in its own words, or that the stop and targets of this entry are not used; None: nothing to say."""
+    failed = next((check for check in order.checks if not check.passed), None) if order.state is OrderState.DENIED else None
+    told = failed or next((check for check in order.checks if check.name == EXIT_PLAN), None)
+    return told.detail or None if told is not None else None
 
 
 def timing_out(timing: SignalTimed | None) -> TimingOut:
@@ -264,4 +273,5 @@ def _preview_out(order: Order) -> PreviewOrderOut:
         reason=order.reason,
         value=order.quantity * price if price is not None else None,
         detail="; ".join(check.detail for check in order.checks if check.detail),
+        note=note_of(order),
     )
