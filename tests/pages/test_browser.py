@@ -130,6 +130,15 @@ def test_a_form_sends_only_what_was_changed_in_it(chrome: Browser, preview: str)
     until(chrome, "location.pathname === '/mappings'")
 
 
+@pytest.mark.parametrize("study", ["B2", "B7"], ids=["back-test", "sweep"])
+def test_a_study_that_was_ended_no_longer_says_running(chrome: Browser, preview: str, study: str) -> None:
+    chrome.get(f"{preview}/backtests/{study}")
+    chrome.execute_script("window.before = true")
+    told = f"{{detail: {{id: '{study}', state: 'cancelled', progress: 0.5}}}}"
+    chrome.execute_script(f"document.dispatchEvent(new CustomEvent('tandem-study', {told}))")
+    until(chrome, "!window.before")  # the page is fetched anew
+
+
 def test_errors_appear_beside_their_fields_and_what_was_typed_stays(chrome: Browser, preview: str) -> None:
     chrome.get(f"{preview}/accounts/new")
     one(chrome, "#f-max_daily_loss").send_keys("2500")
