@@ -119,6 +119,7 @@ def _backtest(tested: argparse.ArgumentParser) -> None:
 def _job(tested: argparse.ArgumentParser) -> None:
     tested.add_argument("kind", metavar="STRATEGY_KIND")
     tested.add_argument("--data", action="append", required=True, metavar="FILE", help="CSV of candles, may be gzipped; may be repeated")
+    tested.add_argument("--preset", metavar="NAME", help="begin with the parameters of this preset of the strategy")
     tested.add_argument("--param", action="append", default=[], metavar="k=v", type=_pair, help="a strategy parameter; may be repeated")
     tested.add_argument("--from", dest="start", metavar="D", help="first day, YYYY-MM-DD")
     tested.add_argument("--to", dest="end", metavar="D", help="last day, YYYY-MM-DD")

@@ -15,17 +15,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from app.launch.errors import CannotRun
 from engines import backtest
 from engines.backtest import checks
-from engines.backtest.engine import play_job, read_job
+from engines.backtest.engine import BadParameters, check, play_job, read_job
 from engines.backtest.grid import Point, axes, points
 from engines.backtest.report import Report, report_on
-from engines.backtest.settings import seat_of
+from engines.backtest.told import RANKED
 from engines.backtest.walk_forward import walk_forward
-from engines.core.codec import from_plain
-from engines.core.model import Account, AccountMapping, CombinedRule, ExitSpec, Group, ReentrySpec, Timeframe
+from engines.core.model import Timeframe
 from engines.core.prices import exact
+from engines.strategies import registry
 
 BAR = 40  # characters of the progress bar
 
@@ -58,7 +60,7 @@ def _played(args: argparse.Namespace, job: backtest.Job, told: Callable[[float],
     def span(number: int) -> Callable[[float], None]:
         return lambda share: told((number + share) / parts)
 
-    windows = _windows(args.walk_forward, args.grid) if args.walk_forward else None
+    windows = _windows(args.walk_forward, args, job) if args.walk_forward else None
     histories = read_job(job)
     played = play_job(job, histories, progress=span(0))
     checked = checks.check(job, histories, played, progress=span(1)) if args.check else None
@@ -69,14 +71,57 @@ def _played(args: argparse.Namespace, job: backtest.Job, told: Callable[[float],
     return report_on(played, checks=checked, walk_forward=walked)
 
 
-def _windows(said: str, grid: Sequence[tuple[str, str]]) -> tuple[int, int, list[Point]]:
+def _windows(said: str, args: argparse.Namespace, job: backtest.Job) -> tuple[int, int, list[Point]]:
     """Sessions to choose on, sessions to trade, and the sets of parameters to choose from."""
     train, _, test = said.partition(":")
     if not (train.isdecimal() and test.isdecimal() and int(train) and int(test)):
         raise CannotRun(f"--walk-forward {said!r} is not two numbers of sessions like 60:20")
-    if not grid:
+    if not args.grid:
         raise CannotRun("--walk-forward needs at least one --grid to choose from")
-    return int(train), int(test), points(axes(dict(grid)))
+    known_rank(args.rank)
+    return int(train), int(test), points_of(job, args.grid)
+
+
+def known_rank(rank: str) -> None:
+    """CannotRun for a figure that no back-test has."""
+    if rank not in RANKED:
+        raise CannotRun(f"--rank {rank!r} is not a figure of a back-test; there are {', '.join(RANKED)}")
+
+
+def points_of(job: backtest.Job, grid: Sequence[tuple[str, str]], *, draws: int | None = None, seed: int = 0) -> list[Point]:
+    """The sets of parameters to try. CannotRun, before anything runs, for a parameter or value that the strategy does not have, or when none fits."""
+    params = registry.get(job.kind).Params
+    names = [name for name, _ in grid]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise CannotRun(f"--grid {twice} is given twice; write its values with commas")
+    swept = axes(dict(grid))
+    chosen_from = points(swept, draws=draws, seed=seed)
+    for axis in swept:
+        if axis.name not in params.model_fields:
+            raise CannotRun(f"--grid {axis.name}: {job.kind} has no such parameter; there are {', '.join(params.model_fields)}")
+        for value in axis.values or (axis.low, axis.high):
+            found = int(value) if axis.whole else value
+            if wrong := _wrong_value(job, axis.name, found):
+                raise CannotRun(f"--grid {axis.name}: {found!r}: {wrong}")
+    first = ""
+    for point in chosen_from:
+        try:
+            check(job.kind, {**job.params, **point})
+        except BadParameters as error:
+            first = first or str(error)
+        else:
+            return chosen_from
+    raise CannotRun(f"none of the points could be tried: {first}")
+
+
+def _wrong_value(job: backtest.Job, name: str, value: Any) -> str:
+    """What the parameter by itself has against a value; how parameters fit each other is another question."""
+    try:
+        registry.check_params(job.kind, {**job.params, name: value})
+    except ValidationError as error:
+        return next((each["msg"].removeprefix("Value error, ") for each in error.errors() if each["loc"][:1] == (name,)), "")
+    return ""
 
 
 def _nobody(_share: float) -> None:
@@ -95,7 +140,7 @@ def job_of(args: argparse.Namespace) -> backtest.Job:
     job = backtest.Job(
         args.kind,
         sources,
-        dict(args.param),
+        _params(args.kind, args.preset, dict(args.param)),
         Timeframe(args.timeframe) if args.timeframe else None,
         args.start,
         args.end,
@@ -104,10 +149,23 @@ def job_of(args: argparse.Namespace) -> backtest.Job:
     if args.accounts:
         if args.capital:
             raise CannotRun("--capital is for one account; with --accounts each has its own")
-        job = _with_accounts(job, args.accounts)
+        from app.launch.seats import with_accounts  # the API's schemas: only who has a file pays for their import
+
+        job = with_accounts(job, args.accounts)
     if args.keep is not None:
         job = _keeping(job, args.keep)
     return job
+
+
+def _params(kind: str, preset: str | None, given: dict[str, Any]) -> dict[str, Any]:
+    """Those of the preset, and over them those that are given one by one."""
+    if preset is None:
+        return given
+    presets = registry.get(kind).presets
+    if preset not in presets:
+        there = f"there are {', '.join(presets)}" if presets else "it has none"
+        raise CannotRun(f"{kind} has no preset {preset!r}; {there}")
+    return {**presets[preset].params, **given}
 
 
 def _source(text: str, symbol: str | None) -> backtest.Source:
@@ -121,45 +179,6 @@ def _source(text: str, symbol: str | None) -> backtest.Source:
 
 
 # --- accounts --------------------------------------------------------------------------------------------------------
-
-
-def _with_accounts(job: backtest.Job, path: Path) -> backtest.Job:
-    """The job with what the file says: a list of seats, or an object with seats, rules, groups, exits and reentry (docs/backtesting.md)."""
-    try:
-        given = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(given, list):
-            given = {"seats": given}
-        if not isinstance(given, dict) or not given.get("seats"):
-            raise ValueError("it names no seats")
-        if unknown := given.keys() - _PARTS.keys() - {"seats"}:
-            raise ValueError(f"unknown {', '.join(sorted(unknown))}")
-        seats = tuple(_seat(number, seat, job.strategy_id) for number, seat in enumerate(given["seats"], start=1))
-        return replace(job, seats=seats, **{name: _PARTS[name](part) for name, part in given.items() if name != "seats"})
-    except OSError as error:
-        raise CannotRun(f"cannot read {path}: {error.strerror or error}") from None
-    except ValueError as error:
-        raise CannotRun(f"{path.name}: {error}") from None
-
-
-def _seat(number: int, given: Any, strategy_id: str) -> backtest.Seat:
-    """`{"account": …, "mapping": …}` with the names of the API; what is left out is as in a backtest of one account."""
-    if not isinstance(given, dict) or given.keys() - {"account", "mapping"}:
-        raise ValueError(f"seat {number} has an account and a mapping, and nothing else")
-    usual = seat_of(backtest.Settings(), strategy_id)
-    account = given.get("account") or {}
-    name = str(account.get("account_id") or account.get("name") or f"account-{number}")
-    account = {"account_id": name, "user_id": usual.account.user_id, "name": name, "broker": "paper"} | account
-    account.setdefault("capital", str(usual.account.capital))
-    mapping = {"mapping_id": name, "account_id": account["account_id"], "strategy_id": strategy_id} | (given.get("mapping") or {})
-    return backtest.Seat(from_plain(Account, account), from_plain(AccountMapping, mapping))
-
-
-_PARTS: dict[str, Callable[[Any], Any]] = {
-    "rules": lambda part: tuple(from_plain(CombinedRule, rule) for rule in part),
-    "groups": lambda part: tuple(from_plain(Group, group) for group in part),
-    "exits": lambda part: from_plain(ExitSpec, part),
-    "reentry": lambda part: from_plain(ReentrySpec, part),
-}
 
 
 def _keeping(job: backtest.Job, keep: bool) -> backtest.Job:

@@ -15,9 +15,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from app.launch.backtest import job_of, progress_bar, wipe
+from app.launch.backtest import job_of, known_rank, points_of, progress_bar, wipe
 from app.launch.errors import CannotRun
-from engines.backtest.grid import axes, points
 from engines.backtest.program import sweep_summary
 from engines.backtest.sweep import Plan, Tried, best_first, read_results, run_sweep
 
@@ -27,7 +26,9 @@ SAID = ("net", "return %", "drawdown %", "sharpe", "profit factor", "won %", "tr
 
 def run(args: argparse.Namespace) -> int:
     """Prints the best points as a table on standard output, and writes all of them where `--csv` says."""
-    plan = Plan(job_of(args), points(axes(dict(args.grid)), draws=args.random, seed=args.seed))
+    known_rank(args.rank)
+    job = job_of(args)
+    plan = Plan(job, points_of(job, args.grid, draws=args.random, seed=args.seed))
     told = progress_bar()
     with nullcontext(args.results) if args.results else tempfile.TemporaryDirectory() as place:
         results = Path(place) if args.results else Path(place) / "results.jsonl"
@@ -42,10 +43,7 @@ def run(args: argparse.Namespace) -> int:
         summary = sweep_summary(plan, results, args.rank)
     order = best_first(tried, args.rank)
     if not order and any(each.summary for each in tried):
-        known = ", ".join(
-            name for name, value in next(each for each in tried if each.summary).summary.items() if isinstance(value, int | float)
-        )
-        raise CannotRun(f"no point has a figure called {args.rank}: there are net, {known}")
+        raise CannotRun(f"{args.rank} is not defined for any of the points: rank them by net")
     if args.csv:
         _write_csv(args.csv, [*order, *(each for each in tried if each not in order)])
     _print(order[: args.top], summary)

@@ -63,6 +63,13 @@ def told(report: Report) -> dict[str, Any]:
     }
 
 
+RANKED = tuple(
+    "net gross charges equity_end net_pct cagr volatility sharpe sortino calmar max_drawdown max_drawdown_pct trades win_rate profit_factor payoff "
+    "expectancy expectancy_r exposure_pct ambiguous_pct refused".split()
+)
+"""Figures of a summary by which points of a sweep can be put in order."""
+
+
 def summary(report: Report) -> dict[str, str | int | float | None]:
     """Money as text, percentages in percent, counts as numbers."""
     net, sums, rs = report.analysis.net, report.analysis.sums, report.analysis.rs

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import run_strategy_system as launcher
-from app.launch.backtest import run
+from app.launch.backtest import job_of, run
 from app.launch.errors import CannotRun
 from engines.ports import TandemError
-from tests.support.server import run_command
+from engines.strategies.range_params import PRESETS
+from tests.support.server import ROOT, run_command
 
 
 @pytest.fixture
@@ -125,8 +127,8 @@ def test_several_files_on_the_accounts_of_a_file(prices: Path, tmp_path: Path) -
                     {"account": {"name": "Asha", "capital": "500000", "limits": {"max_trades_per_day": 1}}},
                     {"account": {"name": "Bina"}, "mapping": {"multiplier": "2", "sizing": {"mode": "fixed_quantity", "value": "10"}}},
                 ],
-                "exits": {"stop_pct": "1"},
-                "rules": [{"rule_id": "R1", "user_id": "x", "scope": "account", "scope_id": "Bina", "stop": "100000"}],
+                "exits": {"stop_loss": {"pct": "1"}},
+                "rules": [{"scope": "account", "scope_id": "Bina", "stop": "100000"}],
             }
         )
     )
@@ -148,15 +150,38 @@ def test_positions_are_squared_off_or_carried(prices: Path, tmp_path: Path) -> N
     assert ["square_off" in each for each in reasons] == [True, False]
 
 
+def _seat(**account: Any) -> str:
+    return json.dumps([{"account": {"name": "Asha", **account}}])
+
+
 @pytest.mark.parametrize(
     ("accounts", "words", "said"),
     [
         ("[]", [], "names no seats"),
         ("[{}", [], "Expecting"),
-        ('[{"account": {"capital": "much"}}]', [], "Account.capital: not a number"),
-        ('[{"money": 3}]', [], "nothing else"),
-        ('{"seats": [{}], "rule": []}', [], "unknown rule"),
-        ('[{"account": {"name": "A"}}, {"account": {"name": "A"}}]', [], "two seats"),
+        ('[{"account": {"capital": "much"}}]', [], "seat 1: account.capital: must be a plain number"),
+        ('[{"money": 3}]', [], "seat 1: money: is not a known field"),
+        ("[3]", [], "seat 1: must be an object"),
+        ('{"seats": {"a": 1}}', [], "seats: must be a list"),
+        ('{"seats": [{}], "rule": []}', [], "rule: is not a known field"),
+        ('[{"account": {"name": "A"}}, {"account": {"name": "A"}}]', [], "seat 2: the account A has two seats"),
+        (
+            _seat(day_rules={"keep": True, "square_off_cash": "77:00"}),
+            [],
+            "seat 1 .Asha.: account.day_rules.square_off_cash: '77:00' is not a time",
+        ),
+        (_seat(day_rules={"first_entry": "9 o'clock"}), [], "seat 1 .Asha.: account.day_rules.first_entry"),
+        (_seat(day_rules={"keep": "yes"}), [], "account.day_rules.keep: must be true or false"),
+        (_seat(broker="robinhood"), [], "account.broker: must be one of paper"),
+        (_seat(max_daily_loss="NaN"), [], "account.max_daily_loss: must be a plain number"),
+        (_seat(leverage=0), [], "account.leverage: must be above 0"),
+        ('[{}, {"mapping": {"sizing": {"mode": "fixed_quantity"}}}]', [], "seat 2: mapping.sizing.value: is required"),
+        ('{"seats": [{}], "exit_plan": {"stop_loss": {"pct": 1, "points": 2}}}', [], "exit_plan.stop_loss: give exactly one"),
+        ('{"seats": [{}], "reentry": {"mode": "momentum"}}', [], "reentry.move_pct: is required"),
+        ('{"seats": [{}], "rules": [{"scope": "account"}]}', [], "rule 1: stop: the rule asks for nothing"),
+        ('{"seats": [{}], "rules": [{"scope": "group", "stop": 1}]}', [], "rule 1: scope_id: is required; there is none"),
+        ('{"seats": [{}, {}], "rules": [{"scope": "account", "stop": 1}]}', [], "scope_id: is required; there are account-1, account-2"),
+        ('{"seats": [{}], "groups": [{"name": "Us", "accounts": ["X"]}]}', [], "group Us: accounts: X has no seat; there are account-1"),
         ("[{}]", ["--capital", "5"], "each has its own"),
         ("[{}]", ["--data", "run_strategy_system.py", "--symbol", "NSE:X"], "one file"),
     ],
@@ -164,5 +189,36 @@ def test_positions_are_squared_off_or_carried(prices: Path, tmp_path: Path) -> N
 def test_accounts_that_cannot_be_read_say_where(prices: Path, tmp_path: Path, accounts: str, words: list[str], said: str) -> None:
     path = tmp_path / "accounts.json"
     path.write_text(accounts)
-    with pytest.raises(TandemError, match=said) if said == "two seats" else pytest.raises(CannotRun, match=said):
+    with pytest.raises(CannotRun, match=said):
         asked(tmp_path / "out.json", "--data", str(prices), "--accounts", str(path), *words)
+
+
+def test_the_accounts_file_of_the_documents_is_read_and_played(prices: Path, tmp_path: Path) -> None:
+    """Every part of it arrives: an account for each seat, its day, its exits, its groups and its rules."""
+    page = (ROOT / "docs" / "backtesting.md").read_text()
+    path = tmp_path / "accounts.json"
+    path.write_text(page.partition("```json\n")[2].partition("```")[0])
+    job = job_of(launcher.parse(["backtest", "ema_cross", "--data", str(prices), "--accounts", str(path)]))
+    small, large = job.seats
+    sized = (small.account.limits.max_daily_loss, small.account.paper.slippage_ticks, small.mapping.sizing.value)
+    assert sized == (Decimal(5000), Decimal(2), Decimal(25))
+    assert (large.account.broker, large.account.day_rules.keep, large.account.day_rules.square_off_cash) == ("zerodha", True, "15:05")
+    assert job.exits is not None
+    first, second = job.exits.targets
+    assert (job.exits.stop_pct, first.then_pct, second.share_pct) == (Decimal("0.5"), Decimal(0), Decimal(50))
+    assert job.exits.trailing is not None
+    assert job.reentry is not None
+    assert [(group.name, group.account_ids) for group in job.groups] == [("Family", ("Small", "Large"))]
+    assert [(rule.scope.value, rule.scope_id) for rule in job.rules] == [
+        ("strategy", "backtest"),
+        ("account", "Small"),
+        ("group", "Family"),
+    ]
+    assert asked(tmp_path / "out.json", "--data", str(prices), "--accounts", str(path))["result"]["trades"] > 0
+
+
+def test_a_preset_gives_the_parameters_that_are_not_given_one_by_one(prices: Path) -> None:
+    words = ["backtest", "range_level", "--data", str(prices), "--preset"]
+    assert job_of(launcher.parse([*words, "B", "--param", "n=4"])).params == {**PRESETS["B"].params, "n": "4"}
+    with pytest.raises(CannotRun, match="range_level has no preset 'Q'; there are A, A2, B, C, D"):
+        job_of(launcher.parse([*words, "Q"]))

@@ -9,7 +9,10 @@ import pytest
 import run_strategy_system as launcher
 from app.launch.errors import CannotRun
 from app.launch.sweep import run
+from engines.backtest import Job, Source, run_job
+from engines.backtest.report import report_on
 from engines.backtest.sample import make_sample
+from engines.backtest.told import RANKED, summary
 from engines.core.model import Timeframe
 from engines.ports import TandemError
 
@@ -49,11 +52,20 @@ def test_the_best_points_are_printed_and_all_are_kept(market: Path, tmp_path: Pa
         (("--grid", "fast=9:1"), "goes backwards"),
         (("--grid", "fast=0.5:1.5"), "give a step"),
         (("--grid", "fast=30", "--param", "slow=10"), "none of the points"),
-        (("--grid", "nobody=1:3"), "none of the points"),
-        (("--grid", "fast=3", "--rank", "luck"), "no point has a figure called luck"),
+        (("--grid", "nobody=1:3"), "--grid nobody: ema_cross has no such parameter; there are fast, slow"),
+        (("--grid", "fast=a:b"), "--grid fast: 'a:b': Input should be a valid integer"),
+        (("--grid", "fast=0,3"), "--grid fast: 0: Input should be greater"),
+        (("--grid", "fast=3", "--grid", "fast=5"), "given twice"),
+        (("--grid", "fast=3", "--rank", "luck", "--results", "no/such/folder/r"), "--rank 'luck' is not a figure .* net, .*sharpe"),
+        (("--grid", "fast=3", "--preset", "Z"), "ema_cross has no preset 'Z'; it has none"),
         (("--grid", "fast=3", "--from", "2030-01-01"), "nothing of the time"),
     ],
 )
 def test_what_cannot_be_swept_is_one_line(market: Path, words: tuple[str, ...], said: str) -> None:
     with pytest.raises((CannotRun, TandemError), match=said):
         sweep(market, *words)
+
+
+def test_every_figure_that_may_rank_is_in_a_summary(market: Path) -> None:
+    made = summary(report_on(run_job(Job("ema_cross", (Source(str(market)),)))))
+    assert set(RANKED) <= made.keys()
