@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from app.api.wire import Amount, AnyDecimal, BadValue, Body, Moment, Out, Percent, Positive, SharePercent, moment, moment_or_none
-from app.problems import wrong
-from engines.core.exit_specs import LONGEST_MINUTES, stop_after
+from app.problems import Problem, field_problem, wrong
+from engines.core.exit_specs import LONGEST_MINUTES, BadSpec, stop_after
 from engines.core.model import ExitPlan, ExitSpec, TargetSpec, TrailingSpec
 
 MOST_TARGETS = 20
@@ -277,6 +277,12 @@ def plan_out(plan: ExitPlan) -> ExitPlanOut:
         exit_at=plan.spec.exit_at,
         max_minutes=plan.spec.max_minutes,
     )
+
+
+def bad_spec(error: BadSpec, within: str = "") -> Problem:
+    """The core's word on a recipe, beside the field that it is about."""
+    place = f"stop_loss{error.place[4:]}" if error.place.split(".")[0] == "stop" else error.place
+    return field_problem(f"{within}{place}", str(error))
 
 
 def _stop_out(spec: ExitSpec) -> StopOut | None:

@@ -75,7 +75,7 @@ REASONS = {
     "unknown_order_pending": "An earlier order of this account in the instrument is still unknown.",
     "lot_size": "The quantity is not a whole number of lots.",
     "freeze_quantity": "The quantity needs more slices than one signal may have.",
-    "price_band": "The price is too far from the last price, or not on a tick.",
+    "price_band": "A price of the order is too far from the last price or not on a tick, or its stop or a target lies where no price goes.",
     "duplicate": "The same signal was here before.",
     "not_connected": "The account is not signed in at its broker.",
 }

@@ -12,7 +12,8 @@ from math import inf
 from engines.backtest.exchange import Exchange
 from engines.backtest.ledger import Ledger
 from engines.backtest.track import Slot, Track
-from engines.core.model import ZERO, Account, Denial, Limits, OrderType, Role, Side, Signal, Tick, Timestamp
+from engines.core.exit_specs import unreachable
+from engines.core.model import ZERO, Account, Denial, Limits, OrderType, PlanState, Role, Side, Signal, Tick, Timestamp
 from engines.core.risk import RiskInput, check_entry, check_price, margin_required
 from engines.core.sessions import DAY, Calendar, day_start, is_open, session_day
 from engines.core.slicing import slices
@@ -60,6 +61,8 @@ class Entries:
             wrong = check_price(slot.track.instrument, signal.order_type, signal.price, signal.trigger_price, tick.last_price, signal.side)
             if wrong is not None:
                 return wrong, f"price {signal.price}, last {tick.last_price}"
+        if not signal.exits.empty and (why := self._unguarded(slot, signal, price)):
+            return Denial.PRICE_BAND, why
         if self.left is not None and (left := self.left()) is not None:
             return left
         if self._limited:
@@ -71,6 +74,13 @@ class Entries:
             return None
         available = self._available(now)
         return (Denial.INSUFFICIENT_FUNDS, f"needs {needed}, available {available}") if needed > available else None
+
+    def _unguarded(self, slot: Slot, signal: Signal, price: Decimal) -> str:
+        """Why its stop or targets could not guard what it opens; empty: they can, or an armed plan goes on."""
+        plan = slot.plan
+        if plan is not None and plan.state is PlanState.ARMED and plan.side is signal.side:
+            return ""
+        return unreachable(signal.exits, signal.side, price)
 
     def too_many_slices(self, slot: Slot, quantity: Decimal) -> Denied | None:
         instrument = slot.track.instrument

@@ -33,8 +33,8 @@ def tightest(side: Side, *stops: Decimal | None) -> Decimal | None:
 
 
 def round_away(side: Side, stop: Decimal, tick_size: Decimal) -> Decimal:
-    """On the tick, and not tighter than asked."""
-    return to_tick(stop, tick_size, "down" if side is Side.BUY else "up")
+    """On the tick, and not tighter than asked; on the lowest tick when it would be below, so that it guards at all."""
+    return max(to_tick(stop, tick_size, "down" if side is Side.BUY else "up"), tick_size)
 
 
 def stop_for(spec: ExitSpec, side: Side, entry_price: Decimal, tick_size: Decimal | None = None) -> Decimal | None:
@@ -116,6 +116,14 @@ def _second_of(clock: str) -> int:
 # --- does it make sense? -------------------------------------------------------------------------------------------
 
 
+class BadSpec(ValueError):
+    """A spec that makes no sense, in words fit to show to a person; `place`: which part of it, as `stop`, `stop.pct`, `targets.0.points`, `trailing`."""
+
+    def __init__(self, place: str, words: str) -> None:
+        super().__init__(words)
+        self.place = place
+
+
 def check_spec(
     spec: ExitSpec,
     side: Side,
@@ -125,50 +133,84 @@ def check_spec(
     entry_price: Decimal | None = None,
     fired: Collection[int] = (),
 ) -> None:
-    """ValueError, fit to show to a person, when the spec contradicts itself or would fire at once.
+    """BadSpec, a ValueError fit to show to a person, when the spec contradicts itself, cannot be reached or would fire at once.
 
     Levels are measured from `entry_price` (default: `reference`, the price at which the entry is expected) and must lie on their sides of
     `market` (default: `reference`); targets that have `fired` (places from 0) may lie anywhere. With neither, only the spec itself is judged.
     """
-    _check_stop(spec, side)
-    _check_targets(spec, side)
-    if spec.trailing is not None:
-        _check_trailing(spec, spec.trailing)
-    _check_times(spec)
+    check_form(spec)
     entry, beside = entry_price or reference, market or reference
+    check_reach(spec, side, entry)
     if entry is not None:
         _check_ladder(spec, side, entry)
     if entry is not None and beside is not None:
         _check_sides(spec, side, entry, beside, fired)
 
 
-def _check_stop(spec: ExitSpec, side: Side) -> None:
+def check_form(spec: ExitSpec) -> None:
+    """BadSpec when the spec contradicts itself, whatever it is for."""
+    _check_stop(spec)
+    _check_targets(spec)
+    if spec.trailing is not None:
+        _check_trailing(spec, spec.trailing)
+    _check_times(spec)
+
+
+def check_reach(spec: ExitSpec, side: Side, entry: Decimal | None) -> None:
+    """BadSpec when the stop or a target of a position entered at about `entry` (None: not known) would lie where no price ever goes."""
+    long = side is Side.BUY
+    if long and spec.stop_pct is not None and spec.stop_pct >= HUNDRED:
+        raise BadSpec("stop.pct", "the stop of a long position must be less than 100 % away")
+    for n, target in enumerate(spec.targets):
+        if not long and target.pct is not None and target.pct >= HUNDRED:
+            raise BadSpec(f"targets.{n}.pct", f"target {n + 1} of a short position must be less than 100 % away")
+    if entry is None:
+        return
+    stop = fixed_stop(spec, side, entry)
+    if stop is not None and stop <= 0:
+        raise BadSpec(_place("stop", spec.stop_pct, spec.stop_points), "the stop is further away than the price itself")
+    for n, (target, price) in enumerate(zip(spec.targets, target_prices(spec, side, entry), strict=True)):
+        if price <= 0:
+            raise BadSpec(_place(f"targets.{n}", target.pct, target.points), f"target {n + 1} is further away than the price itself")
+
+
+def unreachable(spec: ExitSpec, side: Side, entry: Decimal | None) -> str:
+    """Why the spec cannot guard a position entered at about `entry`; empty: it can."""
+    try:
+        check_reach(spec, side, entry)
+    except BadSpec as error:
+        return str(error)
+    return ""
+
+
+def _place(part: str, pct: Decimal | None, points: Decimal | None) -> str:
+    return f"{part}.pct" if pct is not None else f"{part}.points" if points is not None else part
+
+
+def _check_stop(spec: ExitSpec) -> None:
     forms = [form for form in (spec.stop_price, spec.stop_pct, spec.stop_points) if form is not None]
     if len(forms) > 1:
-        raise ValueError("the stop is given in more than one form: use a price, a percent or points")
+        raise BadSpec("stop", "the stop is given in more than one form: use a price, a percent or points")
     for form in forms:
-        _must_be_positive("the stop", form)
-    if side is Side.BUY and spec.stop_pct is not None and spec.stop_pct >= HUNDRED:
-        raise ValueError("the stop of a long position must be less than 100 % away")
+        _must_be_positive("stop", "the stop", form)
 
 
-def _check_targets(spec: ExitSpec, side: Side) -> None:
+def _check_targets(spec: ExitSpec) -> None:
     for n, target in enumerate(spec.targets, start=1):
         forms = [form for form in (target.price, target.pct, target.points) if form is not None]
         if len(forms) != 1:
-            raise ValueError(f"target {n} needs exactly one of a price, a percent or points")
-        _must_be_positive(f"target {n}", forms[0])
+            raise BadSpec(f"targets.{n - 1}", f"target {n} needs exactly one of a price, a percent or points")
+        _must_be_positive(f"targets.{n - 1}", f"target {n}", forms[0])
         _check_then(n, target)
         if target.share_pct or not _moves_the_stop(target):
-            _must_be_positive(f"the share of target {n}", target.share_pct)
-        if side is Side.SELL and target.pct is not None and target.pct >= HUNDRED:
-            raise ValueError(f"target {n} of a short position must be less than 100 % away")
+            _must_be_positive(f"targets.{n - 1}.share_pct", f"the share of target {n}", target.share_pct)
     if sum((target.share_pct for target in spec.targets), ZERO) > HUNDRED:
-        raise ValueError("the targets share out more than 100 %")
+        raise BadSpec("targets", "the targets share out more than 100 %")
     if spec.cost_after_target is not None and not 1 <= spec.cost_after_target <= len(spec.targets):
-        raise ValueError(f"the stop cannot move to cost after target {spec.cost_after_target}: there are {len(spec.targets)} targets")
+        told = f"the stop cannot move to cost after target {spec.cost_after_target}: there are {len(spec.targets)} targets"
+        raise BadSpec("cost_after_target", told)
     if spec.booking not in BOOKINGS:
-        raise ValueError(f"lots go to the targets by remainder or even, not by {spec.booking}")
+        raise BadSpec("booking", f"lots go to the targets by remainder or even, not by {spec.booking}")
 
 
 def _moves_the_stop(target: TargetSpec) -> bool:
@@ -178,11 +220,13 @@ def _moves_the_stop(target: TargetSpec) -> bool:
 def _check_then(n: int, target: TargetSpec) -> None:
     forms = [form for form in (target.then_price, target.then_pct, target.then_points) if form is not None]
     if len(forms) > 1:
-        raise ValueError(f"the stop after target {n} is given in more than one form: use a price, a percent or points")
+        raise BadSpec(
+            f"targets.{n - 1}.then_stop", f"the stop after target {n} is given in more than one form: use a price, a percent or points"
+        )
     if not all(form.is_finite() for form in forms):
-        raise ValueError(f"the stop after target {n} must be a number, not {forms[0]}")
+        raise BadSpec(f"targets.{n - 1}.then_stop", f"the stop after target {n} must be a number, not {forms[0]}")
     if target.then_price is not None:
-        _must_be_positive(f"the stop after target {n}", target.then_price)
+        _must_be_positive(f"targets.{n - 1}.then_stop", f"the stop after target {n}", target.then_price)
 
 
 def _check_ladder(spec: ExitSpec, side: Side, entry: Decimal) -> None:
@@ -190,54 +234,59 @@ def _check_ladder(spec: ExitSpec, side: Side, entry: Decimal) -> None:
     for n, (target, price) in enumerate(zip(spec.targets, target_prices(spec, side, entry), strict=True), start=1):
         stop = stop_after(target, side, entry)
         if stop is not None and side.sign * (price - stop) < 0:
-            raise ValueError(f"the stop after target {n} at {_plain(stop)} lies beyond that target at {_plain(price)}")
+            raise BadSpec(
+                f"targets.{n - 1}.then_stop", f"the stop after target {n} at {_plain(stop)} lies beyond that target at {_plain(price)}"
+            )
         if stop is not None and stop <= 0:
-            raise ValueError(f"the stop after target {n} is further away than the price itself")
+            raise BadSpec(f"targets.{n - 1}.then_stop", f"the stop after target {n} is further away than the price itself")
 
 
 def _check_times(spec: ExitSpec) -> None:
     if spec.exit_at is not None and not _CLOCK.fullmatch(spec.exit_at):
-        raise ValueError(f"the time of the exit is written HH:MM, not {spec.exit_at}")
+        raise BadSpec("exit_at", f"the time of the exit is written HH:MM, not {spec.exit_at}")
     if spec.max_minutes is not None and not 1 <= spec.max_minutes <= LONGEST_MINUTES:
-        raise ValueError(f"a position can be held for 1 to {LONGEST_MINUTES} minutes, not {spec.max_minutes}")
+        raise BadSpec("max_minutes", f"a position can be held for 1 to {LONGEST_MINUTES} minutes, not {spec.max_minutes}")
 
 
 def _check_trailing(spec: ExitSpec, trailing: TrailingSpec) -> None:
-    _must_be_positive("the trail", trailing.value)
+    _must_be_positive("trailing.value", "the trail", trailing.value)
     if trailing.start is not None and not (trailing.start.is_finite() and trailing.start >= 0):
-        raise ValueError(f"the trail cannot begin at {trailing.start} points")
+        raise BadSpec("trailing", f"the trail cannot begin at {trailing.start} points")
     if trailing.mode == "percent":
         if trailing.value >= HUNDRED:
-            raise ValueError("a trail must stay less than 100 % behind")
+            raise BadSpec("trailing", "a trail must stay less than 100 % behind")
     elif trailing.mode != "step":
-        raise ValueError(f"a trail goes by percent or by step, not by {trailing.mode}")
+        raise BadSpec("trailing", f"a trail goes by percent or by step, not by {trailing.mode}")
     elif trailing.step is None:
-        raise ValueError("a trail by step needs the step")
+        raise BadSpec("trailing", "a trail by step needs the step")
     else:
-        _must_be_positive("the step of the trail", trailing.step)
+        _must_be_positive("trailing.step", "the step of the trail", trailing.step)
         if not spec.has_stop:
-            raise ValueError("a trail by step needs a stop to move")
+            raise BadSpec("trailing", "a trail by step needs a stop to move")
         if trailing.value > trailing.step:
-            raise ValueError("the stop would overtake the price: it cannot move further than the step of its trail")
+            raise BadSpec("trailing", "the stop would overtake the price: it cannot move further than the step of its trail")
 
 
 def _check_sides(spec: ExitSpec, side: Side, entry: Decimal, market: Decimal, fired: Collection[int]) -> None:
     position, losing, winning = ("long", "below", "above") if side is Side.BUY else ("short", "above", "below")
     stop = fixed_stop(spec, side, entry)
-    if stop is not None and stop <= 0:
-        raise ValueError("the stop is further away than the price itself")
     if stop is not None and side.sign * (market - stop) <= 0:
-        raise ValueError(f"the stop {_plain(stop)} of a {position} position must be {losing} {_plain(market)}")
+        raise BadSpec(
+            _place("stop", spec.stop_pct, spec.stop_points),
+            f"the stop {_plain(stop)} of a {position} position must be {losing} {_plain(market)}",
+        )
     for n, price in enumerate(target_prices(spec, side, entry), start=1):
-        if price <= 0:
-            raise ValueError(f"target {n} is further away than the price itself")
         if n - 1 not in fired and side.sign * (price - market) <= 0:
-            raise ValueError(f"target {n} at {_plain(price)} of a {position} position must be {winning} {_plain(market)}")
+            asked = spec.targets[n - 1]
+            raise BadSpec(
+                _place(f"targets.{n - 1}", asked.pct, asked.points),
+                f"target {n} at {_plain(price)} of a {position} position must be {winning} {_plain(market)}",
+            )
 
 
-def _must_be_positive(name: str, number: Decimal) -> None:
+def _must_be_positive(place: str, name: str, number: Decimal) -> None:
     if not (number.is_finite() and number > 0):
-        raise ValueError(f"{name} must be above zero, not {number}")
+        raise BadSpec(place, f"{name} must be above zero, not {number}")
 
 
 def _plain(price: Decimal) -> str:

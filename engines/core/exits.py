@@ -15,6 +15,8 @@ from typing import Literal
 
 from engines.core.booking import quantities
 from engines.core.exit_specs import (
+    BadSpec,
+    check_form,
     check_spec,
     deadline_for,
     fixed_stop,
@@ -25,6 +27,7 @@ from engines.core.exit_specs import (
     stop_for,
     target_prices,
     tightest,
+    unreachable,
 )
 from engines.core.model import (
     ZERO,
@@ -44,7 +47,9 @@ from engines.core.sessions import Calendar
 from engines.core.triggers import Direction, Level
 
 __all__ = [
+    "BadSpec",
     "ExitOrder",
+    "check_form",
     "check_spec",
     "close",
     "edit",
@@ -57,6 +62,7 @@ __all__ = [
     "on_time",
     "shrink",
     "stop_for",
+    "unreachable",
 ]
 
 
@@ -89,12 +95,16 @@ def make_plan(
     """The armed plan that `spec` asks for; None when it asks for nothing. `side` is the position's, `quantity` unsigned.
 
     ValueError, fit to show to a person, when the stop is not on the losing side of `market` (default: the entry price) or a target not on the
-    winning side. `at_fill`: the position exists already and must be guarded, so a level that the market has passed is kept and fires on the next price.
+    winning side. `at_fill`: the position exists already and must be guarded, so a level that the market has passed is kept and fires on the next price,
+    and a stop that would lie below every price is on the lowest tick.
     The clock of `spec` runs from `now` unless the entry has a `deadline` already; `calendar` (default: the one that ships) says which days trade.
     """
     if spec.empty:
         return None
-    check_spec(spec, side, None if at_fill else entry_price, market)
+    if at_fill:
+        check_form(spec)
+    else:
+        check_spec(spec, side, entry_price, market)
     plan = ExitPlan(
         plan_id=plan_id,
         key=key,

@@ -44,7 +44,7 @@ CLOCK_SLACK = 1.0
 
 
 EXIT_PLAN = "exit_plan"
-"""The check that says that a plan which is there already goes on guarding the position."""
+"""The check of what would guard the position: a plan that is there already goes on, and a stop that no price reaches is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +286,9 @@ class _Planner:
         ask(None if auto else Denial.AUTO_TRADE_OFF, Denial.AUTO_TRADE_OFF.value, why)
         for denial, name, detail in self._market_questions():
             ask(denial, name, detail)
+        exits = self._about_exits()
+        if exits is not None:
+            ask(exits[0], EXIT_PLAN, exits[1])
         forbidden, rule = self.tools.combined_denial(self.account, self.signal.strategy_id) or (None, "no combined P&L rule has been met")
         ask(forbidden, "combined_pnl", rule)
         denial, answers = risk_rules.check_entry(self._risk_input(quantity, freed))
@@ -296,21 +299,23 @@ class _Planner:
             ask(*self._freeze_question(quantity))
         dry = Denial.DRY_RUN if self.account.dry_run else None
         ask(dry, Denial.DRY_RUN.value, "dry run: recorded, not sent" if dry else "live")
-        checks.extend(self._about_exits())
         return found
 
-    def _about_exits(self) -> list[Check]:
-        """One plan guards one position: stop and targets that somebody asks for with more of it are not used, and that is said."""
+    def _about_exits(self) -> tuple[Denial | None, str] | None:
+        """One plan guards one position: with more of it the stop and targets that somebody asks for are not used, and that is said. What would open a
+        position that no stop can guard is denied. None: there is nothing to ask."""
         signal, plan = self.signal, self.desk.plans.get(self.key)
-        if signal.source not in (Source.MANUAL, Source.WEBHOOK) or signal.exits.empty:
-            return []
+        if signal.exits.empty:
+            return None
         if plan is None or plan.state is not PlanState.ARMED or plan.side is not signal.side:
-            return []
+            why = exit_rules.unreachable(signal.exits, signal.side, self.reference)
+            return (Denial.PRICE_BAND, why) if why else None
+        if signal.source not in (Source.MANUAL, Source.WEBHOOK):
+            return None
         if signal.strategy_id is not None and signal.exits == self.tools.settings_exits(signal.strategy_id):
-            return []
+            return None
         stop = f" (stop {plan.stop})" if plan.stop is not None else ""
-        told = f"the position is guarded already{stop}: that plan grows; the stop and targets asked for here are not used"
-        return [Check(EXIT_PLAN, True, told)]
+        return None, f"the position is guarded already{stop}: that plan grows; the stop and targets asked for here are not used"
 
     def _market_questions(self) -> list[tuple[Denial | None, str, str]]:
         why_closed = "" if self.market.open else "the market is closed"

@@ -118,6 +118,29 @@ def test_a_stop_on_the_wrong_side_is_refused_before_anything_is_sent(trader: Per
     assert trader.get(f"/api/orders?account_id={account}").json["items"] == []
 
 
+def test_a_stop_or_target_where_no_price_goes_is_refused_beside_its_field_everywhere(trader: Person) -> None:
+    account, strategy = trader.account()["id"], trader.strategy()["id"]
+    far = str(round(trader.price() * 1.1))
+    body = {"account_ids": [account], "symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "quantity": "1"}
+    for field, changes in {
+        "stop_loss.pct": {"stop_loss": {"pct": "100"}},
+        "stop_loss.points": {"stop_loss": {"points": far}},
+        "targets.1.pct": {"side": "SELL", "targets": [{"pct": "99"}, {"pct": "100"}]},
+        "targets.0.points": {"side": "SELL", "targets": [{"points": far}]},
+    }.items():
+        for path in ("manual", "preview"):
+            answer = trader.post(f"/api/signals/{path}", body | changes)
+            assert (answer.status_code, list(answer.json["errors"])) == (422, [field])
+    for field in ("pct", "points"):
+        plan = {"stop_loss": {field: "100" if field == "pct" else far}}
+        answer = trader.patch(f"/api/strategies/{strategy}", {"exit_plan": plan})
+        assert (answer.status_code, list(answer.json["errors"])) == (422, [f"exit_plan.stop_loss.{field}"])
+    trader.buy(account)
+    position = trader.get(f"/api/positions?account_id={account}").json["items"][0]["id"]
+    answer = trader.put(f"/api/positions/{position}/exit-plan", {"stop_loss": {"points": far}})
+    assert (answer.status_code, list(answer.json["errors"])) == (422, ["stop_loss.points"])
+
+
 def test_a_repeat_is_answered_even_when_the_market_has_passed_its_stop(trader: Person) -> None:
     account = trader.account()["id"]
     price = trader.price()
@@ -153,7 +176,7 @@ def test_that_a_guarded_position_keeps_its_plan_is_said_in_preview_answer_and_or
 
 def test_why_an_account_of_its_own_hours_was_denied_is_told_in_its_own_words() -> None:
     denied = Order(
-        **{name: "" for name in ("order_id", "account_id", "user_id", "signal_key", "symbol")},
+        **dict.fromkeys(("order_id", "account_id", "user_id", "signal_key", "symbol"), ""),
         side=Side.BUY, quantity=Decimal(1), order_type=OrderType.MARKET, product=Product.MIS, role=Role.ENTRY, created_at=0.0, updated_at=0.0,
         state=OrderState.DENIED, reason="market_closed", checks=(Check("market_closed", False, "no intraday entry from 15:10 on"),),
     )  # fmt: skip

@@ -140,6 +140,8 @@ def test_a_level_is_judged_by_the_market_when_the_market_is_told() -> None:
 def test_at_a_fill_nothing_is_left_unguarded_and_what_the_market_has_passed_fires_on_the_next_price() -> None:
     gapped = plan(spec("101", targets="130:50"), at_fill=True)
     assert follow(gapped, "100.5")[1] == ["stop 100 @ 100.5"]
+    assert plan(spec(points="150"), at_fill=True).stop == D("0.05")  # asked for at a higher price
+    assert plan(ExitSpec(stop_pct=D(100)), at_fill=True).stop == D("0.05")
     past = plan(spec("90", targets="99:50"), at_fill=True)
     assert follow(past, "100.5 89")[1] == ["target:1 50 @ 100.5", "stop 50 @ 89"]
 
@@ -240,7 +242,12 @@ def test_the_average_entry_price_is_cost_on_the_tick_that_does_not_lose() -> Non
         (spec(trail="percent 2"), SELL, "", "stop 102.0 up, trail 99.95 down"),  # 101.95 / 1.02 = 99.9509
         (spec(trail="percent 2 from 5"), BUY, "", "trail 105.0 up"),
         (spec("99", trail="percent 2"), BUY, "", "stop 99.0 down, trail 101.1 up"),  # 99.05 / 0.98 = 101.0714
-        (spec(points="99.99", trail="percent 99.99"), BUY, "", "trail 500.0 up"),  # a stop at zero is one that no price reaches
+        (
+            spec(points="99.99", trail="percent 99.99"),
+            BUY,
+            "",
+            "stop 0.05 down, trail 1000.0 up",
+        ),  # never below the lowest tick: it would not guard
     ],
 )
 def test_the_book_watches_only_prices_at_which_something_happens(wanted: ExitSpec, side: Side, prices: str, expected: str) -> None:

@@ -227,6 +227,18 @@ def test_a_stop_asked_for_with_more_of_a_guarded_position_is_not_used_and_that_i
             assert told(other, "SELL") == []  # takes out a part
 
 
+def test_an_entry_whose_stop_or_target_lies_where_no_price_goes_is_denied():
+    with House() as house:
+        for side, spec in (
+            ("BUY", ExitSpec(stop_pct=Decimal(100))),
+            ("BUY", ExitSpec(stop_points=Decimal(150))),
+            ("SELL", ExitSpec(targets=(TargetSpec(Decimal(100), points=Decimal(100)),))),
+        ):
+            (order,) = house.send(side, 10, exits=spec)
+            assert (order.reason, [check.name for check in order.checks if not check.passed]) == ("price_band", ["exit_plan"])
+        assert house.held() == 0
+
+
 def test_what_was_asked_for_is_kept_on_a_denied_order():
     with House() as house:
         assert [(o.reason, o.quantity) for o in house.send("BUY", quantity=Decimal("1.5"))] == [("lot_size", Decimal("1.5"))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.api.exits import ExitsIn, plan_out
+from app.api.exits import ExitsIn, bad_spec, plan_out
 from app.api.pages import keep, page_of
 from app.api.positions.schemas import CloseAllIn, CloseIn, PositionOut, PositionQuery
 from app.api.signals.schemas import SignalAnswer, SignalAnswers
@@ -12,6 +12,7 @@ from app.data import Actor, Conflict, NotFound, User
 from app.problems import Problem
 from app.workspace import workspace
 from engines import system as engine
+from engines.core.exit_specs import BadSpec
 from engines.execution.views import PositionView
 
 _ALL = PositionQuery()
@@ -84,6 +85,8 @@ def set_exit_plan(user: User, position_id: str, body: ExitsIn, by: Actor) -> Pos
         shop.system.set_exit_plan(position_id, body.spec())
     except engine.Conflict:  # it became flat meanwhile; a ValueError, too, but no fault of the body
         raise
+    except BadSpec as error:
+        raise bad_spec(error) from error
     except ValueError as error:
         raise Problem(422, str(error), errors={"body": [str(error)]}) from error
     shop.data.audit.add(by, "position.exit_plan", "position", position_id, after=body.model_dump(mode="json"))

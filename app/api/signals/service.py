@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
+from app.api.exits import bad_spec
 from app.api.idempotency import derived_name
 from app.api.signals.schemas import (
     PreviewOrderOut,
@@ -26,8 +27,9 @@ from app.api.wire import Page, moment
 from app.data import NotFound, SignalRow, User
 from app.problems import Problem, field_problem
 from app.workspace import workspace
+from engines.core.exit_specs import BadSpec, check_spec
 from engines.core.facts import SignalTimed
-from engines.core.model import Instrument, Order, OrderState, Side, Signal, Source
+from engines.core.model import Instrument, Order, OrderState, Signal, Source
 from engines.execution.planning import EXIT_PLAN
 from engines.execution.views import SignalOutcome
 
@@ -117,7 +119,7 @@ def owned_accounts(user: User, account_ids: Sequence[str] | None) -> tuple[str, 
 def check_order(wish: Wish, signal: Signal) -> None:
     """What is wrong for every account alike is a bad field of the request, not a denial of each."""
     check_ticks(check_symbol(wish.symbol), wish.price, wish.trigger_price)
-    check_sides(signal)
+    check_exits(signal)
 
 
 def check_symbol(symbol: str) -> Instrument:
@@ -129,22 +131,13 @@ def check_symbol(symbol: str) -> Instrument:
     return instrument
 
 
-def check_sides(signal: Signal) -> None:
-    """A stop belongs on the losing side of the price, a target on the winning side: anything else is a slip of the finger."""
-    exits = signal.exits
-    if exits.stop_price is None and not any(target.price is not None for target in exits.targets):
-        return
+def check_exits(signal: Signal) -> None:
+    """A stop belongs on the losing side of the price, a target on the winning side, both where a price can go: anything else is a slip of the finger."""
     reference = signal.price or signal.trigger_price or _last_price(signal.symbol)
-    if reference is None:
-        return
-    long = signal.side is Side.BUY
-    if exits.stop_price is not None and (exits.stop_price >= reference if long else exits.stop_price <= reference):
-        raise field_problem("stop_loss", f"must be {'below' if long else 'above'} the price ({reference}) of a {signal.side.value}")
-    for number, target in enumerate(exits.targets):
-        if target.price is not None and (target.price <= reference if long else target.price >= reference):
-            raise field_problem(
-                f"targets.{number}", f"must be {'above' if long else 'below'} the price ({reference}) of a {signal.side.value}"
-            )
+    try:
+        check_spec(signal.exits, signal.side, reference)
+    except BadSpec as error:
+        raise bad_spec(error) from error
 
 
 def _last_price(symbol: str) -> Decimal | None:

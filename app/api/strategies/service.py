@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from pydantic import ValidationError
 
-from app.api.exits import exits_out
+from app.api.exits import ExitsIn, bad_spec, exits_out
 from app.api.pages import keep, page_of
 from app.api.strategies.ladders import ladder_out
 from app.api.strategies.reentry import reentry_out
@@ -30,7 +30,8 @@ from app.api.wire import Page, PageQuery, moment
 from app.data import Actor, DayLevels, NotFound, StrategyRow, User
 from app.problems import Problem, field_errors, field_problem
 from app.workspace import workspace
-from engines.core.model import Role, StrategyConfig
+from engines.core.exit_specs import BadSpec, check_form, check_reach
+from engines.core.model import ExitSpec, Role, Side, StrategyConfig
 from engines.core.sessions import day_start, exchange_of, session_day
 from engines.strategies import registry
 
@@ -72,6 +73,7 @@ def get_strategy(user: User, strategy_id: str) -> StrategyOut:
 
 def create_strategy(user: User, body: StrategyIn, by: Actor) -> StrategyOut:
     _check_instruments(body.instruments)
+    exit_plan = _exit_plan(body.exit_plan, body.instruments)
     strategy = StrategyConfig(
         strategy_id="",
         user_id=user.user_id,
@@ -81,7 +83,7 @@ def create_strategy(user: User, body: StrategyIn, by: Actor) -> StrategyOut:
         instruments=tuple(body.instruments),
         params=_check_params(body.kind, body.params),
         active=body.active,
-        exit_plan=body.exit_plan.spec() if body.exit_plan else None,
+        exit_plan=exit_plan,
         reentry=body.reentry.spec() if body.reentry else None,
     )
     row = workspace().data.strategies.add(strategy, by=by)
@@ -99,7 +101,7 @@ def change_strategy(user: User, strategy_id: str, body: StrategyPatch, by: Actor
     if "params" in given or "kind" in given:
         changes["params"] = _check_params(body.kind or before.kind, body.params if body.params is not None else before.params)
     if "exit_plan" in given:
-        changes["exit_plan"] = body.exit_plan.spec() if body.exit_plan else None
+        changes["exit_plan"] = _exit_plan(body.exit_plan, body.instruments or before.instruments)
     if "reentry" in given:
         changes["reentry"] = body.reentry.spec() if body.reentry else None
     row = workspace().data.strategies.change(user.user_id, strategy_id, lambda now: replace(now, **changes), by=by)
@@ -202,6 +204,20 @@ def _floats(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _floats(item) for name, item in value.items()}
     return [_floats(item) for item in value] if isinstance(value, list) else value
+
+
+def _exit_plan(body: ExitsIn | None, symbols: Sequence[str]) -> ExitSpec | None:
+    """What its entries are guarded by; on which side they will be is not known yet, but a stop must guard a long position of each instrument."""
+    if body is None:
+        return None
+    spec, mark = body.spec(), workspace().system.prices.mark
+    try:
+        check_form(spec)
+        for symbol in symbols:
+            check_reach(replace(spec, targets=()), Side.BUY, mark(symbol))
+    except BadSpec as error:
+        raise bad_spec(error, "exit_plan.") from error
+    return spec
 
 
 def _check_instruments(symbols: list[str]) -> None:
