@@ -136,8 +136,32 @@ def _message(each: Mapping[str, Any]) -> str:
         return str(context["error"])
     if kind in ("enum", "literal_error"):
         return f"must be one of {context['expected']}".replace("'", "").replace(" or ", ", ")
+    if kind == "string_pattern_mismatch":
+        return _shape(str(context["pattern"]))
     template = _MESSAGES.get(kind)
-    return template.format(**context) if template else str(each["msg"])
+    if template is None:
+        said = str(each["msg"])
+        return f"must {said.removeprefix('Input should ').partition(',')[0]}" if said.startswith("Input should ") else said
+    return template.format(**{name: f"{value:g}" if isinstance(value, float) else value for name, value in context.items()})
+
+
+def _shape(pattern: str) -> str:
+    """What a text must look like, in words: nobody is asked to read a regular expression."""
+    times, auto = pattern.count("[0-5]"), "auto" in pattern
+    if times:
+        several = "two times of day such as 09:15-15:30" if times > 1 else "a time of day such as 15:10"
+        return f"must be auto, or {several}" if auto else f"must be {several}" if times > 1 else "is not a time of day; write it like 15:10"
+    return _SHAPES.get(pattern.replace("20\\d\\d", "\\d{4}").replace("\\d\\d", "\\d{2}"), "holds a character that is not allowed here")
+
+
+_SHAPES = {
+    r"^[A-Z0-9_]{1,20}:[A-Za-z0-9 &._-]{1,60}$": "must be EXCHANGE:NAME, such as NSE:INFY",
+    r"^[A-Z0-9_]{1,20}$": "must be the code of an exchange, such as NSE",
+    r"^[A-Za-z0-9_+/-]{1,60}$": "must be the name of a time zone, such as Asia/Kolkata",
+    r"^[A-Za-z0-9_.-]{1,64}$": "must be letters, digits, dots, dashes and underscores, at most 64",
+    r"^\d{4}-\d{2}-\d{2}$": "must be a day such as 2026-05-20",
+    r"^\d{4}$": "must be a year such as 2026",
+}
 
 
 _MESSAGES = {
@@ -146,12 +170,20 @@ _MESSAGES = {
     "string_type": "must be text",
     "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
-    "string_pattern_mismatch": "must look like {pattern}",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
+    "int_parsing_size": "must be a smaller number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "decimal_type": "must be a number",
+    "decimal_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "multiple_of": "must be a multiple of {multiple_of}",
+    "greater_than": "must be above {gt}",
+    "less_than": "must be below {lt}",
     "list_type": "must be a list",
     "dict_type": "must be an object",
     "model_type": "must be an object",

@@ -83,23 +83,38 @@ class Ladder:
     stops: tuple[float, ...]
 
 
+class WrongConstant(ValueError):
+    """A constant that contradicts others; the text is fit to show to a person, `name` says at which of them."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(text)
+        self.name = name
+
+
 def check_rule(rule: Rule, *, touch: bool = False) -> None:
-    """ValueError, fit to show to a person, when these constants contradict each other."""
+    """WrongConstant when these constants contradict each other."""
     opposite = (rule.buy_from, rule.sell_from) == (Reference.LOW, Reference.HIGH)
     if opposite and rule.k_buy + rule.k_sell <= 1:
-        raise ValueError(
-            "measured from the low and the high, the two levels must add up to more than 1: else the buy level is below the sell level"
+        raise WrongConstant(
+            "k_buy",
+            "measured from the low and the high, the two levels must add up to more than 1: else the buy level is below the sell level",
         )
     if rule.k_arm and not (rule.k_arm < rule.k_buy and rule.k_arm < rule.k_sell):
-        raise ValueError("the arm level must be nearer than both entry levels")
+        raise WrongConstant("k_arm", "the arm level must be nearer than both entry levels")
     if rule.k_arm and opposite and 2 * rule.k_arm <= 1:
-        raise ValueError("measured from the low and the high, the arm level must be above 0.5: else both sides are armed at once")
+        raise WrongConstant(
+            "k_arm", "measured from the low and the high, the arm level must be above 0.5: else both sides are armed at once"
+        )
     if rule.lag >= rule.n and rule.n > 1:
-        raise ValueError("the stop cannot stay further behind than there are targets")
+        raise WrongConstant("lag", "the stop cannot stay further behind than there are targets")
     if touch and rule.lag < 1:
-        raise ValueError("with entries on a touch the stop must stay at least one target behind: else it leaves at the price that moved it")
+        raise WrongConstant(
+            "lag", "with entries on a touch the stop must stay at least one target behind: else it leaves at the price that moved it"
+        )
     if (rule.lag - 1) * rule.t > rule.y1 and rule.n > 1:
-        raise ValueError("the second stop would be looser than the first: make the lag or the target step smaller, or the first stop wider")
+        raise WrongConstant(
+            "lag", "the second stop would be looser than the first: make the lag or the target step smaller, or the first stop wider"
+        )
 
 
 def level(rule_from: Reference, multiple: float, frame: Frame) -> float | None:
@@ -160,19 +175,19 @@ def equal_shares(n: int) -> tuple[Decimal, ...]:
 
 
 def shares(book: str, n: int) -> tuple[Decimal, ...]:
-    """ "equal", or one percentage for each target that make 100, divided by commas or spaces; ValueError says what is wrong."""
+    """ "equal", or one percentage for each target that make 100, divided by commas or spaces; WrongConstant says what is wrong."""
     if book == "equal":
         return equal_shares(n)
     try:
         given = tuple(Decimal(part) for part in book.replace(",", " ").split())
     except ArithmeticError:
-        raise ValueError(f"the shares must be numbers, or the word equal: {book}") from None
+        raise WrongConstant("book", f"the shares must be numbers, or the word equal: {book}") from None
     if len(given) != n:
-        raise ValueError(f"there are {n} targets, but {len(given)} shares")
+        raise WrongConstant("book", f"there are {n} targets, but {len(given)} shares")
     if not all(share.is_finite() and share > 0 for share in given):
-        raise ValueError("each share must be above zero")
+        raise WrongConstant("book", "each share must be above zero")
     if sum(given, ZERO) != HUNDRED:
-        raise ValueError(f"the shares must make 100 %, not {sum(given, ZERO)} %")
+        raise WrongConstant("book", f"the shares must make 100 %, not {sum(given, ZERO)} %")
     return given
 
 

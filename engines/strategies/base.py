@@ -11,11 +11,12 @@ from decimal import Decimal
 from typing import Any, ClassVar, NamedTuple
 
 import pydantic
+from pydantic_core import PydanticCustomError
 
 from engines.core.model import Candle, ChartLevel, ExitSpec, Instrument, OrderType, Side, Tick, Timeframe
 from engines.strategies.memory import recall, remember
 
-__all__ = ["Parameters", "Preset", "Strategy", "Wish"]
+__all__ = ["Parameters", "Preset", "Strategy", "Wish", "wrong"]
 
 
 class Wish(NamedTuple):
@@ -44,6 +45,11 @@ class Parameters(pydantic.BaseModel):
     """Base of every strategy's parameters: a field's title, description and bounds make the form, the JSON schema and the check."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def wrong(name: str, message: str) -> PydanticCustomError:
+    """What a check of parameters raises when one is wrong because of another: `message` then stands at the field of `name`."""
+    return PydanticCustomError("field", "{message}", {"message": message, "field": name})
 
 
 class Preset(NamedTuple):

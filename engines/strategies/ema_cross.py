@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from engines.core.indicators import EMA
 from engines.core.model import Candle
-from engines.strategies.base import Parameters, Strategy, Wish
+from engines.strategies.base import Parameters, Strategy, Wish, wrong
 
 
 class EmaCross(Strategy):
@@ -26,7 +26,7 @@ class EmaCross(Strategy):
         @model_validator(mode="after")
         def fast_is_faster(self) -> EmaCross.Params:
             if self.fast >= self.slow:
-                raise ValueError("the fast average must have fewer candles than the slow one")
+                raise wrong("fast", "the fast average must have fewer candles than the slow one")
             return self
 
     params: Params

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from pydantic.config import JsonDict
 
 from engines.core import ranges
-from engines.strategies.base import Parameters, Preset
+from engines.strategies.base import Parameters, Preset, wrong
 
 CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
 Clock = Annotated[str, Field(pattern=f"^{CLOCK}$")]
@@ -187,16 +187,19 @@ class RangeParameters(Parameters):
 
     @model_validator(mode="after")
     def constants_agree(self) -> RangeParameters:
-        ranges.check_rule(self.rule(), touch=self.trigger == "touch")
-        ranges.shares(self.book, self.n)
+        try:
+            ranges.check_rule(self.rule(), touch=self.trigger == "touch")
+            ranges.shares(self.book, self.n)
+        except ranges.WrongConstant as error:
+            raise wrong(error.name, str(error)) from error
         if not self.first_entry < self.last_entry:
-            raise ValueError("the first entry must be before the time from which there is none")
+            raise wrong("first_entry", "the first entry must be before the time from which there is none")
         if self.flat_by != "auto" and self.flat_by < self.last_entry:
-            raise ValueError("flat by must not be before the time from which there is no entry")
+            raise wrong("flat_by", "flat by must not be before the time from which there is no entry")
         if self.min_range_pct >= self.max_range_pct and self.range_source != "prev_close":
-            raise ValueError("the smallest range must be smaller than the largest")
+            raise wrong("min_range_pct", "the smallest range must be smaller than the largest")
         if self.session_hours != "auto" and not self.session_hours[:5] < self.session_hours[6:]:
-            raise ValueError("the regular session must begin before it ends")
+            raise wrong("session_hours", "the regular session must begin before it ends")
         return self
 
     def rule(self) -> ranges.Rule:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from engines.core.model import Candle, Side, Tick
 from engines.core.sessions import DAY, day_start, exchange_of
-from engines.strategies.base import Parameters, Strategy, Wish
+from engines.strategies.base import Parameters, Strategy, Wish, wrong
 
 
 class Threshold(Strategy):
@@ -38,9 +38,9 @@ class Threshold(Strategy):
         @model_validator(mode="after")
         def thresholds_differ(self) -> Threshold.Params:
             if self.buy_pct == 0 or self.sell_pct == 0:
-                raise ValueError("a threshold of 0 % is no move at all")
+                raise wrong("buy_pct" if self.buy_pct == 0 else "sell_pct", "a threshold of 0 % is no move at all")
             if self.buy_pct == self.sell_pct:
-                raise ValueError("buying and selling at the same threshold cancel each other")
+                raise wrong("sell_pct", "buying and selling at the same threshold cancel each other")
             return self
 
     params: Params

@@ -208,10 +208,12 @@ export function showErrors(form, failure) {
       rest.push(name === "body" ? messages.join(", ") : `${name.replaceAll("_", " ")}: ${messages.join(", ")}`);
       continue;
     }
-    field.querySelector(".error").textContent = sentence(messages.join(", "));
-    const input = field.querySelector("input, select, textarea");
+    const own = (each) => each.closest("[data-field]") === field; // of a group: not those of its first field
+    const place = [...field.querySelectorAll(".error")].find(own) ?? field.querySelector(".error");
+    place.textContent = sentence(messages.join(", "));
+    const input = [...field.querySelectorAll("input, select, textarea")].find(own);
     input?.setAttribute("aria-invalid", "true");
-    if (input) wrong.push(input);
+    wrong.push(input ?? place);
   }
   const [first] = wrong.sort((a, b) => (a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
   const box = form.querySelector("[data-form-error]");
@@ -220,15 +222,22 @@ export function showErrors(form, failure) {
   first?.focus({ preventScroll: true });
 }
 
-// The field of a dotted path, or of the nearest path above it: `targets.0.share_pct` → itself, else `targets.0`, else `targets`.
+// The field of a dotted path, or of the nearest path above it: `targets.0.share_pct` → itself, else `targets.0`, else `targets`. A form may have
+// another name for a part of the request: data-alias='{"accounts.0.": "made."}'.
 function fieldOf(form, path) {
+  const named = (name) => [...form.querySelectorAll(`[data-field="${CSS.escape(name)}"]`)].find((each) => !each.closest("[hidden]"));
+  for (const [part, own] of Object.entries(JSON.parse(form.dataset.alias ?? "{}"))) {
+    const field = path.startsWith(part) && named(own + path.slice(part.length));
+    if (field) return field;
+  }
   for (let name = path; name; name = name.slice(0, Math.max(name.lastIndexOf("."), 0))) {
-    const field = [...form.querySelectorAll(`[data-field="${CSS.escape(name)}"]`)].find((each) => !each.closest("[hidden]"));
+    const field = named(name);
     if (field) return field;
   }
   return null;
 }
 
 function sentence(text) {
-  return text ? text[0].toUpperCase() + text.slice(1) : text;
+  const named = /^[^:]*\.[a-z]\w{0,7}(:| cannot be read)/i.test(text ?? ""); // begins with a file's name, which keeps its spelling
+  return text && !named ? text[0].toUpperCase() + text.slice(1) : text;
 }

@@ -140,6 +140,27 @@ def test_a_wrong_field_is_named(trader: Person, own: dict[str, str], path: str, 
     assert all(isinstance(message, str) and message for messages in answer.json["errors"].values() for message in messages)
 
 
+RANGES = {"kind": "range_level", "timeframe": "5m"}
+SAID: list[tuple[dict[str, Any], str, str]] = [
+    ({"instruments": ["INFY"]}, "instruments.0", "must be EXCHANGE:NAME, such as NSE:INFY"),
+    ({"exit_plan": {"stop_loss": {"pct": "1"}, "exit_at": "3pm"}}, "exit_plan.exit_at", "is not a time of day; write it like 15:10"),
+    ({"params": {"fast": "quick"}}, "params.fast", "must be a whole number"),
+    ({"params": {"fast": 21, "slow": 9}}, "params.fast", "the fast average must have fewer candles than the slow one"),
+    (RANGES | {"params": {"k_buy": "x"}}, "params.k_buy", "must be a number"),
+    (RANGES | {"params": {"k_buy": 0}}, "params.k_buy", "must be above 0"),
+    (RANGES | {"params": {"flat_by": "3pm"}}, "params.flat_by", "must be auto, or a time of day such as 15:10"),
+    (RANGES | {"params": {"session_hours": "9"}}, "params.session_hours", "must be auto, or two times of day such as 09:15-15:30"),
+    (RANGES | {"params": {"book": "50,60"}}, "params.book", "there are 10 targets, but 2 shares"),
+    (RANGES | {"params": {"lag": 15}}, "params.lag", "the stop cannot stay further behind than there are targets"),
+    (RANGES | {"params": {"first_entry": "15:00", "last_entry": "10:00"}}, "params.first_entry", "the first entry must be before the time from which there is none"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "name", "message"), SAID, ids=[f"{name} {n}" for n, (_, name, _) in enumerate(SAID)])
+def test_what_is_wrong_is_said_in_words_at_its_field(trader: Person, changes: dict[str, Any], name: str, message: str) -> None:
+    assert trader.post(S, STRATEGY | changes).json["errors"] == {name: [message]}
+
+
 def test_the_good_bodies_are_good(trader: Person, own: dict[str, str]) -> None:
     """Or the table above would prove nothing."""
     for path, body in BASES.items():

@@ -153,6 +153,18 @@ def test_errors_appear_beside_their_fields_and_what_was_typed_stays(chrome: Brow
     assert chrome.find_element(By.ID, "e-name").text == ""
 
 
+def test_errors_of_a_made_up_account_stand_at_its_fields(chrome: Browser, preview: str) -> None:
+    """The form has other names for a part of what it asks."""
+    chrome.get(f"{preview}/backtests/new?mode=walk")
+    wrong = {"accounts.0.capital": "made.capital", "accounts.0.sizing.value": "made.sizing.value", "walk_forward.train_days": "train_days"}
+    answer = json.dumps({"errors": {name: ["no"] for name in wrong}})
+    chrome.execute_script("const text = arguments[0]; window.fetch = async () => new Response(text, {status: 422})", answer)
+    one(chrome, ".study-form [type=submit]").click()
+    for field in wrong.values():
+        assert one(chrome, f"[data-field='{field}'] .error:not(:empty)").text == "No"
+        assert one(chrome, f"[data-field='{field}'] input").get_attribute("aria-invalid") == "true"
+
+
 def test_an_order_by_keyboard_alone(chrome: Browser, preview: str) -> None:
     chrome.get(f"{preview}/help")
     press(chrome, "n")
@@ -206,8 +218,14 @@ def test_the_exit_plan_editor_makes_rows_and_counts_shares(chrome: Browser, prev
 def test_a_ladder_of_ten_targets_is_two_clicks(chrome: Browser, preview: str) -> None:
     chrome.get(f"{preview}/strategies/S2/edit")
     one(chrome, "[data-ladder-open]").click()
+    one(chrome, "[data-ladder-count]").send_keys("0")
+    one(chrome, "[data-ladder-fill]").click()
+    assert one(chrome, "[data-targets] > .error").text == "A ladder has 1 to 20 targets", "100 are not cut to 20"
+    assert chrome.find_elements(By.CSS_SELECTOR, "[data-target-rows] [data-target]") == []
+    press(chrome, "10")  # what is wrong is selected
     one(chrome, "[data-ladder-fill]").click()
     assert len(chrome.find_elements(By.CSS_SELECTOR, "[data-ladder-view] g")) == 10
+    assert chrome.find_element(By.CSS_SELECTOR, "[data-targets] > .error").text == ""
     assert chrome.find_element(By.CSS_SELECTOR, "[data-target-left]").text == ""
     one(chrome, "[name='exits.exit_at']").send_keys("15:10")
     chrome.execute_script("window.fetch = (place, asked) => { window.sent = JSON.parse(asked.body); return new Promise(() => {}); }")
