@@ -67,14 +67,19 @@ class CombinedWatch:
     # --- settings and recovery
 
     def configure(self, combined_rules: Iterable[CombinedRule], groups: Iterable[Group]) -> None:
-        """These are all rules and groups now; a rule that was changed holds from the next step on."""
+        """These are all rules and groups now; a rule that was changed holds from the next step on, one that has left closes what joins its group."""
         with self._lock:
+            before = self._groups
             self._rules = tuple(combined_rules)
             known_groups = tuple(groups)
             self._groups = {group.group_id: frozenset(group.account_ids) for group in known_groups}
             self._group_names = {group.group_id: group.name for group in known_groups}
             known = {rule.rule_id for rule in self._rules}
             self._states = {key: state for key, state in self._states.items() if key in known}
+            joined = {group_id: members - before.get(group_id, frozenset()) for group_id, members in self._groups.items()}
+        for rule in self._rules:
+            if rule.scope is CombinedScope.GROUP and joined.get(rule.scope_id) and self.left_today(rule.rule_id):
+                self._clear(rule, joined[rule.scope_id])
 
     def restore(self, states: Iterable[CombinedState]) -> None:
         """At the start of a run: how far the rules had come."""
@@ -87,7 +92,7 @@ class CombinedWatch:
         for rule in self._rules:
             state = self._states.get(rule.rule_id)
             if state is not None and rules.denies(state, today) is not None:
-                self._tell(rule, state)
+                self._tell(rule, state, "critical" if self._holds(rule) else "info")  # what is over needs no second alarm
                 self._clear(rule)
 
     # --- the watch
@@ -121,9 +126,15 @@ class CombinedWatch:
         self._tell(rule, state)
         self._clear(rule)
 
-    def _tell(self, rule: CombinedRule, state: CombinedState) -> None:
+    def _holds(self, rule: CombinedRule) -> bool:
+        """Whether anything that the rule closes is still open."""
+        strategy_id = rule.scope_id if rule.scope is CombinedScope.STRATEGY else None
+        held = [position.key for desk in _desks_of(rule, self._desks(), self._groups) for position in desk.open_positions()]
+        return any(strategy_id in (None, key.strategy_id) for key in held)
+
+    def _tell(self, rule: CombinedRule, state: CombinedState, severity: str = "critical") -> None:
         message = f"{self._left(rule, state)}: its positions are closed, and it takes no entries until the next session"
-        self._incidents.raise_("combined_left", "critical", message, user_id=rule.user_id, about=rule.rule_id)
+        self._incidents.raise_("combined_left", severity, message, user_id=rule.user_id, about=rule.rule_id)
 
     def _left(self, rule: CombinedRule, state: CombinedState) -> str:
         return f"{WORDS[state.left or rules.STOP]} of {self._name(rule)} is met at {state.pnl or ZERO:,.2f}"
@@ -137,9 +148,12 @@ class CombinedWatch:
             case CombinedScope.GROUP:
                 return self._group_names.get(rule.scope_id, rule.scope_id)
 
-    def _clear(self, rule: CombinedRule) -> None:
+    def _clear(self, rule: CombinedRule, account_ids: frozenset[str] | None = None) -> None:
+        """Cancel and close what the rule covers, or only that of these accounts."""
         strategy_id = rule.scope_id if rule.scope is CombinedScope.STRATEGY else None
         for desk in _desks_of(rule, self._desks(), self._groups):
+            if account_ids is not None and desk.account.account_id not in account_ids:
+                continue
             self._flatten(desk, strategy_id, lambda: rules.denies(self._states.get(rule.rule_id), self._today()) is not None)
 
     # --- what others ask

@@ -82,6 +82,18 @@ def test_what_a_rule_has_left_takes_no_entries_and_the_rule_stays_for_the_day(tr
     assert trader.patch(f"/api/combined/{rule['id']}", {"stop": "500"}).json["left"] == "stop"
 
 
+def test_no_account_leaves_a_group_that_has_left_today_but_one_may_join(trader: Person) -> None:
+    first, second = trader.account()["id"], trader.account()["id"]
+    group = made(trader, "/api/groups", {"name": "Held", "account_ids": [first]})["id"]
+    rule = made(trader, "/api/combined", {"scope": "group", "scope_id": group, "stop": "0.01"})
+    trader.buy(first)
+    until(lambda: trader.get(f"/api/combined/{rule['id']}").json["left"])
+    assert trader.patch(f"/api/groups/{group}", {"account_ids": [second]}).status_code == 409
+    joined = trader.patch(f"/api/groups/{group}", {"name": "Kept", "account_ids": [first, second]})
+    assert (joined.status_code, len(joined.json["account_ids"])) == (200, 2)
+    assert trader.buy(second)["orders"][0]["reason"] == "daily_loss"
+
+
 def test_rules_and_members_of_what_is_deleted_go_with_it(trader: Person) -> None:
     account, strategy = trader.account()["id"], trader.strategy()["id"]
     group = made(trader, "/api/groups", {"name": "Gone", "account_ids": [account]})

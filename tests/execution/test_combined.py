@@ -74,6 +74,21 @@ def test_a_group_is_left_together_though_one_of_its_accounts_has_won():
         assert reasons(house) == {"A1": "daily_loss", "A2": "daily_loss", "A3": None}
 
 
+def test_an_account_that_joins_a_group_which_has_left_today_is_closed_too():
+    group = Group("G1", "U1", "Family", ("A1",))
+    with House(account("A1"), account("A2"), groups=[group], rules=[ON_GROUP]) as house:
+        house.send("BUY", 30)
+        house.feed.price(INFY.symbol, 94.0)
+        house.until(lambda: not house.held("A1"))
+        assert house.held("A2") == 30
+        house.directory.group_rows[0] = replace(group, account_ids=("A1", "A2"))
+        house.system.runtime.refresh_now()
+        house.until(lambda: not house.held("A2"))
+        assert reasons(house) == {"A1": "daily_loss", "A2": "daily_loss"}
+        with house.restart() as later:
+            assert [one.severity for one in later.system.incidents() if one.kind == "combined_left"] == ["info"]
+
+
 def test_best_and_floor_survive_a_restart_and_what_was_being_left_is_left_after_it():
     trail = replace(ON_ACCOUNT, stop=None, trail_start=D(100), trail_by=D(50))
     with House(account("A1"), rules=[trail]) as house:

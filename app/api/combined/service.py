@@ -45,7 +45,7 @@ def change_rule(user: User, rule_id: str, body: CombinedPatch, by: Actor) -> Com
     changes: dict[str, Any] = {name: getattr(body, name) for name in body.model_fields_set}
     before = shop.data.combined_rules.get(user.user_id, rule_id).rule
     if before.enabled and changes.get("enabled") is False:
-        _refuse_when_left(rule_id)
+        refuse_when_left(rule_id)
     row = shop.data.combined_rules.change(user.user_id, rule_id, lambda now: replace(now, **changes), by=by)
     shop.taken_over()
     return rule_out(row, _views().get(rule_id))
@@ -54,7 +54,7 @@ def change_rule(user: User, rule_id: str, body: CombinedPatch, by: Actor) -> Com
 def delete_rule(user: User, rule_id: str, by: Actor) -> None:
     shop = workspace()
     shop.data.combined_rules.get(user.user_id, rule_id)
-    _refuse_when_left(rule_id)
+    refuse_when_left(rule_id)
     shop.data.combined_rules.delete(user.user_id, rule_id, by=by)
     shop.taken_over()
 
@@ -89,7 +89,8 @@ def _views() -> Mapping[str, CombinedView]:
     return {view.rule.rule_id: view for view in workspace().system.combined_rules()}
 
 
-def _refuse_when_left(rule_id: str) -> None:
+def refuse_when_left(rule_id: str) -> None:
+    """Conflict: what has left today is not undone."""
     if workspace().system.combined.left_today(rule_id):
         raise Conflict("the rule has closed its scope for today: it holds until the next session begins")
 
