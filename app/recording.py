@@ -71,7 +71,8 @@ class Archive:
         except Exception as error:  # a locked database, a full disk, a busy machine: the file is still there
             log.warning("the recording %s could not be taken over yet: %s", path.name, error)
             return False
-        log.info("recorded %s: %d rows of %d instruments", dataset.name, dataset.rows, len(dataset.symbols))
+        many = "" if len(dataset.symbols) == 1 else "s"
+        log.info("recorded %s: %d rows of %d instrument%s", dataset.name, dataset.rows, len(dataset.symbols), many)
         return True
 
     def _add(self, owner_id: str, path: Path, name: str) -> Dataset:

@@ -23,10 +23,12 @@ from engines.core.sessions import Calendar, exchange_of, load_calendar, utc_offs
 from engines.market.canonical import Part, pieces_of, to_parquet
 from engines.market.files import SYMBOL
 from engines.market.gaps import GapReport
-from engines.market.imports import ImportReport, Refused, Wish, import_file
+from engines.market.imports import ImportReport, Refused, Wish, import_file, zone_of
 from engines.market.program import gaps_of
+from engines.market.sheets import BadFile
 
 _SHOWN = 20
+_ENDINGS = (".csv", ".csv.gz", ".parquet")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,6 +44,10 @@ def take(args: argparse.Namespace, data: Data) -> int:
     if not args.file.is_file():
         raise CannotRun(f"there is no file {args.file}")
     person = _person(data, args.user)
+    try:
+        zone_of(args.zone)
+    except BadFile as error:
+        raise CannotRun(f"--zone: {error}") from None
     wish = Wish(args.symbol, args.exchange, args.zone, _order(args), args.stamped_end, args.leave_out_bad)
     target = data.datasets.incoming()
     try:
@@ -77,12 +83,15 @@ def gaps(args: argparse.Namespace, data: Data) -> int:
 
 def export(args: argparse.Namespace, data: Data) -> int:
     source, part, target = data.datasets.path(_named(data, args.dataset)), Part(args.symbol, args.start, args.end), args.file
+    ending = next((each for each in _ENDINGS if target.name.lower().endswith(each)), None)
+    if ending is None:
+        raise CannotRun(f"what {target.name} is to hold is not clear: its name must end with {', '.join(_ENDINGS[:-1])} or {_ENDINGS[-1]}")
     partial = target.with_name(f"{target.name}.partial")
     try:
-        if target.suffix in (".parquet", ".pq"):
+        if ending == ".parquet":
             to_parquet(source, partial, part)
         else:
-            _write_csv(source, partial, part, packed=target.suffix == ".gz")
+            _write_csv(source, partial, part, packed=ending == ".csv.gz")
         os.replace(partial, target)
     except OSError as error:
         raise CannotRun(f"cannot write {target}: {error.strerror or error}") from None
@@ -149,11 +158,15 @@ def _progress() -> Callable[[int], None] | None:
 
 
 def _about(dataset: Dataset) -> str:
-    names = dataset.symbols[0] if len(dataset.symbols) == 1 else f"{len(dataset.symbols)} instruments"
+    names = dataset.symbols[0] if len(dataset.symbols) == 1 else _instruments(len(dataset.symbols))
     zone = dataset.symbols[0]
     return (
         f"{names}, {timeframe_of(dataset.seconds)}, {dataset.rows:,} rows, {_day(dataset.first_at, zone)} to {_day(dataset.last_at, zone)}"
     )
+
+
+def _instruments(count: int) -> str:
+    return "1 instrument" if count == 1 else f"{count:,} instruments"
 
 
 def _day(at: float, symbol: str) -> str:
@@ -204,6 +217,8 @@ def _tell_gaps(report: GapReport, *, brief: bool = False) -> None:
                 bars = f" ({hole.bars} candles)" if hole.bars else ""
                 print(f"  {start:%Y-%m-%d %H:%M} to {end:%H:%M}{bars}")
     if brief and len(with_gaps) > _SHOWN:
-        print(f"and {len(with_gaps) - _SHOWN} more instruments with gaps")
+        print(f"{_instruments(len(with_gaps) - _SHOWN)} more with gaps")
     if report.symbols and not with_gaps:
-        print(f"no gaps: {sum(each.rows for each in report.symbols):,} rows of {len(report.symbols)} instruments, as the calendar expects")
+        print(
+            f"no gaps: {sum(each.rows for each in report.symbols):,} rows of {_instruments(len(report.symbols))}, as the calendar expects"
+        )

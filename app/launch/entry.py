@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 
 from app.launch.errors import CannotRun
@@ -28,6 +29,8 @@ COMMANDS = {
     "backup": "app.launch.backup",
 }
 BAD_USE = 2
+NOBODY_READS = 141
+"""What a shell says of a program that writes into a pipe which nobody reads any more (128 + SIGPIPE)."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,9 +39,15 @@ def run(args: argparse.Namespace) -> int:
         importlib.import_module("app.launch.logs").to_terminal()
     try:
         code = importlib.import_module(COMMANDS[args.command]).run(args)
+        sys.stdout.flush()
     except (CannotRun, ConfigError, TandemError) as error:
         print(f"tandem: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_USE
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # `| head` has seen enough; what is still in the buffer must not be tried again when the interpreter ends
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        return NOBODY_READS
     return int(code)

@@ -15,9 +15,11 @@ from typing import Any
 from flask import Response
 
 from app.pages import format as fmt
+from engines.core.prices import readable
 
 MOST_ROWS = 20_000
 PAGE = 500
+EXACT = 8  # places of a quantity or a price; what has more is an average
 
 
 def every(read: Callable[[dict[str, str]], Any], args: dict[str, str], most: int = MOST_ROWS) -> Iterator[Any]:
@@ -41,7 +43,8 @@ def cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, Decimal):
-        return f"{value:f}"
+        exact = -int(value.as_tuple().exponent) <= EXACT
+        return f"{value if exact else readable(value):f}"
     if isinstance(value, datetime):
         return fmt.iso(value)
     text = str(value)

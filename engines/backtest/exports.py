@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from engines.backtest.report import Report
 from engines.backtest.told import plain, utc
+from engines.core.prices import readable
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Value = str | int | float | Decimal | None
@@ -31,9 +32,9 @@ def trades_csv(report: Report) -> str:
             trade.side.value,
             trade.quantity,
             utc(trade.entry_at),
-            trade.entry_price,
+            readable(trade.entry_price),
             utc(trade.exit_at),
-            trade.exit_price,
+            readable(trade.exit_price),
             trade.exit_reason,
             trade.gross,
             trade.charges,

@@ -38,6 +38,12 @@ def to_tick(value: float | Decimal, tick: Decimal, mode: Rounding = "nearest") -
     return (whole * tick).quantize(tick)  # as many places as the tick has, so that a price always prints alike
 
 
+def readable(price: Decimal) -> Decimal:
+    """For tables: an average may be endless, so 6 decimals or, of a price below 1, as many as show 6 digits. What has no more stays as it is."""
+    places = 6 if price.copy_abs() >= 1 or not price else 5 - price.adjusted()
+    return price if -int(price.as_tuple().exponent) <= places else round(price, places)
+
+
 def is_tick_multiple(price: Decimal, tick: Decimal) -> bool:
     return tick > 0 and price.is_finite() and price % tick == 0
 

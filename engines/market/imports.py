@@ -49,11 +49,15 @@ class Wish:
         """Raises BadFile for what makes no sense."""
         if self.symbol is not None and not SYMBOL.fullmatch(self.symbol):
             raise BadFile(f"{self.symbol!r} is not an instrument's name, such as NSE:NIFTY 50")
-        try:
-            zone = ZoneInfo(self.zone) if self.zone else None
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise BadFile(f"there is no time zone {self.zone!r}; write it as Asia/Kolkata or UTC") from None
-        return Reading(self.symbol, self.exchange, zone=zone, day_first=self.day_first)
+        return Reading(self.symbol, self.exchange, zone=zone_of(self.zone), day_first=self.day_first)
+
+
+def zone_of(name: str | None) -> ZoneInfo | None:
+    """Raises BadFile for a zone that nobody knows."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise BadFile(f"there is no time zone {name!r}; write it as Asia/Kolkata or UTC") from None
 
 
 @dataclass(frozen=True, slots=True)

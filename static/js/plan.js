@@ -3,16 +3,23 @@
 import { PREPARE } from "./forms.js";
 import { drawLadder } from "./ladder.js";
 
+const MOST = 20; // targets of a plan, as the API has it
+
 export function startPlans() {
   document.addEventListener("click", (event) => {
     const box = event.target.closest("[data-targets]");
     if (!box) return;
-    if (event.target.closest("[data-target-add]")) addRow(box).querySelector("input").focus();
+    if (event.target.closest("[data-target-add]")) {
+      const full = box.querySelectorAll("[data-target]").length >= MOST;
+      refused(box, full ? `A plan has at most ${MOST} targets` : "");
+      if (!full) addRow(box).querySelector("input").focus();
+    }
     if (event.target.closest("[data-ladder-open]")) open(box, box.querySelector("[data-ladder]").hidden);
     if (event.target.closest("[data-ladder-fill]")) fill(box);
     const remove = event.target.closest("[data-target-remove]");
     if (remove) {
       remove.closest("[data-target]").remove();
+      refused(box, "");
       number(box);
     }
   });
@@ -75,11 +82,23 @@ function open(box, on) {
   box.querySelector("[data-ladder-step]").select();
 }
 
+// Why the editor does not do what was asked; "" takes it back. The field at fault gets the focus.
+function refused(box, why, name) {
+  box.querySelector(":scope > .error").textContent = why;
+  for (const each of ["count", "step"]) box.querySelector(`[data-ladder-${each}]`).toggleAttribute("aria-invalid", false);
+  if (!why || !name) return;
+  const field = box.querySelector(`[data-ladder-${name}]`);
+  field.setAttribute("aria-invalid", "true");
+  field.select();
+}
+
 // n targets at equal steps with equal shares, and the stop so many steps behind the target that was reached; the last target leaves nothing to guard.
 function fill(box) {
   const of = (name) => box.querySelector(`[data-ladder-${name}]`).value.trim();
-  const [count, step, stop, form, lag] = [Math.min(Number(of("count")), 20), Number(of("step")), Number(of("stop")), of("form"), of("lag")];
-  if (!(count >= 1) || !(step > 0)) return;
+  const [count, step, stop, form, lag] = [Number(of("count")), Number(of("step")), Number(of("stop")), of("form"), of("lag")];
+  const counted = Number.isInteger(count) && count >= 1 && count <= MOST;
+  refused(box, !counted ? `A ladder has 1 to ${MOST} targets` : step > 0 ? "" : "Targets are apart by more than 0", counted ? "step" : "count");
+  if (!counted || !(step > 0)) return;
   const plan = box.closest("[data-exits]");
   box.querySelector("[data-target-rows]").replaceChildren();
   for (const name of ["target_form", "then_form"]) plan.querySelector(`[name$=${name}]`).value = form;

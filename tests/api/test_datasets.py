@@ -105,7 +105,7 @@ def test_bad_rows_refuse_the_whole_file_until_somebody_says_to_leave_them_out(ri
         (b"PAR1 but not really", "", "not a whole Parquet file"),
         (HEAD.encode(), "symbol=NSE:X", "holds nothing to import"),
         (GOOD.encode(), "symbol=nse", "symbol"),
-        (GOOD.encode(), "symbol=NSE:X&zone=Mars/Olympus", "no time zone"),
+        (GOOD.encode(), "symbol=NSE:X&zone=Mars/Olympus", '"errors": {"zone": ["there is no time zone'),
     ],
 )
 def test_what_cannot_be_used_says_why_and_leaves_nothing(rig: Rig, sent: bytes, query: str, words: str) -> None:

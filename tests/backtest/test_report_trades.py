@@ -249,6 +249,13 @@ def test_every_trade_is_in_the_file_and_adds_up(report: Report) -> None:
     assert all(row["r"] for row in found)
 
 
+def test_averages_are_cut_in_the_file_and_nowhere_else(report: Report) -> None:
+    account = report.accounts[0]
+    third = replace(account.trades[0], exit_price=D(100) / 3)
+    told = replace(report, played=replace(report.played, accounts=(replace(account, trades=(third, *account.trades[1:])),)))
+    assert read(trades_csv(told))[0]["exit_price"] == "33.333333"
+
+
 def test_orders_are_fills_and_refusals_by_time(report: Report) -> None:
     refused = Refusal(report.first, INFY, None, "daily_loss", "=HYPERLINK(1)")
     account = replace(report.accounts[0], refusals=(refused,))

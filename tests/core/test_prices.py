@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.core.prices import exact, is_lot_multiple, is_tick_multiple, round_lot_down, to_tick
+from engines.core.prices import exact, is_lot_multiple, is_tick_multiple, readable, round_lot_down, to_tick
 
 D = Decimal
 TICKS = st.sampled_from([D("0.01"), D("0.05"), D("0.10"), D("0.5"), D("1"), D("5"), D("0.00000001")])
@@ -106,3 +106,18 @@ def test_rounding_to_the_lot_never_adds_and_never_drops_a_whole_lot(quantity: De
     rounded = round_lot_down(quantity, lot)
     assert rounded <= quantity < rounded + lot
     assert rounded % lot == 0
+
+
+@pytest.mark.parametrize(
+    ("price", "shown"),
+    [
+        (Decimal(65000) / 3, "21666.666667"),
+        (Decimal("101.05"), "101.05"),
+        (Decimal("0.00001234"), "0.00001234"),
+        (Decimal("0.0001") / 7, "0.0000142857"),
+        (-Decimal(10) / 3, "-3.333333"),
+        (Decimal(0), "0"),
+    ],
+)
+def test_an_average_is_shown_with_six_decimals_and_a_small_price_whole(price: Decimal, shown: str) -> None:
+    assert f"{readable(price):f}" == shown

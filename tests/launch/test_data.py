@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 import run_strategy_system as launcher
 from app.data import Actor, UserRole, open_data
+from app.launch.data import _instruments
 from app.launch.entry import run
 
 HEAD = "datetime,open,high,low,close,volume\n"
@@ -41,6 +44,9 @@ def test_in_and_out_again(house: Path, capsys: pytest.CaptureFixture[str]) -> No
         assert data(house, "export", "Infosys", str(house / name)) == 0
         assert (house / name).read_bytes().startswith(start)
     capsys.readouterr()
+    assert data(house, "export", "Infosys", str(house / "x.xls")) == 2
+    assert "its name must end with .csv, .csv.gz or .parquet" in capsys.readouterr().err
+    assert not (house / "x.xls").exists()
     assert data(house, "import", str(house / "x.parquet"), "--name", "again") == 0
     assert {path.name[:1] for path in (house / "var" / "market").iterdir()} == {"0"}, "two datasets, nothing half made"
 
@@ -55,6 +61,7 @@ def test_in_and_out_again(house: Path, capsys: pytest.CaptureFixture[str]) -> No
         (("import", "bad.csv", "--symbol", "NSE:X"), "nothing was imported; mend these rows, or leave them out with --leave-out-bad"),
         (("gaps", "none"), "there is no dataset none"),
         (("export", "none", "x.csv"), "there is no dataset none"),
+        (("import", "infy.csv", "--symbol", "NSE:X", "--zone", "Mars/Base"), "tandem: --zone: there is no time zone 'Mars/Base'"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_changes_nothing(
@@ -68,3 +75,21 @@ def test_what_cannot_be_done_is_one_line_and_changes_nothing(
     assert not list((house / "var").glob("market/*"))
     if words[1] == "bad.csv":
         assert "line 4: not a time: 'noon'" in told.out
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(
+    house: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `data list | head -1`: no stack trace, also not when the interpreter ends and writes what is left."""
+    assert data(house, "import", str(house / "infy.csv"), "--symbol", "NSE:INFY") == 0
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert data(house, "list") == 141
+        monkeypatch.undo()
+    assert capsys.readouterr().err == ""
+
+
+def test_one_instrument_is_not_several() -> None:
+    assert [_instruments(count) for count in (1, 2)] == ["1 instrument", "2 instruments"]

@@ -223,6 +223,10 @@ def test_text_that_a_spreadsheet_would_run_is_defused(text: str) -> None:
     assert export.cell(text) == f"'{text}"
 
 
+def test_averages_are_cut_in_a_table_and_exact_values_are_not() -> None:
+    assert [export.cell(value) for value in (Decimal(100) / 3, Decimal("0.12345678"))] == ["33.333333", "0.12345678"]
+
+
 def test_numbers_and_moments_stay_exact() -> None:
     at = datetime(2026, 11, 20, 3, 45, tzinfo=UTC) + timedelta(microseconds=5)
     assert export.text(("a", "b", "c"), [[D("-1520.0500"), at, None]]) == "a,b,c\r\n-1520.0500,2026-11-20T03:45:00.000005Z,\r\n"

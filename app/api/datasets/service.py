@@ -40,7 +40,7 @@ from engines.backtest.sample import BadSample, check
 from engines.core.codec import to_plain
 from engines.core.model import Timeframe
 from engines.market.canonical import Part, candles_of, pieces_of
-from engines.market.imports import Wish
+from engines.market.imports import Wish, zone_of
 from engines.market.sheets import BadFile
 
 _ALL = DatasetQuery()
@@ -75,6 +75,10 @@ def upload(user: User, query: UploadQuery, by: Actor) -> DatasetStoryOut:
     with uploads.received(shop.data.datasets) as (path, sent_name):
         file_name = query.filename or Path(sent_name).name or "the file"
         wish = Wish(query.symbol, query.exchange, query.zone, query.day_first, query.stamped == "end", query.leave_out_bad)
+        try:
+            zone_of(query.zone)
+        except BadFile as error:
+            raise field_problem("zone", str(error)) from None
         try:
             uploads.glance(path)
             row = market_work.import_dataset(
