@@ -98,7 +98,7 @@ def read_job(job: Job, instruments: Sequence[Instrument] = (), *, progress: Prog
         if progress is not None:
             progress(number / len(job.sources))
         path = Path(source.path)
-        histories.append(read_history(path, symbol=source.symbol, first=first, last=last, instruments=instruments))
+        histories.append(read_history(path, symbol=source.symbol, first=first, last=last, instruments=instruments, name=source.name))
     check_distinct(histories)
     return tuple(histories)
 
@@ -138,7 +138,7 @@ def play_job(
             batches = merged_batches(histories)
             play_ticks(batches if progress is None else _told_by_time(batches, histories, progress), timeframe, tracks, house)
         elif any(history.file.ticks for history in histories):
-            names = ", ".join(history.path.name for history in histories if history.file.ticks)
+            names = ", ".join(history.name for history in histories if history.file.ticks)
             raise BadFile(f"{names} holds ticks: they are played as they are, not as bars")
         else:
             play_bars(merged(histories), tracks, house, progress)

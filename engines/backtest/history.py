@@ -32,6 +32,11 @@ class History:
     instruments: tuple[Instrument, ...]
     earlier: Sequence[Candle] = ()
     notes: tuple[str, ...] = ()  # what a reader of the report must know of it
+    called: str = ""  # where that is not the file's own name
+
+    @property
+    def name(self) -> str:
+        return self.called or self.path.name
 
     @property
     def timeframe(self) -> Timeframe:
@@ -41,7 +46,7 @@ class History:
             return Timeframe.M1
         found = next((each for each in Timeframe if each.seconds % seconds == 0), None)
         if found is None:
-            raise BadFile(f"{self.path.name} holds candles of {seconds:g} seconds, and no timeframe is made of those")
+            raise BadFile(f"{self.name} holds candles of {seconds:g} seconds, and no timeframe is made of those")
         return found
 
 
@@ -52,12 +57,16 @@ def read_history(
     first: date | None = None,
     last: date | None = None,
     instruments: Sequence[Instrument] = (),
+    name: str = "",
 ) -> History:
     """The file from the first to the last of these days, both included, in the zone of its exchange. BadFile when there is nothing to play.
 
-    `symbol` picks one instrument, or names that of a file which names none (else it is called by the file's name)."""
+    `symbol` picks one instrument, or names that of a file which names none (else it is called by the file's name). `name`: what the file is called wherever it is told of."""
     unnamed = f"NSE:{_name_of(path)}"
-    whole = read_market_file(path, symbol, unnamed=unnamed)
+    try:
+        whole = read_market_file(path, symbol, unnamed=unnamed)
+    except BadFile as error:
+        raise BadFile(str(error).replace(path.name, name or path.name)) from error
     offset = utc_offset(exchange_of(whole.symbols[0]))
     start = None if first is None else _midnight(first, offset)
     end = None if last is None else _midnight(last, offset) + DAY
@@ -71,7 +80,11 @@ def read_history(
         notes.append(f"the file names no instrument: it is taken for a share called {unnamed}")
     traded = tuple(each if each.tradable else replace(each, segment="FUT") for each in found)
     earlier = [] if start is None else [candle for candle in whole.candles if candle.start < start]
-    return History(path, _hash(path), cut(whole, start, end), traded, earlier, tuple(notes))
+    try:
+        played = cut(whole, start, end)
+    except BadFile as error:
+        raise BadFile(f"{name or path.name} holds nothing of the time that was asked for") from error
+    return History(path, _hash(path), played, traded, earlier, tuple(notes), name)
 
 
 def merged(histories: Sequence[History]) -> Sequence[Candle]:
@@ -107,7 +120,7 @@ def common_timeframe(histories: Sequence[History], asked: Timeframe | None) -> T
     for history in histories:
         seconds = history.file.seconds
         if seconds and timeframe.seconds % seconds:
-            raise BadFile(f"candles of {timeframe} cannot be made of the {seconds:g}-second candles in {history.path.name}")
+            raise BadFile(f"candles of {timeframe} cannot be made of the {seconds:g}-second candles in {history.name}")
     return timeframe
 
 
@@ -117,8 +130,8 @@ def check_distinct(histories: Sequence[History]) -> None:
     for history in histories:
         for symbol in history.file.symbols:
             if symbol in seen:
-                raise BadFile(f"{symbol} is in {seen[symbol]} and in {history.path.name}")
-            seen[symbol] = history.path.name
+                raise BadFile(f"{symbol} is in {seen[symbol]} and in {history.name}")
+            seen[symbol] = history.name
 
 
 _START = itemgetter(Candle._fields.index("start"))

@@ -181,7 +181,7 @@ def assumptions(shown: Shown) -> str:
     ]
     for history in report.played.histories:
         held = len(history.file.candles) or len(history.file.ticks)
-        rows.append((history.path.name, f"{held:,} rows, {history.file.bad_count} left out, SHA-256 {history.data_hash}"))
+        rows.append((history.name, f"{held:,} rows, {history.file.bad_count} left out, SHA-256 {history.data_hash}"))
     if len(report.played.histories) > 1:
         rows.append(("All files together", f"SHA-256 {report.data_hash}"))
     if report.bad_rows:

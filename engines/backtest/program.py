@@ -88,7 +88,7 @@ def _sampled(job: Job, sample: Mapping[str, Any], folder: Path, progress: Callab
         make_sample(path, symbols=symbols, timeframe=timeframe, days=days, seed=seed, progress=progress)
         for old in sorted(place.glob("simulated-*.csv.gz"), key=lambda each: each.stat().st_mtime)[:-MOST_SAMPLES]:
             old.unlink()
-    return replace(job, sources=(*job.sources, Source(str(path))))
+    return replace(job, sources=(*job.sources, Source(str(path), name="Sample market")))
 
 
 def _backtest(

@@ -93,7 +93,7 @@ class Report:
 
     @property
     def source(self) -> str:
-        return ", ".join(history.path.name for history in self.played.histories)
+        return ", ".join(history.name for history in self.played.histories)
 
     @property
     def data_hash(self) -> str:
@@ -107,7 +107,7 @@ class Report:
     @property
     def bad_rows(self) -> tuple[str, ...]:
         several = len(self.played.histories) > 1
-        told = [f"{history.path.name}, {row}" if several else str(row) for history in self.played.histories for row in history.file.bad]
+        told = [f"{history.name}, {row}" if several else str(row) for history in self.played.histories for row in history.file.bad]
         return tuple(told[:MOST_BAD_ROWS])
 
     @property

@@ -88,10 +88,12 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A market file. `symbol` picks one of its instruments, or names that of a file which names none."""
+    """A market file. `symbol` picks one of its instruments, or names that of a file which names none; `name`: what it is called where that is not
+    the file's own name."""
 
     path: str
     symbol: str | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

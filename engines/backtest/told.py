@@ -136,7 +136,7 @@ def _data(report: Report) -> dict[str, Any]:
         "bad_row_reasons": list(report.bad_rows),
         "files": [
             {
-                "file": history.path.name,
+                "file": history.name,
                 "sha256": history.data_hash,
                 "symbols": len(history.file.symbols),
                 "rows": len(history.file.candles) or len(history.file.ticks),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 from typing import Any
 
 import pytest
 
+from app.data import NewDataset
 from app.workspace import EXTENSION, Workspace
-from tests.api.rig import Person, Rig
+from tests.api.rig import MACHINE, Person, Rig
 
 SAMPLE = {"symbols": ["NSE:INFY", "NSE:SBIN"], "timeframe": "15m", "days": 8, "seed": 3}
 ASKED = {"kind": "ema_cross", "params": {"fast": 3, "slow": 8, "direction": "both"}, "sample": SAMPLE, "checks": False}
@@ -163,7 +165,7 @@ def test_one_that_waits_is_cancelled_asked_again_and_deleted(rig: Rig) -> None:
         ({"strategy_id": "x"}, "kind"),
         ({"kind": "nobody"}, "kind"),
         ({"params": {"fast": 0}}, "params.fast"),
-        ({"params": {"fast": 30, "slow": 8}}, "params"),
+        ({"params": {"fast": 30, "slow": 8}}, "params.fast"),
         ({"sample": None}, "data"),
         ({"sample": {**SAMPLE, "symbols": ["NSE:NOBODY"]}}, "sample"),
         ({"sample": {**SAMPLE, "timeframe": "1m", "days": 750}}, "sample"),
@@ -185,6 +187,45 @@ def test_what_cannot_be_asked_is_said_beside_its_field(rig: Rig, changes: dict[s
     answer = rig.other.post("/api/backtests", {name: value for name, value in (ASKED | changes).items() if value is not None})
     assert answer.status_code == 422, answer.text
     assert field in answer.json["errors"], answer.json
+
+
+@pytest.fixture(scope="module")
+def may(rig: Rig) -> str:
+    """One session of 5-minute candles, as a data set of the trader's."""
+    path = rig.data.datasets.incoming()
+    opens = 1777866300  # 2026-05-04 09:15 IST
+    rows = "".join(f"NSE:INFY,{opens + 300 * n},100,101,99,{100 + n % 3},10\n" for n in range(75))
+    path.write_bytes(gzip.compress(f"symbol,timestamp,open,high,low,close,volume\n{rows}".encode()))
+    assert rig.trader.user
+    made = NewDataset(path, "candles", 300, ("NSE:INFY",), 75, float(opens), opens + 74 * 300.0)
+    return rig.data.datasets.add(rig.trader.user.user_id, "May, 5 min", made, by=MACHINE).dataset_id
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "message"),
+    [
+        ({"symbol": "NSE:SBIN"}, "data.0.symbol", "NSE:SBIN is not in May, 5 min"),
+        ({"first": "2026-05-05"}, "first", "May, 5 min has nothing then: it holds 2026-05-04 to 2026-05-04"),
+        ({"last": "2026-05-03"}, "last", "May, 5 min has nothing then: it holds 2026-05-04 to 2026-05-04"),
+        ({"timeframe": "1m"}, "timeframe", "1m candles cannot be made of the 5 min candles of May, 5 min"),
+    ],
+)
+def test_what_the_data_cannot_give_is_refused_at_once(rig: Rig, may: str, changes: dict[str, Any], field: str, message: str) -> None:
+    data = {"dataset_id": may} | {name: value for name, value in changes.items() if name == "symbol"}
+    more = {name: value for name, value in changes.items() if name != "symbol"}
+    asked = {name: value for name, value in ASKED.items() if name != "sample"}
+    assert rig.trader.post("/api/backtests", {**asked, **more, "data": [data]}).json["errors"] == {field: [message]}
+
+
+def test_a_report_names_the_data_set_not_its_file(rig: Rig, may: str) -> None:
+    asked = {name: value for name, value in ASKED.items() if name != "sample"}
+    made = rig.trader.post("/api/backtests", {**asked, "data": [{"dataset_id": may}]}).json
+    run_all(rig)
+    data = rig.trader.get(f"/api/backtests/{made['id']}/report").json["report"]["data"]
+    assert (data["file"], [each["file"] for each in data["files"]]) == ("May, 5 min", ["May, 5 min"])
+    page = rig.trader.get(f"/api/backtests/{made['id']}/export?what=report&format=html").text
+    assert "May, 5 min" in page
+    assert f"{may}.csv" not in page
 
 
 def test_what_is_another_s_cannot_be_played(rig: Rig, ran: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -15,11 +16,12 @@ from pydantic import ValidationError
 from app.api.backtests.schemas import BacktestIn, BacktestPatch, BacktestQuery, SeatIn, SourceOut, SourcesOut, StudyOut
 from app.api.mappings.service import sizing_of
 from app.api.wire import Page, moment, moment_or_none
-from app.data import Actor, Conflict, StudyRow, User
+from app.data import Actor, Conflict, Dataset, StudyRow, User
 from app.problems import Problem, field_errors, field_problem
 from app.workspace import workspace
 from engines.core.codec import to_plain
 from engines.core.model import Account, AccountMapping, DayRules, ExitSpec, Limits, PaperSettings, ReentrySpec, StrategyConfig, Timeframe
+from engines.core.sessions import exchange_of, utc_offset
 
 _ALL = BacktestQuery()
 _KEEP = {"account": None, "keep": True, "carry": False}
@@ -126,7 +128,7 @@ class _Maker:
         seats = tuple(Seat(account, mapping) for account, mapping in self._seats())
         job = Job(
             kind=kind,
-            sources=tuple(Source(path, symbol) for path, symbol in sources),
+            sources=tuple(Source(*each) for each in sources),
             params=params,
             timeframe=body.timeframe or (strategy.timeframe if strategy else None),
             first=body.first,
@@ -191,22 +193,47 @@ class _Maker:
 
     # on what
 
-    def _data(self) -> tuple[list[tuple[str, str | None]], list[str]]:
-        found: list[tuple[str, str | None]] = []
+    def _data(self) -> tuple[list[tuple[str, str | None, str]], list[str]]:
+        found: list[tuple[str, str | None, str]] = []
         symbols: list[str] = []
         datasets = self.shop.data.datasets
+        lengths = {} if self.body.sample is None else {"the sample market": self.body.sample.timeframe.seconds}
         for number, each in enumerate(self.body.data):
             dataset = datasets.get(self.user.user_id, each.dataset_id)
-            if each.symbol is not None and len(dataset.symbols) > 1 and each.symbol not in dataset.symbols:
-                raise field_problem(f"data.{number}.symbol", f"is not in {dataset.name}")
-            found.append((str(datasets.path(dataset)), each.symbol))
+            if each.symbol is not None and each.symbol not in dataset.symbols:
+                raise field_problem(f"data.{number}.symbol", f"{each.symbol} is not in {dataset.name}")
+            self._check_days(dataset)
+            lengths[dataset.name] = dataset.seconds
+            found.append((str(datasets.path(dataset)), each.symbol, dataset.name))
             symbols += [each.symbol] if each.symbol else list(dataset.symbols)
         if self.body.sample is not None:
             symbols += self.body.sample.symbols
         twice = next((symbol for symbol in symbols if symbols.count(symbol) > 1), None)
         if twice is not None:
             raise field_problem("data", f"{twice} is in two of them: choose one, or one instrument of each")
+        self._check_candles(lengths)
         return found, symbols
+
+    def _check_days(self, dataset: Dataset) -> None:
+        """What lies wholly outside a data set's days would end at once."""
+        offset = utc_offset(exchange_of(dataset.symbols[0]))
+        begins, ends = (datetime.fromtimestamp(at + offset, UTC).date().isoformat() for at in (dataset.first_at, dataset.last_at))
+        for name, outside in (
+            ("first", self.body.first is not None and self.body.first > ends),
+            ("last", (self.body.last or ends) < begins),
+        ):
+            if outside:
+                raise field_problem(name, f"{dataset.name} has nothing then: it holds {begins} to {ends}")
+
+    def _check_candles(self, lengths: Mapping[str, int]) -> None:
+        """`lengths`: name → seconds of its candles, 0 for ticks."""
+        timeframe = self.body.timeframe or (self.strategy.timeframe if self.strategy else None)
+        for name, seconds in lengths.items():
+            if timeframe is not None and seconds and timeframe.seconds % seconds:
+                length = f"{seconds // 60} min" if seconds % 60 == 0 else f"{seconds} s"
+                raise field_problem("timeframe", f"{timeframe.value} candles cannot be made of the {length} candles of {name}")
+            if not seconds and self.body.way == "stop_first":
+                raise field_problem("way", f"{name} holds ticks: they are played as they are, not as bars")
 
     def _instruments(self, symbols: Sequence[str]) -> list[Any]:
         table = self.shop.system.instruments
