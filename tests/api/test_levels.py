@@ -72,6 +72,12 @@ def test_ladders_show_every_mapped_account_of_ones_own(rig: Rig, trader: Person)
     }
     assert trader.get(f"{path}?symbol=NSE:SBIN").status_code == 404
     assert rig.other.get(path).status_code == 404
+    trader.patch(f"/api/strategies/{made['id']}", {"instruments": ["NSE:INFY", "NSE:TCS"]})
+    trader.buy(strategy_id=made["id"], account_ids=None, symbol="NSE:TCS", quantity="3")
+    shown = {(row["account_id"], row["symbol"]): row["quantity"] for row in trader.get(path).json["items"]}
+    both = {(account["id"], symbol): "0" for account in (one, two) for symbol in ("NSE:INFY", "NSE:TCS")}
+    assert shown == both | {(one["id"], "NSE:TCS"): "3", (two["id"], "NSE:TCS"): "3"}
+    assert [row["symbol"] for row in trader.get(f"{path}?symbol=NSE:TCS").json["items"]] == ["NSE:TCS"] * 2
 
 
 ACCOUNT = Account("A1", "U1", "Mine", "paper", D(100000), auto_trade=True)
@@ -111,7 +117,7 @@ STATES: list[tuple[str, PositionView | None, Order | None, str, str, str]] = [
 
 @pytest.mark.parametrize(("words", "view", "entry", "says", "state", "detail"), STATES, ids=[row[0] for row in STATES])
 def test_the_state_of_a_ladder(words: str, view: PositionView | None, entry: Order | None, says: str, state: str, detail: str) -> None:
-    row = ladder_out(MAPPING, ACCOUNT, INFY, view, entry, says)
+    row = ladder_out(INFY.symbol, MAPPING, ACCOUNT, INFY, view, entry, says)
     assert (row.state, row.detail) == (state, detail), words
 
 
@@ -121,7 +127,7 @@ def test_a_switched_off_mapping_or_account_is_off_and_says_why() -> None:
         (MAPPING, replace(ACCOUNT, auto_trade=False), "auto-trade is off"),
         (MAPPING, replace(ACCOUNT, enabled=False), "the account is off"),
     ):
-        row = ladder_out(mapping, account, INFY, None, None, "ARMED: buys at 181.00")
+        row = ladder_out(INFY.symbol, mapping, account, INFY, None, None, "ARMED: buys at 181.00")
         assert (row.state, row.detail) == ("off", why)
 
 
@@ -131,7 +137,7 @@ def test_the_rungs_of_an_open_ladder(side: Side) -> None:
     view = held(50, str(180 + 11 * side.sign), side=side)
     assert view.plan is not None
     assert stage_of(view.plan) == 3
-    row = ladder_out(MAPPING, ACCOUNT, INFY, view, None, "")
+    row = ladder_out(INFY.symbol, MAPPING, ACCOUNT, INFY, view, None, "")
     assert (row.side, row.stage, row.reached, row.targets, row.next_target, row.next_price) == (
         side.value,
         3,

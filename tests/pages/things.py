@@ -348,6 +348,7 @@ def ladder(account_id: str, state: str, detail: str = "", reached: int = 0, lots
     held = lots > 0
     return LadderOut(
         account_id=account_id,
+        symbol="NSE:INFY",
         state=state,
         detail=detail,
         side="BUY" if held else None,

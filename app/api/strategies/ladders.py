@@ -21,7 +21,13 @@ def stage_of(plan: ExitPlan) -> int:
 
 
 def ladder_out(
-    mapping: AccountMapping, account: Account, instrument: Instrument | None, view: PositionView | None, entry: Order | None, says: str
+    symbol: str,
+    mapping: AccountMapping,
+    account: Account,
+    instrument: Instrument | None,
+    view: PositionView | None,
+    entry: Order | None,
+    says: str,
 ) -> LadderOut:
     """`view`: the account's position in the instrument for this strategy, if it has had one this session; `entry`: its newest entry order of the session."""
     held = abs(view.position.quantity) if view else Decimal(0)
@@ -29,6 +35,7 @@ def ladder_out(
     lot = instrument.lot if instrument else Decimal(1)
     out = LadderOut(
         account_id=account.account_id,
+        symbol=symbol,
         state=state,
         detail=detail,
         side=None,

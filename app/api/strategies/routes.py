@@ -58,7 +58,7 @@ def levels(call: Call, id: str) -> Page[LevelsOut]:  # noqa: A002
 
 @routes.get("/api/strategies/{id}/ladders", query=LadderQuery, out=Page[LadderOut])
 def ladders(call: Call, id: str) -> Page[LadderOut]:  # noqa: A002
-    """How far each account that the strategy trades on has come with one instrument: the active stop, the next target, what is left."""
+    """How far each account that the strategy trades on has come with one instrument, or with each: the active stop, the next target, what is left."""
     return service.ladders(call.user, id, call.query)
 
 

@@ -136,7 +136,7 @@ class LevelsOut(Out):
 
 class LadderQuery(PageQuery):
     symbol: str | None = None
-    """One of the strategy's instruments; without it the first."""
+    """One of the strategy's instruments; without it all of them."""
 
 
 class LadderOut(Out):
@@ -145,6 +145,7 @@ class LadderOut(Out):
     `stage` j: the stop Y_j is active while target T_j is waited for. `locked_points`: what the active stop is worth against the average entry price."""
 
     account_id: str
+    symbol: str
     state: str
     detail: str
     side: str | None

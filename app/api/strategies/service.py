@@ -31,13 +31,13 @@ from app.data import Actor, DayLevels, NotFound, StrategyRow, User
 from app.problems import Problem, field_errors, field_problem
 from app.workspace import workspace
 from engines.core.exit_specs import BadSpec, check_form, check_reach
-from engines.core.model import ExitSpec, Role, Side, StrategyConfig
+from engines.core.model import ExitSpec, Order, Role, Side, StrategyConfig
 from engines.core.sessions import day_start, exchange_of, session_day
 from engines.strategies import registry
 
 _ALL = StrategyQuery()
 _FIRST = PageQuery()
-_ANY_DAY, _FIRST_SYMBOL = LevelsQuery(), LadderQuery()
+_ANY_DAY, _EVERY_SYMBOL = LevelsQuery(), LadderQuery()
 
 
 def list_kinds(_user: User, query: PageQuery = _FIRST) -> Page[StrategyKindOut]:
@@ -129,37 +129,42 @@ def _levels_out(day: DayLevels) -> LevelsOut:
     return LevelsOut(strategy_id=day.strategy_id, symbol=day.symbol, day=day.day, says=day.says, levels=drawn, at=moment(day.at))
 
 
-def ladders(user: User, strategy_id: str, query: LadderQuery = _FIRST_SYMBOL) -> Page[LadderOut]:
-    """One row for each account that the strategy is mapped to; from memory but for the newest entry orders and the strategy's words."""
+def ladders(user: User, strategy_id: str, query: LadderQuery = _EVERY_SYMBOL) -> Page[LadderOut]:
+    """One row for each account that the strategy is mapped to, of one instrument or of each; from memory but for the newest entry orders and the
+    strategy's words."""
     shop = workspace()
     strategy = shop.data.strategies.get(user.user_id, strategy_id).strategy
-    symbol = query.symbol or strategy.instruments[0]
-    if symbol not in strategy.instruments:
+    if query.symbol is not None and query.symbol not in strategy.instruments:
         raise NotFound("The strategy does not trade this instrument.")
     mappings = [row.mapping for row in shop.data.mappings.list(user.user_id, strategy_id=strategy_id)]
-    accounts = [mapping.account_id for mapping in mappings]
+    accounts = [shop.owners.account(user, mapping.account_id) for mapping in mappings]
+    found = shop.system.positions([account.account_id for account in accounts], flat=True)
     views = {
-        view.position.key.account_id: view
-        for view in shop.system.positions(accounts, flat=True)
-        if view.position.key.symbol == symbol and view.position.key.strategy_id == strategy_id
+        (view.position.key.account_id, view.position.key.symbol): view for view in found if view.position.key.strategy_id == strategy_id
     }
+    rows = []
+    for symbol in strategy.instruments if query.symbol is None else (query.symbol,):
+        newest, says = _newest_entries(user, strategy_id, symbol), _says(user, strategy_id, symbol)
+        instrument = shop.system.instruments.get(symbol)
+        rows += [
+            ladder_out(symbol, mapping, account, instrument, views.get((account.account_id, symbol)), newest.get(account.account_id), says)
+            for mapping, account in zip(mappings, accounts, strict=True)
+        ]
+    return page_of(rows, query, lambda row: (row.account_id, row.symbol))
+
+
+def _newest_entries(user: User, strategy_id: str, symbol: str) -> Mapping[str, Order]:
+    """By account, of this session."""
+    shop = workspace()
     since = day_start(shop.system.clock.now(), exchange_of(symbol))
     orders = shop.data.books.orders(user.user_id, strategy_id=strategy_id, symbol=symbol, role=Role.ENTRY, since=since, limit=500).items
-    newest = {order.account_id: order for order in reversed(orders)}
+    return {order.account_id: order for order in reversed(orders)}
+
+
+def _says(user: User, strategy_id: str, symbol: str) -> str:
+    shop = workspace()
     told = shop.data.levels.of(user.user_id, strategy_id, symbol=symbol, day=session_day(shop.system.clock.now(), exchange_of(symbol)))
-    says, instrument = told[0].says if told else "", shop.system.instruments.get(symbol)
-    rows = [
-        ladder_out(
-            mapping,
-            shop.owners.account(user, mapping.account_id),
-            instrument,
-            views.get(mapping.account_id),
-            newest.get(mapping.account_id),
-            says,
-        )
-        for mapping in mappings
-    ]
-    return page_of(rows, query, lambda row: (row.account_id,))
+    return told[0].says if told else ""
 
 
 # --- shapes and checks ---------------------------------------------------------------------------------------------
