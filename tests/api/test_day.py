@@ -146,6 +146,12 @@ def test_a_day_that_is_put_in_holds_for_the_next_order(owner: Person, trader: Pe
     [
         ({"first_entry": "9:20"}, "first_entry"),
         ({"first_entry": "15:00", "last_entry": "10:00"}, "last_entry"),
+        ({"first_entry": "12:00", "last_entry": "12:00"}, "last_entry"),
+        ({"first_entry": "09:14"}, "first_entry"),
+        ({"last_entry": "15:41"}, "last_entry"),
+        ({"square_off_derivatives": "18:00"}, "square_off_derivatives"),
+        ({"last_entry": "15:20"}, "last_entry"),
+        ({"first_entry": "15:15"}, "first_entry"),
         ({"square_off_cash": "25:00"}, "square_off_cash"),
         ({"square_off_cash": None}, "square_off_cash"),
         ({"keep": "yes"}, "keep"),
@@ -156,6 +162,11 @@ def test_an_accounts_day_that_makes_no_sense_is_refused(trader: Person, rules: d
     answer = trader.patch(f"/api/accounts/{account}", {"day_rules": rules})
     assert answer.status_code == 422
     assert any(name.endswith(field) for name in answer.json["errors"])
+
+
+def test_without_a_square_off_entries_may_come_until_the_close(trader: Person) -> None:
+    rules = {"square_off": False, "first_entry": "09:15", "last_entry": "15:40"}
+    assert trader.account(day_rules=rules)["day_rules"]["last_entry"] == "15:40"
 
 
 def test_an_accounts_day_is_shown_with_whether_it_holds(trader: Person) -> None:

@@ -91,6 +91,10 @@ TimeOfDay = Annotated[StrictStr, StringConstraints(strip_whitespace=True, max_le
 """HH:MM in the market's zone."""
 
 
+FIRST_MINUTE, LAST_MINUTE = seconds("09:15"), seconds("15:40")
+"""Of an ordinary day of any segment that Tandem squares off."""
+
+
 class DayRulesIn(Body):
     """The account's clock for intraday (MIS) trades, times as HH:MM IST on an ordinary day. `keep` null: as the account keeps the market's hours.
     `first_entry` null: from the opening; `last_entry` null: until the square-off."""
@@ -106,6 +110,15 @@ class DayRulesIn(Body):
     def in_order(self) -> DayRulesIn:
         if self.first_entry is not None and self.last_entry is not None and self.first_entry >= self.last_entry:
             raise wrong("last_entry", "must come after the first entry")
+        for name in ("first_entry", "last_entry", "square_off_cash", "square_off_derivatives"):
+            at = getattr(self, name)
+            if at is not None and not FIRST_MINUTE <= seconds(at) <= LAST_MINUTE:
+                raise wrong(name, "the market trades from 09:15 to 15:40")
+        ends = max(seconds(self.square_off_cash), seconds(self.square_off_derivatives))
+        for name in ("first_entry", "last_entry") if self.square_off else ():
+            at = getattr(self, name)
+            if at is not None and (seconds(at) > ends or (name == "first_entry" and seconds(at) == ends)):
+                raise wrong(name, "comes after both square-offs")
         return self
 
 
