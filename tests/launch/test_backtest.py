@@ -16,6 +16,8 @@ from engines.ports import TandemError
 from engines.strategies.range_params import PRESETS
 from tests.support.server import ROOT, run_command
 
+NIFTY = ROOT.parent / "shared" / "data" / "nifty50_1min_2024.csv.gz"
+
 
 @pytest.fixture
 def prices(tmp_path: Path) -> Path:
@@ -222,3 +224,17 @@ def test_a_preset_gives_the_parameters_that_are_not_given_one_by_one(prices: Pat
     assert job_of(launcher.parse([*words, "B", "--param", "n=4"])).params == {**PRESETS["B"].params, "n": "4"}
     with pytest.raises(CannotRun, match="range_level has no preset 'Q'; there are A, A2, B, C, D"):
         job_of(launcher.parse([*words, "Q"]))
+
+
+def test_the_table_of_range_level_is_what_its_commands_print(tmp_path: Path) -> None:
+    """One row of it, that of the quickest preset."""
+    page = (ROOT / "docs" / "range-level.md").read_text()
+    accounts, out = tmp_path / "ladder.json", tmp_path / "D.json"
+    accounts.write_text(page.partition("```json\n")[2].partition("```")[0])
+    words = ["backtest", "range_level", "--preset", "D", "--data", str(NIFTY), "--accounts", str(accounts), "--json", str(out)]
+    assert run(launcher.parse(words)) == 0
+    result = json.loads(out.read_text())["result"]
+    cells = next(line for line in page.splitlines() if line.startswith("| D | 11 |")).replace(",", "").replace("−", "-").split(" | ")
+    assert [str(result[name]) for name in ("trades", "gross", "charges", "net")] == cells[1:5]
+    each = [Decimal(result[name]) / 750 / result["trades"] for name in ("gross", "net")]
+    assert [f"{points:+.2f}" for points in each] == [cells[5], cells[6].removesuffix(" |")]
