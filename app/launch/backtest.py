@@ -28,6 +28,7 @@ from engines.backtest.walk_forward import walk_forward
 from engines.core.model import Timeframe
 from engines.core.prices import exact
 from engines.strategies import registry
+from engines.strategies.base import Strategy
 
 BAR = 40  # characters of the progress bar
 
@@ -90,7 +91,7 @@ def known_rank(rank: str) -> None:
 
 def points_of(job: backtest.Job, grid: Sequence[tuple[str, str]], *, draws: int | None = None, seed: int = 0) -> list[Point]:
     """The sets of parameters to try. CannotRun, before anything runs, for a parameter or value that the strategy does not have, or when none fits."""
-    params = registry.get(job.kind).Params
+    params = _strategy(job.kind).Params
     names = [name for name, _ in grid]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -120,7 +121,11 @@ def _wrong_value(job: backtest.Job, name: str, value: Any) -> str:
     try:
         registry.check_params(job.kind, {**job.params, name: value})
     except ValidationError as error:
-        return next((each["msg"].removeprefix("Value error, ") for each in error.errors() if each["loc"][:1] == (name,)), "")
+        if all(each["loc"][:1] != (name,) for each in error.errors()):
+            return ""
+        from app.problems import field_errors
+
+        return next((messages[0] for field, messages in field_errors(error).items() if field.split(".")[0] == name), "")
     return ""
 
 
@@ -157,11 +162,18 @@ def job_of(args: argparse.Namespace) -> backtest.Job:
     return job
 
 
+def _strategy(kind: str) -> type[Strategy]:
+    try:
+        return registry.get(kind)
+    except registry.UnknownKind as error:
+        raise CannotRun(f"{error}; there are {', '.join(sorted(each.kind for each in registry.kinds()))}") from None
+
+
 def _params(kind: str, preset: str | None, given: dict[str, Any]) -> dict[str, Any]:
     """Those of the preset, and over them those that are given one by one."""
     if preset is None:
         return given
-    presets = registry.get(kind).presets
+    presets = _strategy(kind).presets
     if preset not in presets:
         there = f"there are {', '.join(presets)}" if presets else "it has none"
         raise CannotRun(f"{kind} has no preset {preset!r}; {there}")

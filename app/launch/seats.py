@@ -89,6 +89,8 @@ def with_accounts(job: backtest.Job, path: Path) -> backtest.Job:
         raise CannotRun(f"cannot read {path}: {error.strerror or error}") from None
     except RecursionError:
         raise CannotRun(f"{path.name}: it is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise CannotRun(f"{path.name} is not a text in UTF-8") from None
     except ValidationError as error:
         told = [f"{_place(name, given)}: {messages[0]}" for name, messages in field_errors(error).items()]
         more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
@@ -147,7 +149,7 @@ def _given(body: Body | None) -> dict[str, Any]:
 def _group(said: GroupIn, named: Mapping[str, str], user_id: str) -> Group:
     stray = next((name for name in said.accounts if name not in named), None)
     if stray is not None:
-        raise ValueError(f"group {said.name}: accounts: {stray} has no seat; there are {', '.join(dict.fromkeys(named.values()))}")
+        raise ValueError(f"group {said.name}: accounts: {stray} has no seat, only {', '.join(dict.fromkeys(named.values()))}")
     return Group(said.name, user_id, said.name, tuple(dict.fromkeys(named[name] for name in said.accounts)))
 
 
@@ -180,7 +182,7 @@ def _scope_of(number: int, rule: RuleIn, known: Mapping[str, str]) -> str:
         return ids[0]
     if rule.scope_id is not None and rule.scope_id in known:
         return known[rule.scope_id]
-    there = f"there are {', '.join(ids)}" if ids else "there is none"
+    there = f"there {'are' if len(ids) > 1 else 'is'} {', '.join(ids) or 'none'}"
     said = "is required" if rule.scope_id is None else f"there is no {rule.scope.value} {rule.scope_id}"
     raise ValueError(f"rule {number}: scope_id: {said}; {there}")
 
@@ -195,5 +197,5 @@ def _place(field: str, given: Any) -> str:
     each = given[part][int(number)] if isinstance(given.get(part), list) and int(number) < len(given[part]) else None
     where = each.get("account") if part == "seats" and isinstance(each, dict) else each
     name = where.get("name") or where.get("account_id") if isinstance(where, dict) else None
-    place = f"{one} {int(number) + 1}" + (f" ({name})" if isinstance(name, str) else "")
+    place = f"{one} {int(number) + 1}" + (f" ({name})" if isinstance(name, str) and name.isprintable() else "")
     return f"{place}: {rest}" if rest else place

@@ -183,7 +183,7 @@ def _seat(**account: Any) -> str:
         ('{"seats": [{}], "rules": [{"scope": "account"}]}', [], "rule 1: stop: the rule asks for nothing"),
         ('{"seats": [{}], "rules": [{"scope": "group", "stop": 1}]}', [], "rule 1: scope_id: is required; there is none"),
         ('{"seats": [{}, {}], "rules": [{"scope": "account", "stop": 1}]}', [], "scope_id: is required; there are account-1, account-2"),
-        ('{"seats": [{}], "groups": [{"name": "Us", "accounts": ["X"]}]}', [], "group Us: accounts: X has no seat; there are account-1"),
+        ('{"seats": [{}], "groups": [{"name": "Us", "accounts": ["X"]}]}', [], "group Us: accounts: X has no seat, only account-1"),
         ("[{}]", ["--capital", "5"], "each has its own"),
         ("[{}]", ["--data", "run_strategy_system.py", "--symbol", "NSE:X"], "one file"),
     ],
