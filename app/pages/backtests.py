@@ -150,6 +150,12 @@ def _trades(study_id: str) -> dict[str, Any]:
     return {"trades": found, "wanted": wanted, "start": start, "shown": study.TRADES_SHOWN}
 
 
+def _labels(kind: str) -> dict[str, str]:
+    """Parameters as the strategy calls them."""
+    schemas = (each.params_schema for each in reads().kinds() if each.kind == kind)
+    return {name: said["title"] for schema in schemas for name, said in schema.get("properties", {}).items() if "title" in said}
+
+
 def _sweep(one: Any) -> Response:
     found = reads().sweep_results(one.id)
     chosen = {name: request.args.get(name, "") for name in ("x", "y", "figure", "over")}
@@ -160,6 +166,8 @@ def _sweep(one: Any) -> Response:
         results=found,
         map=chart,
         ranks=study.RANKS,
+        names=study.FIGURES,
+        labels=_labels(one.strategy_kind),
         top=found.items[:50],
         spread=heat.spread(found.items, found.rank),
     )

@@ -51,6 +51,13 @@ COMPARED = (
     ("symbols", "Instruments", "count", 0),
     ("bars", "Bars", "count", 0),
 )
+FIGURES = {key: name for key, name, _, _ in COMPARED} | {
+    "equity_end": "Equity at the end",
+    "max_drawdown": "Max drawdown, in money",
+    "max_drawdown_pct": "Max drawdown, %",
+    "warnings": "Warnings",
+}
+"""Names of a summary's figures."""
 _WON = frozenset({"total_pct", "cagr", "benchmark"})
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -221,6 +228,7 @@ def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any
 
 
 FILTERS = {
+    "axis": axis,
     "figure": figure,
     "duration": duration,
     "shade": shade,

@@ -6,6 +6,7 @@ Both the stand-alone page and the product's own draw this table; the definitions
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from engines.backtest import metrics
@@ -50,7 +51,7 @@ def _return(report: Report) -> Figures:
     return Figures(
         "Return",
         (
-            Figure("total", "Profit or loss", float(report.gross), float(report.net), "money"),
+            Figure("total", "Profit or loss", _paise(report.gross), _paise(report.net), "money"),
             Figure("total_pct", "of the capital", float(report.gross) / capital * 100, float(report.net) / capital * 100, "pct"),
             Figure("cagr", "Growth a year (CAGR)", pct(gross.cagr), pct(net.cagr), "pct", "from 30 calendar days on"),
             Figure("best_day", "Best day", _money(gross.best_day, capital), _money(net.best_day, capital), "money", _day(net.best_day)),
@@ -142,6 +143,11 @@ def _activity(report: Report) -> Figures:
             Figure("ambiguous_pct", "Ambiguous bars", None, report.ambiguous_pct, "pct", f"{report.ambiguous_bars:,} of {report.bars:,}"),
         ),
     )
+
+
+def _paise(amount: Decimal) -> float:
+    """As the summary says it, so that both are rounded alike wherever they are shown."""
+    return float(f"{amount:.2f}")
 
 
 def _money(day: tuple[str, float] | None, capital: float) -> float | None:

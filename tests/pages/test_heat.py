@@ -66,6 +66,10 @@ def test_one_axis_many_values_and_nothing_to_draw() -> None:
     assert heat.heat_map([point(None, a=1)], rank="net") is None
 
 
+def test_an_axis_is_said_as_it_is_typed() -> None:
+    assert [study.axis(said) for said in (["0.03", 0.05, None], "5:20:5")] == ["0.03, 0.05, none", "5:20:5"]
+
+
 def test_how_all_points_did() -> None:
     told = heat.spread(GRID, "net")
     assert (told["tried"], told["unusable"], told["profitable"], told["counted"], told["median"]) == (6, 1, 4, 5, 50.0)

@@ -260,6 +260,14 @@ def test_checks_are_named_by_what_was_asked(clients: Readers) -> None:
     assert "<span>Order value</span>" in text
 
 
+def test_studies_speak_of_figures_and_parameters_as_people_do(clients: Readers) -> None:
+    reader = clients["owner", "full"]
+    sweep = reader.get("/backtests/B4").get_data(as_text=True)
+    assert ">Equity at the end</option>" in sweep
+    assert not re.search(r"<option[^>]*>[a-z][a-z_ ]+</option>", sweep.partition('name="figure"')[2].partition("</select>")[0])
+    assert "it has no rows</small>" in reader.get("/backtests").get_data(as_text=True)  # why the one that failed did
+
+
 def test_a_long_id_is_shown_by_its_ends(clients: Readers, monkeypatch: pytest.MonkeyPatch) -> None:
     long = "idem-" + "0123456789abcdef" * 4
     monkeypatch.setattr(Sample, "signal", lambda self, _: SIGNALS[0].model_copy(update={"signal_id": long}))
