@@ -238,6 +238,22 @@ def test_a_ladder_of_ten_targets_is_two_clicks(chrome: Browser, preview: str) ->
     assert (plan["booking"], plan["exit_at"]) == ("even", "15:10")
 
 
+def test_a_files_name_keeps_its_spelling_in_what_is_wrong_with_it(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/data/import")
+    told = """const [said, done] = arguments;
+        const script = performance.getEntriesByType("resource").find((each) => each.name.includes("/forms."));
+        import(script.name).then(({ showErrors }) => {
+          showErrors(document.querySelector("form[data-upload]"), { errors: { file: [said] } });
+          done(document.querySelector("#e-file").textContent);
+        });"""
+    for said, shown in (
+        ("infy.csv: it names no instrument", "infy.csv: it names no instrument"),
+        ("my days.csv.gz cannot be read: no", "my days.csv.gz cannot be read: no"),
+        ("is empty. Truly: yes", "Is empty. Truly: yes"),
+    ):
+        assert chrome.execute_async_script(told, said) == shown
+
+
 def test_a_preset_fills_every_parameter_and_a_changed_field_leaves_it(chrome: Browser, preview: str) -> None:
     chrome.get(f"{preview}/strategies/new?kind=range_level")
     choice, sell = Select(one(chrome, "[data-presets]")), one(chrome, "[name='params.k_sell']")
