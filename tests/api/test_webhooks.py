@@ -55,6 +55,8 @@ def test_the_body_of_a_signal(trader: Person, account: str, hook: Hook) -> None:
     assert [(order["account_id"], order["state"], order["quantity"]) for order in answer.json["orders"]] == [(account, "filled", "3")]
     row = trader.get(f"/api/signals?account_id={account}").json["items"][0]
     assert (row["source"], row["note"]) == ("webhook", "TradingView")
+    answer = hook.send({**body, "stop_loss": {"pct": "100"}})
+    assert (answer.status_code, list(answer.json["errors"])) == (422, ["stop_loss.pct"])
 
 
 def test_a_strategys_webhook_goes_to_its_mappings(trader: Person, account: str) -> None:

@@ -118,6 +118,15 @@ def test_limits(limits: Limits, bars: list[Bar], words: Words, refused: dict[str
     assert all(refusal.detail for refusal in run.log.refusals)
 
 
+def test_an_entry_whose_stop_lies_where_no_price_goes_is_denied_as_live() -> None:
+    for exits in (ExitSpec(stop_pct=Decimal(100)), ExitSpec(stop_points=Decimal(101))):
+        run = played([CALM] * 3, {0: buy}, exits=exits)
+        assert (run.log.refused, run.log.entries, run.log.trades) == ({"price_band": 1}, 0, [])
+    assert (
+        played([CALM] * 3, {0: sell}, exits=ExitSpec(stop_pct=Decimal(100))).log.refused == {}
+    )  # a short's stop may be at twice the price
+
+
 def test_a_day_limit_closes_at_the_corner_that_reached_it_and_ends_with_the_session() -> None:
     limits = Limits(max_daily_loss=Decimal(50), flatten_on_limit=True)
     starts = [OPEN, OPEN + 60, OPEN + 120, OPEN + 180, OPEN + 86_400, OPEN + 86_460]
