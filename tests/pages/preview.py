@@ -123,6 +123,7 @@ def _api() -> Blueprint:
                 "reason": "kill_switch" if i == "A5" else None,
                 "value": "121860.00",
                 "detail": "no stop holds; the funds cover it; 50 % of 2,00,000",
+                "note": "the position is guarded already (stop 1498.00)" if i == "A3" else None,
             }
             for i in ids
         ]

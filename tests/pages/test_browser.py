@@ -189,6 +189,10 @@ def test_an_order_by_keyboard_alone(chrome: Browser, preview: str) -> None:
     until(chrome, "document.querySelector('[data-ticket-send]').textContent === 'Sell INFY'")
     one(chrome, "#sheet [data-preview=A3] label").click()
     until(chrome, "document.querySelector('[data-ticket-send]').textContent === 'Sell INFY with real money'")
+    until(
+        chrome,
+        "document.querySelector('#sheet [data-preview=A3] .warn[data-preview-note]')?.textContent.startsWith('the position is guarded already')",
+    )
     press(chrome, Keys.ESCAPE)
     until(chrome, "!document.querySelector('#sheet[open]')")
 
