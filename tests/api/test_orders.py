@@ -11,7 +11,7 @@ from tests.api.rig import Person, Rig
 
 LISTED = {
     "order_id", "client_id", "account_id", "state", "reason", "quantity", "broker_order_id", "filled_quantity", "average_price", "signal_id", "symbol",
-    "side", "role", "order_type", "price", "trigger_price", "product", "strategy_id", "created_at", "updated_at",
+    "side", "role", "order_type", "price", "trigger_price", "product", "strategy_id", "created_at", "updated_at", "note",
 }  # fmt: skip
 
 

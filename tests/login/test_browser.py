@@ -77,7 +77,9 @@ def test_a_browser_that_hangs_is_taken_down_with_all_it_began(tmp_path) -> None:
     done = run_browser(Task("x", USER, PASSWORD, SECRET, seconds=-9.0), program=(sys.executable, "-c", code))
     assert done == Outcome(None, Reason.TIMEOUT)
     assert time.monotonic() - started < 5
-    assert "Z" in _state(mark.read_text()) or not _state(mark.read_text())
+    ended = time.monotonic() + 5  # it was killed; a busy machine takes a moment to see it off
+    while (state := _state(mark.read_text())) and "Z" not in state:
+        assert time.monotonic() < ended, "what the browser began lives on"
 
 
 def _state(pid: str) -> str:
