@@ -104,6 +104,7 @@ def belongings(rig: Rig) -> Belongings:
     assert trader.user is not None
     spec = Spec("nowhere", "2024-01-03", "2024-01-03", (), (), ())
     replay = Replay("the-traders-replay", trader.user.user_id, "x", "none", spec, 0.0)
+    replay.end("stopped")
     rig.app.extensions[EXTENSION].replays._replays[replay.replay_id] = replay
     ids = {
         "datasets": dataset,
