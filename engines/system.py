@@ -22,7 +22,6 @@ from engines.core.model import (
     Halt,
     HaltScope,
     Incident,
-    JobRun,
     Order,
     OrderType,
     PlanState,
@@ -37,9 +36,7 @@ from engines.core.model import (
     Timestamp,
 )
 from engines.core.prices import to_tick
-from engines.core.sessions import HOME_EXCHANGE, Calendar, load_calendar
-from engines.core.timetable import Job, JobKind, jobs_of
-from engines.day.clock import AtOnce, DayClock
+from engines.core.sessions import Calendar, load_calendar
 from engines.execution import reads
 from engines.execution.aftermath import Aftermath
 from engines.execution.chase import Chaser
@@ -61,7 +58,6 @@ from engines.execution.outcomes import OutcomeBoard, Tracker
 from engines.execution.planning import Market, PlanTools, check_change, reference_price
 from engines.execution.roster import LANE, Roster
 from engines.execution.sessions import SessionWatch
-from engines.execution.square_off import SquareOff
 from engines.execution.stopper import Stopper
 from engines.execution.supervisor import Death, Supervisor
 from engines.execution.views import AccountView, BrokerBook, HaltReport, Pnl, PositionView, SignalOutcome, SystemStatus
@@ -71,6 +67,7 @@ from engines.market.instruments import InstrumentTable
 from engines.market.prices import PriceTable
 from engines.ports import Broker, Clock, Directory, Feed, Ids, Journal, Latch, Master, Notifier
 from engines.runtime import Runtime
+from engines.trading_day import day_of
 
 BrokerMaker = Callable[[Account, Mapping[str, str]], Broker]
 """(account, its decrypted credentials) → a broker; one for each kind other than paper."""
@@ -156,21 +153,21 @@ class TradingSystem:
             self._prepare,
             self.news.planned,
         )
-        self.stopper = Stopper(self.board, latch, journal, clock, ids, self.exit_desk, self.roster.lanes, notifier.publish, self._trouble)
+        self.stopper = Stopper(self.board, latch, journal, clock, ids, self.exit_desk, self.roster.lanes, notifier.publish, self.trouble)
         self.monitor = Monitor(journal, clock, self.incident_log, self.roster.desks, lambda desk: self._flatten(desk, None))
         self.candle_store = CandleStore(clock, combined_past(directory.candles, getattr(feed, "history", None), clock, self.prices.is_live))
-        self.day = self._make_day()
+        self.day = day_of(self)
         self.runtime = Runtime(self)
         self.position_watch = PositionWatch(clock, self.roster.lanes, self.incident_log)
         self.session_watch = SessionWatch(clock, self.roster.lanes, self.incident_log, self._on_needs_login)
-        self.chaser = Chaser(clock, self.roster.lanes, self._quote, self.instruments.get, self._trouble)
+        self.chaser = Chaser(clock, self.roster.lanes, self._quote, self.instruments.get, self.trouble)
         self.live: LivePrices | None = None
         if live_market is not None:
             streams = live_market(self.runtime.on_live_ticks, self._stream_trouble, self._stream_clear)
             self.live = LivePrices(streams, self.prices, self.roster, clock)
             self.live.always(instrument.symbol for instrument in feed.instruments())
         self.aftermath = Aftermath(
-            clock, self.outcomes, self.roster.desks, self.roster.lane, self.exit_desk, self.runtime.tell_flat, self._trouble
+            clock, self.outcomes, self.roster.desks, self.roster.lane, self.exit_desk, self.runtime.tell_flat, self.trouble
         )
 
     # --- life --------------------------------------------------------------------------------------------------------
@@ -448,33 +445,6 @@ class TradingSystem:
         now = self.clock.now()
         return any(self.hours.is_open(instrument, now) for instrument in {each.exchange: each for each in self.instruments}.values())
 
-    def _make_day(self) -> DayClock:
-        day = DayClock(
-            clock=self.clock, journal=self.journal, timetable=self._timetable, on_trouble=self._trouble, on_change=self._job_changed
-        )
-        day.register(JobKind.DAY_START, AtOnce(self.begin_day))
-        day.register(JobKind.SQUARE_OFF, SquareOff(self.roster.desk, self.roster.lane, self.instruments.get, self.exit_desk, self._trouble))
-        return day
-
-    def _timetable(self, day: str) -> Sequence[Job]:
-        return jobs_of(day, self.hours.calendar, [desk.account for desk in self.roster.desks()], self.settings.own_hours)
-
-    def begin_day(self, job: Job) -> str:
-        """The day's limits begin anew (each desk sees to that by itself too); said when the calendar does not know the year."""
-        desks = self.roster.desks()
-        for desk in desks:
-            desk.open_day(self.clock.now(), HOME_EXCHANGE)
-        calendar = self.hours.calendar
-        if calendar.hours and not calendar.knows(job.day):
-            self.incident_log.raise_(
-                "calendar_unknown", "warning", f"The holidays of {job.day[:4]} are not known: put them into the calendar", about=job.day[:4]
-            )
-        return f"the limits of {len(desks)} account{'' if len(desks) == 1 else 's'} begin anew"
-
-    def _job_changed(self, job: Job, run: JobRun) -> None:
-        owner = self.roster.owner_of(job.account_id) if job.account_id else None
-        self.notifier.publish("job", owner, {"job": run.job, "day": run.day, "state": run.state.value})
-
     def make_broker(self, account: Account, desk: Desk) -> Broker:
         if account.broker == "paper":
             return PaperBroker(account, self.exchange, reads.paper_books(desk, self.instruments.get))
@@ -494,14 +464,14 @@ class TradingSystem:
             on_plan=self._on_plan,
             on_exit_failed=self._on_exit_failed,
             on_flat=self._on_flat,
-            on_trouble=self._trouble,
+            on_trouble=self.trouble,
             calendar=lambda: self.hours.calendar,
         )
         lane_tools = LaneTools(
             clock=self.clock,
             outcomes=self.outcomes,
             denial=self._denial,
-            on_trouble=self._trouble,
+            on_trouble=self.trouble,
             on_needs_login=self._on_needs_login,
             on_ready=self._on_ready,
             quote=self._quote,
@@ -527,7 +497,7 @@ class TradingSystem:
     def _fire(self, desk: Desk, plan: ExitPlan, exits: Sequence[exit_rules.ExitOrder]) -> None:
         lane = self.roster.lane(desk.account.account_id)
         if lane is None:
-            self._trouble("unguarded", "critical", f"{plan.key.symbol}: a stop fired, but the account has no lane", desk.account.account_id)
+            self.trouble("unguarded", "critical", f"{plan.key.symbol}: a stop fired, but the account has no lane", desk.account.account_id)
             return
         for exit_order in exits:
             lane.put(Exit(self.exit_desk, plan.key, exit_order.role, exit_order.quantity, plan, plan_id=plan.plan_id))
@@ -601,7 +571,7 @@ class TradingSystem:
             what = "the account's lane" if account_id else death.name
             self.incident_log.raise_(kind, "critical", f"{what}: {death.detail}", account_id, about=death.name)
 
-    def _trouble(self, kind: str, severity: str, message: str, account_id: str | None) -> None:
+    def trouble(self, kind: str, severity: str, message: str, account_id: str | None) -> None:
         self.incident_log.raise_(kind, severity, message, account_id)
 
     def _exact_price(self, tick: Tick) -> Decimal | None:

@@ -28,6 +28,7 @@ from engines.market.replay import ReplayFeed
 from engines.market.simulated import SimulatedFeed
 from engines.ports import Clock, Feed, RandomIds, SystemClock
 from engines.system import EngineSettings, TradingSystem
+from engines.trading_day import begin_day
 
 if TYPE_CHECKING:
     from engines.market.recorder import Recorder
@@ -159,7 +160,7 @@ def _streams(clock: Clock, master: Instruments, endpoints: BrokerEndpoints):
 def _turn_of_day(system: TradingSystem, data: Data, job: Job) -> str:
     """A new day, and the last word on the one before: paper and coins trade on after its books were written."""
     data.day_books.close((date.fromisoformat(job.day) - timedelta(days=1)).isoformat())
-    return system.begin_day(job)
+    return begin_day(system, job)
 
 
 def _close_books(data: Data, day: str) -> str:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-FALLING = frozenset({"max_drawdown", "max_drawdown_pct"})
+from engines.backtest.grid import LOW_IS_GOOD, number_of
+
 MONEY = frozenset({"net", "gross", "charges", "expectancy", "max_drawdown"})
 OVERS = (("best", "the best of the others"), ("median", "the median of the others"), ("worst", "the worst of the others"))
 MOST_CELLS = 40
@@ -55,7 +56,7 @@ def heat_map(items: Sequence[Any], *, rank: str, x: str = "", y: str = "", figur
     figures = tuple(
         name
         for name, value in usable[0].summary.items()
-        if number(value) is not None and name not in ("capital", "bars", "symbols", "accounts")
+        if number_of(value) is not None and name not in ("capital", "bars", "symbols", "accounts")
     )
     figure = figure if figure in figures else rank if rank in figures else figures[0] if figures else rank
     x = x if x in axes else axes[0]
@@ -66,7 +67,7 @@ def heat_map(items: Sequence[Any], *, rank: str, x: str = "", y: str = "", figur
     for item in usable:
         spot = _spot(xs[0], item.params.get(x)), _spot(ys[0], item.params.get(y)) if y else 0
         place.setdefault(spot, []).append(item)
-    sign = -1 if figure in FALLING else 1
+    sign = -1 if figure in LOW_IS_GOOD else 1
     picked = {spot: _pick(found, figure, sign, over) for spot, found in place.items()}
     values = sorted(sign * value for value, _ in picked.values() if value is not None)
     best = max(values, default=None)
@@ -87,8 +88,8 @@ def heat_map(items: Sequence[Any], *, rank: str, x: str = "", y: str = "", figur
 
 def spread(items: Sequence[Any], rank: str) -> dict[str, Any]:
     """How all points did, so that the best is not read alone."""
-    values = sorted(value for item in items if (value := number(item.summary.get(rank))) is not None)
-    nets = [value for item in items if (value := number(item.summary.get("net"))) is not None]
+    values = sorted(value for item in items if (value := number_of(item.summary.get(rank))) is not None)
+    nets = [value for item in items if (value := number_of(item.summary.get("net"))) is not None]
     return {
         "tried": len(items),
         "unusable": sum(bool(item.wrong) for item in items),
@@ -98,15 +99,6 @@ def spread(items: Sequence[Any], rank: str) -> dict[str, Any]:
         "low": values[len(values) // 10] if values else None,
         "high": values[-1 - len(values) // 10] if values else None,
     }
-
-
-def number(value: Any) -> float | None:
-    if value is None or isinstance(value, bool):
-        return None
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
 
 
 def shown(value: float | None, figure: str) -> str:
@@ -128,7 +120,7 @@ def shown(value: float | None, figure: str) -> str:
 def _pick(found: Sequence[Any], figure: str, sign: int, over: str) -> tuple[float | None, Any]:
     """The cell's value by how the other parameters are folded, and the best point in it."""
     valued = sorted(
-        ((sign * value, n) for n, item in enumerate(found) if (value := number(item.summary.get(figure))) is not None), reverse=True
+        ((sign * value, n) for n, item in enumerate(found) if (value := number_of(item.summary.get(figure))) is not None), reverse=True
     )
     if not valued:
         return None, found[0]
@@ -139,7 +131,7 @@ def _pick(found: Sequence[Any], figure: str, sign: int, over: str) -> tuple[floa
 def _ticks(items: Sequence[Any], name: str) -> tuple[list[Any], list[str]]:
     """The values of an axis in order with what is written beside them; of a continuous one the ranges."""
     values = {_key(item.params.get(name)): item.params.get(name) for item in items}
-    numbers = sorted({value for each in values.values() if (value := number(each)) is not None})
+    numbers = sorted({value for each in values.values() if (value := number_of(each)) is not None})
     if len(numbers) == len(values) and len(numbers) > MOST_CELLS:
         low, width = numbers[0], (numbers[-1] - numbers[0]) / MOST_CELLS * 2 or 1.0
         edges = [low + width * n for n in range(MOST_CELLS // 2)]
@@ -153,7 +145,7 @@ def _ticks(items: Sequence[Any], name: str) -> tuple[list[Any], list[str]]:
 def _spot(ticks: Sequence[Any], value: Any) -> int:
     if value in ticks:
         return ticks.index(value)
-    wanted = number(value) or 0.0
+    wanted = number_of(value) or 0.0
     return max((n for n, edge in enumerate(ticks) if isinstance(edge, int | float) and edge <= wanted), default=0)
 
 

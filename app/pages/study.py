@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.pages import format as fmt
-from app.pages.heat import number
+from engines.backtest.grid import number_of
 
 TRADES_SHOWN = 100
 RANKS = (
@@ -76,7 +76,7 @@ def figure(value: Any, unit: str) -> str:
         case "depth":
             return fmt.percent(value, 2)
         case "ratio" | "r":
-            shown = number(value)
+            shown = number_of(value)
             return fmt.DASH if shown is None else f"{shown:.2f}".replace("-", fmt.MINUS)
         case "count":
             return fmt.quantity(value)
@@ -87,7 +87,7 @@ def figure(value: Any, unit: str) -> str:
 
 def duration(value: Any) -> str:
     """Held for, in the two units that say enough: 2 h 05, 14 min, 3.2 d."""
-    seconds = number(value)
+    seconds = number_of(value)
     if seconds is None:
         return fmt.DASH
     if seconds < 90:
@@ -101,7 +101,7 @@ def duration(value: Any) -> str:
 
 def left(seconds: Any) -> str:
     """How long it will still take."""
-    value = number(seconds)
+    value = number_of(seconds)
     if value is None:
         return ""
     return f"about {value:.0f} s left" if value < 90 else f"about {value / 60:.0f} min left"
@@ -140,13 +140,13 @@ def months() -> tuple[str, ...]:
 
 def shade(pct: Any, most: float) -> int:
     """−8 … 8 for the month table, from zero."""
-    value = number(pct)
+    value = number_of(pct)
     return 0 if value is None or not most else max(-8, min(8, round(8 * value / most)))
 
 
 def strongest(report: Mapping[str, Any]) -> float:
     """The largest month, whichever way: what the month table's colours are measured against."""
-    return max((abs(number(month["pct"]) or 0.0) for year in report.get("months", []) for month in year["months"] if month), default=0.0)
+    return max((abs(number_of(month["pct"]) or 0.0) for year in report.get("months", []) for month in year["months"] if month), default=0.0)
 
 
 def axis(said: Any) -> str:
@@ -162,7 +162,7 @@ def compared(items: Sequence[Any]) -> list[dict[str, Any]]:
     rows = []
     for key, name, unit, better in COMPARED:
         values = [item.study.summary.get(key) for item in items]
-        numbers = [number(value) for value in values]
+        numbers = [number_of(value) for value in values]
         known = [value for value in numbers if value is not None]
         if not known:
             continue
@@ -233,7 +233,7 @@ FILTERS = {
     "duration": duration,
     "shade": shade,
     "left": left,
-    "number": number,
+    "number": number_of,
     "strongest": strongest,
     "pair_symbol": pair_symbol,
     "pair_words": pair_words,

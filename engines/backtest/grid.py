@@ -18,6 +18,8 @@ from engines.ports import TandemError
 
 MOST_POINTS = 20_000
 MOST_VALUES = 1_000
+LOW_IS_GOOD = frozenset({"max_drawdown", "max_drawdown_pct", "charges", "ambiguous_pct"})
+"""Figures of a report's summary of which the lower is the better: for every ranking, on pages and on the command line alike."""
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)"
 _RANGE = re.compile(rf"({_NUMBER}):({_NUMBER})(?::({_NUMBER}))?", re.ASCII)
 
@@ -149,3 +151,13 @@ def _plain(text: str) -> Any:
 
 def _neat(value: float) -> float:
     return float(f"{value:.10g}")
+
+
+def number_of(value: Any) -> float | None:
+    """A figure of a summary as a float; None where there is none."""
+    if value is None or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from engines.backtest.engine import BadParameters, StrategyFailed, check, play_job, read_job
-from engines.backtest.grid import Point, key_of
+from engines.backtest.grid import LOW_IS_GOOD, Point, key_of, number_of
 from engines.backtest.history import History
 from engines.backtest.report import report_on
 from engines.backtest.settings import Job
@@ -28,8 +28,6 @@ from engines.core.sessions import Calendar, CalendarDay, load_calendar, with_day
 from engines.ports import TandemError
 
 MOST_WORKERS = 64
-FALLING = frozenset({"max_drawdown", "max_drawdown_pct", "charges", "ambiguous_pct", "worst_day", "max_consecutive_losses"})
-"""Figures of which less is better."""
 
 Progress = Callable[[float], None]
 
@@ -125,19 +123,9 @@ def read_results(path: Path, digest: str | None = None) -> list[Tried]:
 
 def best_first(tried: Sequence[Tried], rank: str) -> list[Tried]:
     """Those with a figure called `rank`, the best of them first."""
-    sign = 1 if rank in FALLING else -1
+    sign = 1 if rank in LOW_IS_GOOD else -1
     numbered = [(number_of(each.summary.get(rank)), n, each) for n, each in enumerate(tried)]
     return [each for value, _, each in sorted(((sign * value, n, each) for value, n, each in numbered if value is not None))]
-
-
-def number_of(value: Any) -> float | None:
-    """A figure of a summary as a float; None where there is none."""
-    if value is None or isinstance(value, bool):
-        return None
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
 
 
 # --- one point ------------------------------------------------------------------------------------------------------

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engines.backtest.cutting import between
 from engines.backtest.equity import Prices, prices_of
+from engines.backtest.grid import LOW_IS_GOOD
 from engines.backtest.history import History, common_timeframe
 from engines.backtest.metrics import Daily, daily
 from engines.backtest.settings import Job
@@ -20,7 +22,8 @@ from engines.core.model import ZERO, Timestamp
 from engines.core.sessions import DAY, Calendar, exchange_of
 from engines.ports import TandemError
 
-LOW_IS_GOOD = frozenset({"max_drawdown", "max_drawdown_pct", "charges", "ambiguous_pct"})
+if TYPE_CHECKING:
+    from engines.backtest.report import Report
 
 
 class BadWindows(TandemError):
@@ -96,8 +99,8 @@ def walk_forward(
 
     `points` are parameters laid over the job's; `rank` is a figure of `Report.summary`, the higher the better (but a drawdown the lower). BadWindows
     when there is nothing to walk through. `progress` is told 0.0 to 1.0 and may raise to end it."""
-    from engines.backtest.engine import BadParameters, play_job
-    from engines.backtest.report import Report, report_on
+    from engines.backtest.engine import play_job
+    from engines.backtest.report import report_on
 
     prices, timeframe = _prices(histories), common_timeframe(histories, job.timeframe)
     windows = _windows(len(prices.sessions), train_days, test_days, anchored)
@@ -124,42 +127,61 @@ def walk_forward(
     found, curve = list[Window](), list[tuple[str, float]]()
     capital = value = 0.0
     for first, middle, last in windows:
-        best: tuple[float, Mapping[str, Any], Report] | None = None
-        tried = 0
-        for point in points:
-            try:
-                report = play(point, first, middle)
-            except BadParameters:
-                continue
-            tried += 1
-            score = _score(report.summary().get(rank), rank)
-            if best is None or score > best[0]:
-                best = score, point, report
-        if best is None:
-            raise BadWindows("none of the parameters can be tried")
-        test = play(best[1], middle, last)
+        chosen = _choose(points, rank, partial(play, first=first, last=middle))
+        test = play(chosen.params, middle, last)
         capital = capital or float(test.capital)
         value = value or capital
         curve += [(day, value + at - capital) for day, at in test.equity.curve]
         value += float(test.net)
-        days = prices.sessions
-        found.append(
-            Window(
-                train_first=days[first].day,
-                train_last=days[middle - 1].day,
-                test_first=days[middle].day,
-                test_last=days[last - 1].day,
-                params=dict(best[1]),
-                score=-best[0] if rank in LOW_IS_GOOD else best[0],
-                tried=tried,
-                train_net=best[2].net,
-                test_net=test.net,
-                train_sessions=middle - first,
-                test_sessions=last - middle,
-                test_trades=len(test.trades),
-            )
-        )
+        found.append(_window(prices, (first, middle, last), rank, chosen, test))
     return WalkForward(rank, train_days, test_days, len(points), tuple(found), tuple(curve), daily(curve, capital))
+
+
+class _Chosen(NamedTuple):
+    """The parameters that did best on the sessions they were chosen on; of equals the first."""
+
+    score: float
+    params: Mapping[str, Any]
+    report: Report
+    tried: int
+
+
+def _choose(points: Sequence[Mapping[str, Any]], rank: str, play: Callable[[Mapping[str, Any]], Report]) -> _Chosen:
+    """BadWindows when the strategy takes none of them."""
+    from engines.backtest.engine import BadParameters
+
+    best: _Chosen | None = None
+    tried = 0
+    for point in points:
+        try:
+            report = play(point)
+        except BadParameters:
+            continue
+        tried += 1
+        score = _score(report.summary().get(rank), rank)
+        if best is None or score > best.score:
+            best = _Chosen(score, point, report, tried)
+    if best is None:
+        raise BadWindows("none of the parameters can be tried")
+    return best._replace(tried=tried)
+
+
+def _window(prices: Prices, span: tuple[int, int, int], rank: str, chosen: _Chosen, test: Report) -> Window:
+    days, (first, middle, last) = prices.sessions, span
+    return Window(
+        train_first=days[first].day,
+        train_last=days[middle - 1].day,
+        test_first=days[middle].day,
+        test_last=days[last - 1].day,
+        params=dict(chosen.params),
+        score=-chosen.score if rank in LOW_IS_GOOD else chosen.score,
+        tried=chosen.tried,
+        train_net=chosen.report.net,
+        test_net=test.net,
+        train_sessions=middle - first,
+        test_sessions=last - middle,
+        test_trades=len(test.trades),
+    )
 
 
 def _windows(sessions: int, train: int, test: int, anchored: bool) -> list[tuple[int, int, int]]:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.backtest import sweep
-from engines.backtest.grid import BadGrid, axes, count, points, read_axis
+from app.pages import heat
+from engines.backtest import sweep, walk_forward
+from engines.backtest.grid import LOW_IS_GOOD, BadGrid, axes, count, points, read_axis
 from engines.backtest.program import sweep_summary
 from engines.backtest.sample import BadSample, make_sample, trading_days
 from engines.backtest.settings import Job, Source
@@ -188,3 +189,14 @@ def test_a_cluster_finds_what_one_core_finds(market: Path, tmp_path: Path, clust
 def test_a_cluster_that_is_not_there_is_said_in_one_line(market: Path, tmp_path: Path) -> None:
     with pytest.raises(sweep.NoCluster, match="no Dask scheduler at"):
         sweep.run_sweep(plan(market, {"fast": "3"}), tmp_path / "r.jsonl", cluster="nonsense://x")
+
+
+@pytest.mark.parametrize("figure", sorted(LOW_IS_GOOD))
+def test_every_ranking_takes_the_lower_of_a_figure_that_is_a_cost(figure: str) -> None:
+    """The command line, the map and the walk-forward must not call different points the best."""
+    tried = [sweep.Tried({"fast": n}, {figure: value}) for n, value in ((1, 9.0), (2, 4.0))]
+    assert [each.params["fast"] for each in sweep.best_first(tried, figure)] == [2, 1]
+    assert walk_forward._score(4.0, figure) > walk_forward._score(9.0, figure)
+    drawn = heat.heat_map(tried, rank=figure)
+    assert drawn is not None
+    assert [cell.best for _, cells in drawn.rows for cell in cells if cell is not None] == [False, True]

@@ -1,0 +1,47 @@
+"""The day of a trading system: the clock of its timetable with the jobs that the engines do themselves. The launcher adds those that need the app.
+
+It decides nothing: what is due is said by `core.timetable`, what has run by the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from engines.core.model import JobRun
+from engines.core.sessions import HOME_EXCHANGE
+from engines.core.timetable import Job, JobKind, jobs_of
+from engines.day.clock import AtOnce, DayClock
+from engines.execution.square_off import SquareOff
+
+if TYPE_CHECKING:
+    from engines.system import TradingSystem
+
+
+def day_of(system: TradingSystem) -> DayClock:
+    def timetable(day: str) -> Sequence[Job]:
+        return jobs_of(day, system.hours.calendar, [desk.account for desk in system.roster.desks()], system.settings.own_hours)
+
+    def changed(job: Job, run: JobRun) -> None:
+        owner = system.roster.owner_of(job.account_id) if job.account_id else None
+        system.notifier.publish("job", owner, {"job": run.job, "day": run.day, "state": run.state.value})
+
+    day = DayClock(clock=system.clock, journal=system.journal, timetable=timetable, on_trouble=system.trouble, on_change=changed)
+    day.register(JobKind.DAY_START, AtOnce(lambda job: begin_day(system, job)))
+    squares_off = SquareOff(system.roster.desk, system.roster.lane, system.instruments.get, system.exit_desk, system.trouble)
+    day.register(JobKind.SQUARE_OFF, squares_off)
+    return day
+
+
+def begin_day(system: TradingSystem, job: Job) -> str:
+    """The day's limits begin anew (each desk sees to that by itself too); said when the calendar does not know the year."""
+    desks = system.roster.desks()
+    for desk in desks:
+        desk.open_day(system.clock.now(), HOME_EXCHANGE)
+    calendar = system.hours.calendar
+    if calendar.hours and not calendar.knows(job.day):
+        year = job.day[:4]
+        system.incident_log.raise_(
+            "calendar_unknown", "warning", f"The holidays of {year} are not known: put them into the calendar", about=year
+        )
+    return f"the limits of {len(desks)} account{'' if len(desks) == 1 else 's'} begin anew"
