@@ -16,7 +16,7 @@ from typing import Any
 
 from app.data.errors import DataError
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration; `schema.sql` is the same schema in one piece."""
 
 _SCHEMA = Path(__file__).with_name("schema.sql")

@@ -43,7 +43,7 @@ FILLING = {
     "positions": f"i, 'P' || i, {_USER}, {_ACCOUNT}, {_SYMBOL}, 'MIS', {_STRATEGY}, i % 1000 = 0, '10', '-1000', '1000', '0', '1', {_AT}, {_AT}, '0'",
     "round_trips": f"i, 'P' || i, {_USER}, {_ACCOUNT}, {_STRATEGY}, {_SYMBOL}, {_AT}, '12.50'",
     "incidents": f"i, 'I' || i, 'limit_warning', 'words', 'warning', {_AT}, CASE WHEN i % 3 THEN {_USER} END, NULL, CASE WHEN i % 1000 THEN {_AT} END",
-    "audit": f"i, {_AT}, {_USER}, 'web', NULL, 'order.cancelled', 'order', 'O' || i, NULL, NULL",
+    "audit": f"i, {_AT}, {_USER}, 'web', NULL, 'order.cancelled', 'order', 'O' || i, NULL, NULL, ''",
     "equity": f"'A' || (i % 7), {_AT}, '100000', '0', '0', '0'",
     "candles": f"{_SYMBOL}, '1m', 0, {_AT}, 1.0, 2.0, 0.5, 1.5, 100.0",
 }
