@@ -51,6 +51,7 @@ class Data:
         self._store = store
         people = People(store)
         self.journal = store.journal
+        self.box = box
         self.latch = FileLatch(data_dir / "halts.json")
         self.users = Users(store, people)
         self.tokens = Tokens(store, people)
