@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -101,6 +102,17 @@ class Person:
         answer = self.post("/api/signals/manual", {name: value for name, value in body.items() if value is not None})
         assert answer.status_code == status, answer.text
         return answer.json
+
+    def bought(self, account: str, **changes: Any) -> dict[str, Any]:
+        """The order of a buy that has filled. A machine that stands still for seconds lets prices grow old, and then a buy is rightly denied: it is
+        asked again."""
+        for _ in range(20):
+            order = self.buy(account, **changes)["orders"][0]
+            if order["reason"] != "stale_price":
+                break
+            time.sleep(0.5)
+        assert order["state"] == "filled", order
+        return order
 
     def price(self, symbol: str = "NSE:INFY") -> float:
         return float(self.get(f"/api/quotes?symbols={symbol}").json["items"][0]["last_price"])

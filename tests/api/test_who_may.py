@@ -92,7 +92,8 @@ def belongings(rig: Rig) -> Belongings:
     trader = rig.trader
     account, strategy = trader.account()["id"], trader.strategy()["id"]
     mapping = trader.mapping(account, strategy)["id"]
-    order = trader.buy(account, signal_id="the-traders-own")["orders"][0]["order_id"]
+    order = trader.bought(account)["order_id"]
+    signal = trader.get(f"/api/orders/{order}").json["signal"]["signal_id"]
     position = trader.get(f"/api/positions?account_id={account}").json["items"][0]["id"]
     group = trader.post("/api/groups", {"name": "The trader's", "account_ids": [account]}).json["id"]
     rule = trader.post("/api/combined", {"scope": "group", "scope_id": group, "stop": "1000000"}).json["id"]
@@ -118,7 +119,7 @@ def belongings(rig: Rig) -> Belongings:
         "mappings": mapping,
         "groups": group,
         "combined": rule,
-        "signals": "the-traders-own",
+        "signals": signal,
         "orders": order,
         "positions": position,
     }
