@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from app.data.chain import COLUMNS, link, next_link
 from app.data.database import Readers
 from app.data.errors import NotFound
 from app.data.journal import SqliteJournal
@@ -115,10 +116,10 @@ def write_audit(
     before: Mapping[str, Any] | None,
     after: Mapping[str, Any] | None,
 ) -> None:
-    db.execute(
-        "INSERT INTO audit (at, user_id, via, ip, action, object_kind, object_id, before, after) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (at, by.user_id, by.via, by.ip, action, object_kind, object_id, _text(before), _text(after)),
-    )
+    """The next row of the log, linked to the one before it. In the writer's transaction: either both, what was done and that it was, or neither."""
+    number, last = next_link(db)
+    row = (number, at, by.user_id, by.via, by.ip, action, object_kind, object_id, _text(before), _text(after))
+    db.execute(f"INSERT INTO audit ({COLUMNS}, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, link(last, row)))
 
 
 def found(row: sqlite3.Row | None, what: str) -> sqlite3.Row:
