@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from flask import Response, abort, redirect, request
+from flask import Response, abort, request
 
 from app.pages.room import accounts, form, page, reads, room
 
@@ -61,10 +61,12 @@ def show(watchlist_id: str) -> Response:
 
 @routes.get("/watchlists/<watchlist_id>/add")
 @form
-def add(watchlist_id: str) -> Any:
+def add(watchlist_id: str) -> Response:
     """The search dialog."""
     chosen = next((each for each in reads().watchlists() if each.id == watchlist_id), None)
-    return redirect("/watchlists") if chosen is None else page("watchlists/add.html", chosen=chosen)
+    if chosen is None:
+        abort(404)
+    return page("watchlists/add.html", chosen=chosen)
 
 
 @routes.get("/watchlists/new")
