@@ -28,7 +28,9 @@ from app.data.locks import FileLock
 from app.data.mappings import Mappings
 from app.data.office import Audit, Idempotency, Settings
 from app.data.people import People
+from app.data.second_factor import SecondFactor
 from app.data.sessions import AutoLogins, SqliteSessions
+from app.data.sign_ins import SignIns
 from app.data.store import Changes, Store
 from app.data.strategies import Strategies
 from app.data.studies import Studies
@@ -54,6 +56,8 @@ class Data:
         self.box = box
         self.latch = FileLatch(data_dir / "halts.json")
         self.users = Users(store, people)
+        self.sign_ins = SignIns(store)
+        self.second_factor = SecondFactor(store, box)
         self.tokens = Tokens(store, people)
         self.accounts = Accounts(store, box)
         self.sessions = SqliteSessions(store, box)
