@@ -3,6 +3,8 @@
 Everything others may use is named here; the modules below are private to this package.
 """
 
+from app.data.audit import AuditFilter
+from app.data.chain import ChainCheck
 from app.data.datasets import Dataset, Datasets, NewDataset
 from app.data.errors import Conflict, DataError, Invalid, NotFound
 from app.data.instruments import Instruments
@@ -40,8 +42,10 @@ __all__ = [
     "AccountRow",
     "Actor",
     "ApiToken",
+    "AuditFilter",
     "AuditRow",
     "AutoLogin",
+    "ChainCheck",
     "CombinedRow",
     "Conflict",
     "Data",

@@ -1,4 +1,4 @@
-"""Settings, the audit log, and the memory of idempotent requests: small keepers that the rest of the product leans on."""
+"""Settings, and the memory of idempotent requests: small keepers that the rest of the product leans on."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.data.errors import Conflict, Invalid
-from app.data.paging import check_limit, place
-from app.data.rows import Actor, AuditRow, Page, StoredAnswer
-from app.data.store import Store, write_audit
-from app.data.values import from_json, mapping_or_none, seconds, to_json
+from app.data.rows import Actor, StoredAnswer
+from app.data.store import Store
+from app.data.values import from_json, to_json
 from engines.core.codec import to_plain
 
 KEPT = 24 * 3600 * 1_000_000
@@ -44,53 +43,10 @@ class Settings:
                 (user_id or "", name, text),
             )
             before = {"value": from_json(old["value"])} if old else None
-            self.store.audit(db, by, "setting.changed", name, before=before, after={"value": from_json(text)})
+            action = "preference.changed" if user_id else "setting.changed"  # one's own taste, or how the workspace is run
+            self.store.audit(db, by, action, name, before=before, after={"value": from_json(text)})
 
         self.store.write(work)
-
-
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """Who did what, when, from where. Configuration writes add their own rows; `add` is for what changes no configuration (orders, stops)."""
-
-    store: Store
-
-    def add(
-        self,
-        by: Actor,
-        action: str,
-        object_kind: str,
-        object_id: str,
-        *,
-        before: Mapping[str, Any] | None = None,
-        after: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Returns at once; the row is written in turn, also when the database is down at this moment."""
-        at = self.store.now()
-        old, new = to_plain(before), to_plain(after)
-        self.store.journal.post(lambda db: write_audit(db, at, by, action, object_kind, object_id, old, new))
-
-    def list(
-        self,
-        user_id: str | None,
-        *,
-        action: str | None = None,
-        object_kind: str | None = None,
-        object_id: str | None = None,
-        limit: int = 100,
-        cursor: str | None = None,
-    ) -> Page[AuditRow]:
-        """What this user did, or (None) everybody; newest first."""
-        wanted = {"user_id": user_id, "action": action, "object_kind": object_kind, "object_id": object_id}
-        given = {name: value for name, value in wanted.items() if value is not None}
-        where = [f"{name} = :{name}" for name in given]
-        before = place(cursor)
-        if before is not None:
-            where.append("audit_id < :before")
-        sql = f"SELECT * FROM audit {'WHERE ' + ' AND '.join(where) if where else ''} ORDER BY audit_id DESC LIMIT :most"
-        rows = self.store.readers.all(sql, {**given, "before": before, "most": check_limit(limit) + 1})
-        items = tuple(map(_audit_row, rows[:limit]))
-        return Page(items, str(items[-1].audit_id) if len(rows) > limit else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +88,3 @@ class Idempotency:
     def free_unfinished(self) -> None:
         """At start: whoever was at work is gone."""
         self.store.journal.run(lambda db: db.execute("DELETE FROM idempotency WHERE answer IS NULL"))
-
-
-def _audit_row(row: sqlite3.Row) -> AuditRow:
-    return AuditRow(
-        audit_id=row["audit_id"],
-        at=seconds(row["at"]),
-        user_id=row["user_id"],
-        via=row["via"],
-        ip=row["ip"],
-        action=row["action"],
-        object_kind=row["object_kind"],
-        object_id=row["object_id"],
-        before=mapping_or_none(row["before"]),
-        after=mapping_or_none(row["after"]),
-    )

@@ -12,6 +12,7 @@ from typing import Self
 
 from app.data import database
 from app.data.accounts import Accounts
+from app.data.audit import Audit
 from app.data.books import Books
 from app.data.calendar import CalendarDays
 from app.data.combined import CombinedRules
@@ -26,7 +27,7 @@ from app.data.latch import FileLatch
 from app.data.levels import Levels
 from app.data.locks import FileLock
 from app.data.mappings import Mappings
-from app.data.office import Audit, Idempotency, Settings
+from app.data.office import Idempotency, Settings
 from app.data.people import People
 from app.data.second_factor import SecondFactor
 from app.data.sessions import AutoLogins, SqliteSessions
