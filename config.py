@@ -25,7 +25,7 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where each broker lives. All of them can be pointed at an emulator or a proxy."""
+    """Where each broker and each messenger lives. All of them can be pointed at an emulator or a proxy."""
 
     kite_api_root: str = "https://api.kite.trade"
     kite_login_root: str = "https://kite.zerodha.com"
@@ -39,6 +39,8 @@ class Endpoints:
     binance_spot_ws_root: str = "wss://stream.binance.com:9443"
     binance_futures_ws_root: str = "wss://fstream.binance.com"
     binance_spot_ws_api_root: str = "wss://ws-api.binance.com:443/ws-api/v3"
+    discord_root: str = "https://discord.com"
+    telegram_root: str = "https://api.telegram.org"
 
 
 # --- how a text becomes a value --------------------------------------------------------------------------------------
@@ -201,10 +203,19 @@ class Settings:
     mail_username: str | None = _setting("MAIL_USERNAME", None, "Its sign-in.")
     mail_password: str | None = _setting("MAIL_PASSWORD", None, "Its password.", secret=True)
     mail_use_tls: bool = _setting("MAIL_USE_TLS", True, "STARTTLS when sending mail.", _switch)
-    mail_default_sender: str | None = _setting("MAIL_DEFAULT_SENDER", None, "From whom mail comes.")
+    mail_default_sender: str | None = _setting("MAIL_DEFAULT_SENDER", None, "From whom mail comes. Default: MAIL_USERNAME.")
     kite_api_key: str | None = _setting("API_KEY", None, "Kite app used where an account brings none of its own.")
     kite_api_secret: str | None = _setting("API_SECRET", None, "Its secret.", secret=True)
     endpoints: Endpoints = Endpoints()
+
+    @property
+    def mail_sender(self) -> str | None:
+        return self.mail_default_sender or self.mail_username
+
+    @property
+    def mail_ready(self) -> bool:
+        """Whether mail can be sent at all; without it nothing is queued, and the owner sees codes and links on a page."""
+        return bool(self.mail_server and self.mail_sender)
 
     @property
     def max_streams(self) -> int:
@@ -233,7 +244,7 @@ def explain() -> list[Explained]:
         if spec.name != "endpoints":
             default = "" if spec.default in (None, MISSING) else str(spec.default).removeprefix(f"{ROOT}{os.sep}")
             rows.append(Explained(spec.metadata["env"], default, spec.metadata["about"], spec.metadata["secret"]))
-    rows += [Explained(spec.name.upper(), str(spec.default), "Broker endpoint.", False) for spec in fields(Endpoints)]
+    rows += [Explained(spec.name.upper(), str(spec.default), "Endpoint.", False) for spec in fields(Endpoints)]
     return rows
 
 

@@ -9,6 +9,7 @@ from app.data.datasets import Dataset, Datasets, NewDataset
 from app.data.errors import Conflict, DataError, Invalid, NotFound
 from app.data.instruments import Instruments
 from app.data.levels import DayLevels
+from app.data.outbox import DeliveryRow, MessageRow, NewMessage, Send, Waiting
 from app.data.rows import (
     AccountRow,
     Actor,
@@ -54,17 +55,21 @@ __all__ = [
     "Datasets",
     "DayLevels",
     "DayPnl",
+    "DeliveryRow",
     "EquityPoint",
     "GroupRow",
     "Instruments",
     "Invalid",
     "MappingRow",
+    "MessageRow",
     "NewDataset",
+    "NewMessage",
     "NotFound",
     "OrderStory",
     "Page",
     "PositionRow",
     "RoundTrip",
+    "Send",
     "SignIn",
     "SignalRow",
     "StoredAnswer",
@@ -75,6 +80,7 @@ __all__ = [
     "TradeRow",
     "User",
     "UserRole",
+    "Waiting",
     "Watchlist",
     "Webhook",
     "open_data",

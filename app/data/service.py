@@ -71,6 +71,7 @@ class Data:
         self.idempotency = Idempotency(store)
         self.audit = Audit(store)
         self.settings = Settings(store)
+        self.outbox = Outbox(store, box)
         self.datasets = Datasets(store, data_dir)
         self.books = Books(store)
         self.calendar = CalendarDays(store)
