@@ -28,6 +28,7 @@ from app.data.levels import Levels
 from app.data.locks import FileLock
 from app.data.mappings import Mappings
 from app.data.office import Idempotency, Settings
+from app.data.outbox import Outbox
 from app.data.people import People
 from app.data.second_factor import SecondFactor
 from app.data.sessions import AutoLogins, SqliteSessions
