@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import secrets
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,15 @@ from app.data.credentials import CredentialBox
 from app.data.errors import Conflict, Invalid
 from app.data.rows import Actor
 from app.data.store import Store, found
+from app.data.values import micros
 
 if TYPE_CHECKING:
     from pyotp import TOTP
 
 STEP = 30  # seconds
 WINDOW = 1  # steps by which a phone's clock may be off, either way
+BEGUN_LASTS = 900.0
+"""Seconds within which a new key must be confirmed: one that lay about longer may have been seen by somebody else."""
 RECOVERY_CODES = 10
 ISSUER = "Tandem"
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's 32: nothing that is read as something else
@@ -68,14 +72,14 @@ class SecondFactor:
         )
         row = found(self._store.readers.one(sql, (user_id,)), "user")
         on = bool(row["told"] and row["used"])
-        return SecondFactorState(on, bool(row["told"]) and not on, row["codes"])
+        return SecondFactorState(on, not on and self.begun(user_id) is not None, row["codes"])
 
     def begin(self, user_id: str, *, by: Actor) -> Enrolment:
         """A new secret in place of one that was never confirmed. Conflict while the second factor is on."""
         import pyotp
 
         secret = pyotp.random_base32()
-        sealed = self._box.seal({"secret": secret})
+        sealed = self._box.seal({"secret": secret, "at": str(self._store.now())})
 
         def work(db: sqlite3.Connection) -> str:
             row = _person(db, user_id)
@@ -88,19 +92,23 @@ class SecondFactor:
         return _enrolment(secret, self._store.journal.run(work))
 
     def begun(self, user_id: str) -> Enrolment | None:
-        """What `begin` told, as long as it is not confirmed: a secret in use is never shown again."""
+        """What `begin` told, for a quarter of an hour and until it is confirmed: a secret in use is never shown again."""
         row = self._store.readers.one("SELECT email, totp FROM users WHERE user_id = ? AND totp IS NOT NULL AND totp_step = 0", (user_id,))
-        return None if row is None else _enrolment(self._box.open(row["totp"])["secret"], row["email"])
+        opened = self._box.open(row["totp"]) if row else None
+        return _enrolment(opened["secret"], row["email"]) if row and opened and self._fresh(opened) else None
 
     def confirm(self, user_id: str, code: str, *, by: Actor) -> tuple[str, ...]:
         """Switches it on with a first code and gives ten recovery codes, readable this once. Conflict when there is nothing to confirm."""
         sealed, steps = self._steps(user_id, code)
+        fresh = sealed is not None and self._fresh(self._box.open(sealed))
         codes = _new_codes()
 
         def work(db: sqlite3.Connection) -> None:
             row = _person(db, user_id)
-            if row["totp"] is None or row["totp_step"] > 0:
-                raise Conflict("the second factor is on already" if row["totp_step"] > 0 else "begin with a new key first")
+            if row["totp_step"] > 0:
+                raise Conflict("the second factor is on already")
+            if row["totp"] is None or not fresh:
+                raise Conflict("this key was made too long ago; begin with a new one")
             if not steps or row["totp"] != sealed:
                 raise Invalid.field("code", "is not the code that the app shows now")
             db.execute("UPDATE users SET totp_step = ? WHERE user_id = ?", (max(steps), user_id))
@@ -162,6 +170,9 @@ class SecondFactor:
 
         self._store.write(work)
         return codes
+
+    def _fresh(self, opened: Mapping[str, str]) -> bool:
+        return self._store.now() < int(opened["at"]) + micros(BEGUN_LASTS)
 
     def _steps(self, user_id: str, code: str) -> tuple[bytes | None, list[int]]:
         """The stored secret, and the time steps about now of which this is the code. Worked out here and not on the writer's thread, which has
