@@ -1,6 +1,7 @@
 """Facts as rows: each fact becomes rows of the tables it touches, a group of facts becomes few statements.
 
 A later row of the same key replaces an earlier one before anything is written. Nothing here decides; what does not fit a column is an error.
+What people are to be told of gets a row of `messages` beside the fact, in its transaction; what it says is worked out later and elsewhere.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 from app.data import tables as t
@@ -16,9 +18,16 @@ from app.data.tables import Row, Table
 from app.data.values import exact, exact_or_none, micros, micros_or_none, to_json
 from engines.core import facts as f
 from engines.core.codec import dumps, to_plain
-from engines.core.model import Check, Order, OrderEvent
+from engines.core.model import Check, HaltScope, Order, OrderEvent, OrderState
 
 Writes = list[tuple[Table, Row]]
+
+EVERYBODY, OWNERS = "", "@"
+"""Instead of a user's id: a message to all people, and to those who own the machine."""
+AGAIN = 600_000_000
+"""Microseconds in which the same trouble, over as soon as it is told, is told once."""
+_TOLD_OTHERWISE = frozenset({"unknown_order"})
+"""Trouble whose order tells of itself."""
 
 
 class Group:
@@ -94,6 +103,31 @@ def _checks(checks: tuple[Check, ...]) -> str:
     return to_json(checks)
 
 
+_TOLD = {
+    OrderState.FILLED: "f",
+    OrderState.CANCELLED: "c",
+    OrderState.REJECTED: "r",
+    OrderState.UNKNOWN: "u",
+    OrderState.EXPIRED: "e",
+    OrderState.NOT_PLACED: "n",
+}
+"""The states of an order that its owner is told of: the broker's last word, or that there is none. What we denied is in the summary of its signal."""
+_MAY_GROW = frozenset({OrderState.CANCELLED, OrderState.EXPIRED})
+"""A fill may still come after these: told again, with what has traded by then."""
+
+
+def _order_rows(order: Order, event: OrderEvent) -> Writes:
+    rows = [(t.ORDERS, order_row(order)), (t.EVENTS, _event_row(event))]
+    state = order.state
+    letter = _TOLD.get(state)
+    if letter is not None:
+        dedupe = f"o:{order.order_id}:{letter}"
+        if state in _MAY_GROW and order.filled_quantity:
+            dedupe = f"{dedupe}:{order.filled_quantity}"
+        rows.append((t.MESSAGES, (dedupe, f"order_{state.value}", order.user_id, order.account_id, order.order_id, micros(event.at))))
+    return rows
+
+
 def _event_row(event: OrderEvent) -> Row:
     return (event.order_id, event.kind, micros(event.at), to_json(dict(event.detail)) if event.detail else "{}")
 
@@ -101,18 +135,22 @@ def _event_row(event: OrderEvent) -> Row:
 def _signal_planned(fact: f.SignalPlanned) -> Writes:
     s = fact.signal
     body = to_json(to_plain(s))
-    signal = (s.key, s.user_id, s.signal_id, s.source, s.symbol, s.side, s.strategy_id, micros(s.created_at), body)
-    return [(t.SIGNALS, signal), *((t.ORDERS, order_row(order)) for order in fact.orders)]
+    at = micros(s.created_at)
+    signal = (s.key, s.user_id, s.signal_id, s.source, s.symbol, s.side, s.strategy_id, at, body)
+    rows: Writes = [(t.SIGNALS, signal), *((t.ORDERS, order_row(order)) for order in fact.orders)]
+    if s.role is None:  # a stop, a target or a close is one order on one account, and that tells everything
+        rows.append((t.MESSAGES, (f"s:{s.key}", "signal", s.user_id, None, s.key, at)))
+    return rows
 
 
 def _order_changed(fact: f.OrderChanged) -> Writes:
-    return [(t.ORDERS, order_row(fact.order)), (t.EVENTS, _event_row(fact.event))]
+    return _order_rows(fact.order, fact.event)
 
 
 def _fill_booked(fact: f.FillBooked) -> Writes:
     for amount in (fact.fill.quantity, fact.fill.price, fact.fill.charges, fact.fill.fee_quantity):
         exact(amount)  # a fill that is not a number is found before its group is written
-    return [(t.ORDERS, order_row(fact.order)), (t.EVENTS, _event_row(fact.event))]
+    return _order_rows(fact.order, fact.event)
 
 
 def _plan_changed(fact: f.PlanChanged) -> Writes:
@@ -128,15 +166,29 @@ def _day_changed(fact: f.DayChanged) -> Writes:
 def _halt_changed(fact: f.HaltChanged) -> Writes:
     h = fact.halt
     row = (h.halt_id, h.scope, h.scope_id, h.reason, micros(h.since), h.by, h.flatten, micros_or_none(h.lifted_at), h.lifted_by)
-    return [(t.HALTS, row)]
+    kind = "halt" if h.lifted_at is None else "lift"
+    dedupe, at = f"h:{h.halt_id}:{kind}", micros(h.since if h.lifted_at is None else h.lifted_at)
+    told: tuple[Table, Row]
+    match h.scope:
+        case HaltScope.ACCOUNT:
+            told = (t.MESSAGES_OF_ACCOUNT, (dedupe, kind, h.scope_id, h.halt_id, at))
+        case HaltScope.STRATEGY:
+            told = (t.MESSAGES_OF_STRATEGY, (dedupe, kind, h.scope_id, h.halt_id, at))
+        case _:
+            told = (t.MESSAGES, (dedupe, kind, h.scope_id or EVERYBODY, None, h.halt_id, at))
+    return [(t.HALTS, row), told]
 
 
 def _engine_switched(fact: f.EngineSwitched) -> Writes:
-    return [(t.ENGINES, (fact.user_id or "", fact.on, fact.by, micros(fact.at)))]
+    at, whose = micros(fact.at), fact.user_id or EVERYBODY
+    kind = "engines_on" if fact.on else "engines_off"
+    return [(t.ENGINES, (whose, fact.on, fact.by, at)), (t.MESSAGES, (f"e:{whose}:{at}", kind, whose, None, fact.by, at))]
 
 
 def _kill_switched(fact: f.KillSwitched) -> Writes:
-    return [(t.KILLS, (fact.account_id, fact.on, fact.reason, fact.by, micros(fact.at)))]
+    at = micros(fact.at)
+    told = (f"k:{fact.account_id}:{at}", "kill_on" if fact.on else "kill_off", fact.account_id, to_json([fact.reason, fact.by]), at)
+    return [(t.KILLS, (fact.account_id, fact.on, fact.reason, fact.by, at)), (t.MESSAGES_OF_ACCOUNT, told)]
 
 
 def _strategy_state_saved(fact: f.StrategyStateSaved) -> Writes:
@@ -150,8 +202,19 @@ def _equity_marked(fact: f.EquityMarked) -> Writes:
 
 def _incident_changed(fact: f.IncidentChanged) -> Writes:
     i = fact.incident
-    row = (i.incident_id, i.kind, i.message, i.severity, micros(i.since), i.user_id, i.account_id, micros_or_none(i.until))
-    return [(t.INCIDENTS, row)]
+    since = micros(i.since)
+    row = (i.incident_id, i.kind, i.message, i.severity, since, i.user_id, i.account_id, micros_or_none(i.until))
+    if i.kind in _TOLD_OTHERWISE:
+        return [(t.INCIDENTS, row)]
+    whose = i.user_id or OWNERS
+    if i.until is None:
+        told = (f"i:{i.incident_id}", i.kind, whose, i.account_id, i.incident_id, since)
+    elif i.until > i.since:
+        told = (f"i:{i.incident_id}:over", f"{i.kind}_over", whose, i.account_id, i.incident_id, micros(i.until))
+    else:  # over as soon as it was told: the same again within a while is told once
+        about = blake2b(i.message.encode(), digest_size=6).hexdigest()
+        told = (f"i:{i.kind}:{i.account_id or whose}:{about}:{since // AGAIN}", i.kind, whose, i.account_id, i.incident_id, since)
+    return [(t.INCIDENTS, row), (t.MESSAGES, told)]
 
 
 def _candle_closed(fact: f.CandleClosed) -> Writes:
@@ -174,7 +237,11 @@ def _levels_fixed(fact: f.LevelsFixed) -> Writes:
 
 
 def _day_closed(fact: f.DayClosed) -> Writes:
-    return [(t.DAY_BOOKS, (fact.book.account_id, fact.book.day, micros(fact.book.at), dumps(fact.book)))]
+    book, at = fact.book, micros(fact.book.at)
+    return [
+        (t.DAY_BOOKS, (book.account_id, book.day, at, dumps(book))),
+        (t.MESSAGES_OF_DAY, (f"d:{book.day}", "day", book.account_id, book.day, at)),  # one for each person, whichever account is first
+    ]
 
 
 _ENCODERS: dict[type, Callable[[Any], Writes]] = {

@@ -25,8 +25,12 @@ class Table:
     key: int
     kept: frozenset[str] = field(default_factory=frozenset)
     once: bool = False  # a second row of the same key changes nothing
+    found: str = ""  # a statement that itself finds the rows that one of ours stands for
 
     def write(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+        if self.found:
+            connection.executemany(self.found, rows)
+            return
         at = 0
         for size in _CHUNKS:
             while len(rows) - at >= size:
@@ -89,3 +93,31 @@ COMBINED = _table("combined_states", "rule_id day body", 2)
 LEVELS = _table("strategy_levels", "strategy_id symbol day at says levels", 3)
 DAY_BOOKS = _table("day_books", "account_id day at body", 2)
 SET_ASIDE = _table("set_aside", "at kind fact error", 0)
+MESSAGES = _table("messages", "dedupe kind user_id account_id ref at", 1, once=True)
+
+
+def _told(to: str, dedupe: str = "?1") -> str:
+    """`to`: the people, found where the fact itself is written; what is rare enough may look."""
+    return f"INSERT OR IGNORE INTO messages (dedupe, kind, user_id, account_id, ref, at) SELECT {dedupe}, ?2, {to}"
+
+
+_MESSAGE = tuple("dedupe kind whose ref at".split())
+MESSAGES_OF_ACCOUNT = Table(
+    "messages of accounts", _MESSAGE, 1, found=_told("user_id, account_id, ?4, ?5 FROM accounts WHERE account_id = ?3")
+)
+MESSAGES_OF_STRATEGY = Table(
+    "messages of strategies",
+    _MESSAGE,
+    1,
+    found=_told(
+        "user_id, NULL, ?4, ?5 FROM (SELECT user_id FROM strategies WHERE strategy_id = ?3"
+        " UNION SELECT user_id FROM mappings WHERE strategy_id = ?3 AND enabled)",
+        "?1 || ':' || user_id",
+    ),
+)
+MESSAGES_OF_DAY = Table(
+    "messages of days",
+    ("dedupe", "kind", "account_id", "ref", "at"),
+    3,
+    found=_told("user_id, NULL, ?4, ?5 FROM accounts WHERE account_id = ?3", "?1 || ':' || user_id"),
+)
