@@ -5,20 +5,24 @@ Both are answered from memory, because this runs before every order. It raises, 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
-from flask import Flask, g, request, session
-from flask_login import LoginManager, current_user
+from flask import Flask, current_app, g, request, session
+from flask_login import LoginManager, current_user, login_user
 from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
 from wtforms import ValidationError
 
-from app.auth.throttle import Throttle
-from app.data import Actor, User
+from app.auth.throttle import HASHING, Guards
+from app.data import Actor, Data, NotFound, User
 from app.problems import too_many
 from app.workspace import workspace
-from engines.ports import Clock
+from engines.ports import Clock, JournalDown
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+P = ParamSpec("P")
+R = TypeVar("R")
 
 login_manager = LoginManager()
 login_manager.login_view = "auth.login"
@@ -42,70 +46,67 @@ class SignedIn:
     is_active = True
     is_anonymous = False
 
-    def __init__(self, user: User) -> None:
+    def __init__(self, user: User, sign_in_id: str) -> None:
         self.user = user
+        self.sign_in_id = sign_in_id
         self.user_id = user.user_id
         self.email = user.email
         self.name = user.name
         self.role = user.role.value
 
     def get_id(self) -> str:
-        return f"{self.user.user_id}:{self.user.session_epoch}"
-
-
-class Guards:
-    """The throttles of one application. `pair`: an address guessing at one e-mail; `address`; `mail`: everywhere at once."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.pair = Throttle(clock, most=5, window=60)
-        self.address = Throttle(clock, most=20, window=60)
-        self.mail = Throttle(clock, most=50, window=600)
-
-    def wait(self, email: str, address: str) -> float:
-        return max(self.pair.wait(f"{email}|{address}"), self.address.wait(address), self.mail.wait(email))
-
-    def failed(self, email: str, address: str) -> None:
-        self.pair.failed(f"{email}|{address}")
-        self.address.failed(address)
-        self.mail.failed(email)
-
-    def succeeded(self, email: str, address: str) -> None:
-        self.pair.succeeded(f"{email}|{address}")
+        return f"{self.user.user_id}:{self.user.session_epoch}:{self.sign_in_id}"
 
 
 def init_app(app: Flask, clock: Clock) -> None:
     """Sign-in, CSRF and the pages of both; wants the workspace in `app.extensions` first."""
-    from app.auth.signin import blueprint
+    from app.auth import passwords, sign_up, signin
 
     login_manager.init_app(app)
     csrf.init_app(app)
     app.extensions["tandem_guards"] = Guards(clock)
     app.before_request(_protect_forms)
-    app.register_blueprint(blueprint)
+    for blueprint in (signin.blueprint, sign_up.blueprint, passwords.blueprint):
+        app.register_blueprint(blueprint)
+
+
+def checks_own_token(view: Callable[P, R]) -> Callable[P, R]:
+    """A page whose form looks at its own token, so that it can be shown again with what was typed."""
+    view.checks_own_token = True  # type: ignore[attr-defined]
+    return view
 
 
 def _protect_forms() -> None:
-    """Every form of every page; sign-in and set-up check their own token, to show the form again, and the API asks for the header."""
+    """Every form of every page, but those that check their own token; the API asks for the header."""
     if request.routing_exception is not None:
         return  # no such address, or not with this method: that is said first, and nothing is done
-    if request.method not in SAFE and not request.path.startswith("/api/") and request.endpoint not in ("auth.sign_in", "auth.setup"):
+    if request.method in SAFE or request.path.startswith("/api/"):
+        return
+    if not getattr(current_app.view_functions.get(request.endpoint or ""), "checks_own_token", False):
         csrf.protect()
 
 
 def guards() -> Guards:
-    from flask import current_app
-
     found: Guards = current_app.extensions["tandem_guards"]
     return found
 
 
 @login_manager.user_loader
 def _from_cookie(signed: str) -> SignedIn | None:
-    user_id, _, epoch = signed.rpartition(":")
-    if not user_id or not epoch.isdecimal():
+    user_id, _, rest = signed.partition(":")
+    epoch, _, sign_in_id = rest.partition(":")
+    if not user_id or not (epoch.isascii() and epoch.isdecimal()):
         return None
-    user = workspace().data.users.session(user_id, int(epoch))
-    return SignedIn(user) if user else None
+    user = _welcome(workspace().data, user_id, int(epoch), sign_in_id)
+    if user is None:
+        return None
+    workspace().data.sign_ins.seen(sign_in_id)
+    return SignedIn(user, sign_in_id)
+
+
+def _welcome(data: Data, user_id: str, epoch: int, sign_in_id: str) -> User | None:
+    """Whose cookie this is: neither its epoch is over (a new password), nor this one sign-in, nor is its user switched off."""
+    return data.users.session(user_id, epoch) if data.sign_ins.alive(user_id, sign_in_id) else None
 
 
 def bearer() -> str | None:
@@ -158,14 +159,25 @@ def still_welcome() -> Callable[[], bool]:
     token: str | None = g.get("token")
     if token is not None:
         return lambda: data.tokens.authenticate(token) is not None
-    user: User = current_user.user
-    return lambda: data.users.session(user.user_id, user.session_epoch) is not None
+    user, sign_in_id = person(), this_sign_in()
+    return lambda: _welcome(data, user.user_id, user.session_epoch, sign_in_id or "") is not None
 
 
 def person() -> User:
     """Whoever is signed in by cookie; only for pages behind `login_required`."""
     found: User = current_user.user
     return found
+
+
+def this_sign_in() -> str | None:
+    """Which of the person's sign-ins this request came with; None: it came with a token, or nobody is signed in."""
+    return getattr(current_user, "sign_in_id", None) if g.get("token") is None else None
+
+
+def remember(user: User, sign_in_id: str) -> None:
+    """The cookie of this browser says that this person is signed in, as of now."""
+    login_user(SignedIn(user, sign_in_id))
+    session.permanent = True
 
 
 def actor() -> Actor:
@@ -178,7 +190,9 @@ def guard_password(user: User, check: Callable[[], bool]) -> bool:
     found, address = guards(), request.remote_addr or ""
     if (after := found.wait(user.email, address)) > 0:
         raise too_many("wrong passwords", after)
-    if check():
+    with HASHING:
+        right = check()
+    if right:
         found.succeeded(user.email, address)
         return True
     found.failed(user.email, address)
@@ -186,4 +200,9 @@ def guard_password(user: User, check: Callable[[], bool]) -> bool:
 
 
 def sign_out() -> None:
+    """This browser only; its sign-in is over at once, also for whoever has copied its cookie."""
+    sign_in_id = this_sign_in()
+    if sign_in_id is not None:
+        with contextlib.suppress(NotFound, JournalDown):  # over already; or it cannot be written, and the cookie goes in any case
+            workspace().data.sign_ins.end(person().user_id, sign_in_id, by=actor())
     session.clear()

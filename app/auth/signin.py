@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
-import threading
 from typing import Any
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, session, url_for
-from flask_login import current_user, login_user
+from flask_login import current_user
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as BaseResponse
 from wtforms import PasswordField, StringField
 from wtforms.validators import EqualTo, InputRequired, Length
 
-from app.auth.identity import SignedIn, guards, login_manager, sign_out
+from app.auth.identity import checks_own_token, guards, login_manager, remember, sign_out
+from app.auth.throttle import HASHING
 from app.data import Actor, Conflict, Invalid, User
 from app.workspace import workspace
 
 blueprint = Blueprint("auth", __name__)
-_hashing = threading.BoundedSemaphore(2)
-"""A password check takes 64 MiB and a fifth of a second of a core: a flood of them must not starve the order path."""
+
+
+_SAID = {
+    "password": "The new password holds. Every browser was signed out: sign in with it.",
+}
+"""What the sign-in page says to somebody who was sent here; only these words, whatever the address asks for."""
 
 
 class SignInForm(FlaskForm):
@@ -39,32 +43,30 @@ def login() -> BaseResponse:
     if workspace().data.users.count() == 0:
         return redirect(url_for("auth.setup"))
     if current_user.is_authenticated:
-        return redirect(_next())
-    return _page("auth/login.html", SignInForm())
+        return redirect(safe(request.args.get("next")))
+    return page("auth/login.html", SignInForm(), said=_SAID.get(request.args.get("said", ""), ""))
 
 
 @blueprint.post("/login")
+@checks_own_token
 def sign_in() -> BaseResponse:
     form = SignInForm()
     if not form.validate_on_submit():
-        return _page("auth/login.html", form, 400 if "csrf_token" in form.errors else 422)
+        return page("auth/login.html", form, 400 if "csrf_token" in form.errors else 422)
     users, guard = workspace().data.users, guards()
     email, address = form.email.data.strip().lower(), request.remote_addr or ""
     if (after := guard.wait(email, address)) > 0:
         seconds = max(1, math.ceil(after))
         form.form_errors.append(f"Too many tries to sign in. Wait {seconds} seconds and try again.")
-        answer = _page("auth/login.html", form, 429)
-        answer.headers["Retry-After"] = str(seconds)
-        return answer
-    with _hashing:
+        return page("auth/login.html", form, 429, retry_after=seconds)
+    with HASHING:
         user = users.verify(email, form.password.data)
     if user is None:
         guard.failed(email, address)
         form.form_errors.append("E-mail and password do not fit together.")
-        return _page("auth/login.html", form, 401)
+        return page("auth/login.html", form, 401)
     guard.succeeded(email, address)
-    _let_in(user)
-    return redirect(_next())
+    return pass_on(user, request.args.get("next"))
 
 
 @blueprint.post("/logout")
@@ -74,28 +76,27 @@ def logout() -> BaseResponse:
 
 
 @blueprint.route("/setup", methods=["GET", "POST"])
+@checks_own_token
 def setup() -> BaseResponse:
     users = workspace().data.users
     if users.count() > 0:
         return redirect(url_for("auth.login"))
     form = SetUpForm()
     if not form.is_submitted():
-        return _page("auth/setup.html", form)
+        return page("auth/setup.html", form)
     if "confirm" not in request.form:
         del form.confirm
     if not form.validate():
-        return _page("auth/setup.html", form, 400 if "csrf_token" in form.errors else 422)
+        return page("auth/setup.html", form, 400 if "csrf_token" in form.errors else 422)
     try:
-        owner = users.add_first_owner(
-            form.email.data, form.password.data, name=form.name.data or "", by=Actor(None, "web", request.remote_addr)
-        )
+        with HASHING:
+            owner = users.add_first_owner(form.email.data, form.password.data, name=form.name.data or "", by=visitor())
     except Conflict:
         return redirect(url_for("auth.login"))
     except Invalid as error:
-        _show(form, error)
-        return _page("auth/setup.html", form, 422)
-    _let_in(owner)
-    return redirect("/")
+        show(form, error)
+        return page("auth/setup.html", form, 422)
+    return let_in(owner)
 
 
 @login_manager.unauthorized_handler
@@ -106,21 +107,39 @@ def _ask_to_sign_in() -> BaseResponse:
     return redirect(url_for("auth.login", next=wanted if wanted != "/" else None))
 
 
-def _let_in(user: User) -> None:
-    session.clear()  # nothing that was planted before the sign-in survives it
-    login_user(SignedIn(user))
-    session.permanent = True
+def pass_on(user: User, wanted: str | None = None) -> BaseResponse:
+    """Somebody whose password was right: asked for the second factor where they have one, let in otherwise."""
+    if workspace().data.second_factor.is_on(user.user_id):
+        from app.auth import second
+
+        return second.ask(user, safe(wanted))
+    return let_in(user, wanted)
+
+
+def let_in(user: User, wanted: str | None = None) -> BaseResponse:
+    """Somebody who has shown all that is asked of them. Nothing that was planted in this browser before survives it, and the sign-in is on disk
+    before its cookie leaves. `wanted`: where they were going; only a path of our own is followed."""
+    session.clear()
+    sign_in_id = workspace().data.sign_ins.begin(user.user_id, request.remote_addr, request.headers.get("User-Agent"))
+    remember(user, sign_in_id)
     workspace().data.users.signed_in(user.user_id, Actor(user.user_id, "web", request.remote_addr))
+    return redirect(safe(wanted))
 
 
-def _next() -> str:
-    """Where the person wanted to go: only a path of our own."""
-    wanted = request.args.get("next", "")
+def visitor() -> Actor:
+    """How the audit log names somebody who is not signed in."""
+    return Actor(None, "web", request.remote_addr)
+
+
+def safe(wanted: str | None) -> str:
+    """Where the person wanted to go, if that is a path of our own; else the first page."""
+    wanted = wanted or ""
     fine = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted and wanted.isprintable()
     return wanted if fine else "/"
 
 
-def _show(form: Any, error: Invalid) -> None:
+def show(form: Any, error: Invalid) -> None:
+    """What the data service found wrong, beside its field."""
     for name, messages in error.errors.items():
         field = form._fields.get(name)
         if field is None:
@@ -129,7 +148,11 @@ def _show(form: Any, error: Invalid) -> None:
             field.errors = [*field.errors, *messages]
 
 
-def _page(template: str, form: FlaskForm, status: int = 200) -> Response:
-    answer = make_response(render_template(template, form=form), status)
+def page(template: str, form: FlaskForm | None = None, status: int = 200, *, retry_after: float = 0, **context: Any) -> Response:
+    """Never kept by a browser or a proxy, and no address of it (it may hold a link's secret) is told to anybody."""
+    answer = make_response(render_template(template, form=form, **context), status)
     answer.headers["Cache-Control"] = "no-store"
+    answer.headers["Referrer-Policy"] = "no-referrer"
+    if retry_after > 0:
+        answer.headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
     return answer

@@ -1,10 +1,11 @@
-"""Slows down guessing: at most so many tries in a sliding window for each key, kept in memory.
+"""Slows down guessing and asking: at most so many times in a sliding window for each key, kept in memory.
 
-Only failures are recorded, so that people who know their password never wait. It knows nothing of users or requests.
+Of passwords only failures are recorded, so that people who know theirs never wait. It knows nothing of users or requests.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 from collections import deque
 from itertools import islice
@@ -12,6 +13,8 @@ from itertools import islice
 from engines.ports import Clock
 
 MOST_KEYS = 10_000
+HASHING = threading.BoundedSemaphore(2)
+"""A password's hash takes 64 MiB and a fifth of a second of a core: a flood of them must not starve the order path."""
 
 
 class Throttle:
@@ -48,3 +51,56 @@ class Throttle:
         keep = {k: v for k, v in self._failures.items() if v and v[-1] > now - self._window}
         surplus = max(0, len(keep) - MOST_KEYS * 9 // 10)  # under attack from everywhere the longest known go first, a tenth at a time
         self._failures = dict(islice(keep.items(), surplus, None))
+
+
+class Guards:
+    """The throttles of one application, by who is guessed at and by the address that guesses.
+
+    `pair`: an address guessing at one e-mail; `address`: at anybody; `mail`: one e-mail from everywhere at once; `asked`: sign-ups and forgotten
+    passwords of an address; `links`: links of ours that an address tried and that were none.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.pair = Throttle(clock, most=5, window=60)
+        self.address = Throttle(clock, most=20, window=60)
+        self.mail = Throttle(clock, most=50, window=600)
+        self.asked = Throttle(clock, most=10, window=3600)
+        self.links = Throttle(clock, most=30, window=600)
+
+    def wait(self, email: str, address: str) -> float:
+        near = _near(address)
+        return max(self.pair.wait(f"{email}|{near}"), self.address.wait(near), self.mail.wait(email))
+
+    def failed(self, email: str, address: str) -> None:
+        near = _near(address)
+        self.pair.failed(f"{email}|{near}")
+        self.address.failed(near)
+        self.mail.failed(email)
+
+    def succeeded(self, email: str, address: str) -> None:
+        self.pair.succeeded(f"{email}|{_near(address)}")
+
+    def ask(self, what: str, address: str) -> float:
+        """Counts one more request of this kind; seconds to wait when there were too many, and then it does not count."""
+        key = f"{what}|{_near(address)}"
+        after = self.asked.wait(key)
+        if after <= 0:
+            self.asked.failed(key)
+        return after
+
+    def link_wait(self, address: str) -> float:
+        return self.links.wait(_near(address))
+
+    def link_failed(self, address: str) -> None:
+        self.links.failed(_near(address))
+
+
+def _near(address: str) -> str:
+    """Whoever has one IPv6 address has a whole /64 of them."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is None:
+        return str(ipaddress.ip_network((found, 64), strict=False).network_address)
+    return str(getattr(found, "ipv4_mapped", found))

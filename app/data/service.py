@@ -57,8 +57,8 @@ class Data:
         self.journal = store.journal
         self.box = box
         self.latch = FileLatch(data_dir / "halts.json")
-        self.users = Users(store, people)
         self.sign_ins = SignIns(store)
+        self.users = Users(store, people, self.sign_ins)
         self.second_factor = SecondFactor(store, box)
         self.tokens = Tokens(store, people)
         self.accounts = Accounts(store, box)

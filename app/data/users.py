@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from app.data.errors import Conflict, Invalid, NotFound
 from app.data.people import People, user_row
 from app.data.rows import Actor, User, UserRole
+from app.data.sign_ins import SignIns
 from app.data.store import Store, found
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,190}")
 class Users:
     store: Store
     people: People
+    sign_ins: SignIns
 
     def count(self) -> int:
         return int(self.store.readers.all("SELECT count(*) FROM users")[0][0])
@@ -49,7 +51,7 @@ class Users:
         address = email.strip()
         if not _EMAIL.fullmatch(address):
             raise Invalid.field("email", "is not an e-mail address")
-        hashed = _hash(password)
+        hashed = hash_password(password)
         user_id = self.store.ids.new()
 
         def work(db: sqlite3.Connection) -> User:
@@ -102,31 +104,48 @@ class Users:
 
         self.store.journal.post(work)
 
-    def set_password(self, user_id: str, password: str, *, by: Actor) -> User:
-        """Ends every sign-in of this user."""
-        hashed = _hash(password)
-        sql = "UPDATE users SET password_hash = ?, session_epoch = session_epoch + 1 WHERE user_id = ?"
-        return self._change(user_id, "user.password_changed", sql, hashed, by)
+    def set_password(self, user_id: str, password: str, *, by: Actor, but: str | None = None) -> User:
+        """Ends every sign-in of this user; `but`: the one that goes on, for whom the cookie has to be made anew."""
+        hashed = hash_password(password)
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("UPDATE users SET password_hash = ? WHERE user_id = ?", (hashed, user_id))
+            self._end(db, user_id, but)
+
+        return self._change(user_id, "user.password_changed", work, by)
 
     def set_name(self, user_id: str, name: str, *, by: Actor) -> User:
-        return self._change(user_id, "user.changed", "UPDATE users SET name = ? WHERE user_id = ?", name.strip(), by)
+        return self._set(user_id, "user.changed", "name", name.strip(), by)
 
     def set_role(self, user_id: str, role: UserRole, *, by: Actor) -> User:
-        return self._change(user_id, "user.role_changed", "UPDATE users SET role = ? WHERE user_id = ?", role.value, by)
+        return self._set(user_id, "user.role_changed", "role", role.value, by)
 
     def set_active(self, user_id: str, active: bool, *, by: Actor) -> User:
         """Switching a user off ends their sign-ins and silences their tokens and web hooks; what they own stays."""
-        sql = "UPDATE users SET active = ?, session_epoch = session_epoch + 1 WHERE user_id = ?"
-        return self._change(user_id, "user.switched_on" if active else "user.switched_off", sql, active, by)
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("UPDATE users SET active = ? WHERE user_id = ?", (active, user_id))
+            self._end(db, user_id)
+
+        return self._change(user_id, "user.switched_on" if active else "user.switched_off", work, by)
 
     def end_sessions(self, user_id: str, *, by: Actor) -> User:
-        sql = "UPDATE users SET session_epoch = session_epoch + ? WHERE user_id = ?"
-        return self._change(user_id, "user.sessions_ended", sql, 1, by)
+        return self._change(user_id, "user.sessions_ended", lambda db: self._end(db, user_id), by)
 
-    def _change(self, user_id: str, action: str, sql: str, value: object, by: Actor) -> User:
+    def _end(self, db: sqlite3.Connection, user_id: str, but: str | None = None) -> None:
+        """Cookies of the old epoch are worth nothing from the moment on at which this transaction is on disk."""
+        db.execute("UPDATE users SET session_epoch = session_epoch + 1 WHERE user_id = ?", (user_id,))
+        self.sign_ins.end_within(db, user_id, but)
+
+    def _set(self, user_id: str, action: str, column: str, value: object, by: Actor) -> User:
+        return self._change(
+            user_id, action, lambda db: db.execute(f"UPDATE users SET {column} = ? WHERE user_id = ?", (value, user_id)), by
+        )
+
+    def _change(self, user_id: str, action: str, change: Callable[[sqlite3.Connection], object], by: Actor) -> User:
         def work(db: sqlite3.Connection) -> User:
             before = _one(db, user_id)
-            db.execute(sql, (value, user_id))
+            change(db)
             if not _owners(db):
                 raise Conflict("there must be at least one active owner")
             after = _one(db, user_id)
@@ -156,7 +175,8 @@ def _nobodys_hash() -> str:
     return _hasher().hash("nobody has this password")
 
 
-def _hash(password: str) -> str:
+def hash_password(password: str) -> str:
+    """Invalid for one that is too short or too long. Slow by design: never inside a transaction."""
     if not LEAST_PASSWORD <= len(password) <= MOST_PASSWORD:
         raise Invalid.field("password", f"must have at least {LEAST_PASSWORD} characters, and at most {MOST_PASSWORD}")
     return _hasher().hash(password)

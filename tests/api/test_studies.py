@@ -65,7 +65,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr("app.data.users._hash", lambda _: "nobody signs in here")
+    monkeypatch.setattr("app.data.users.hash_password", lambda _: "nobody signs in here")
     with open_data(tmp_path / "data") as data:
         yield Bench(data, tmp_path)
 

@@ -22,7 +22,7 @@ def data(tmp_path: Path) -> Iterator[Data]:
 
 @pytest.fixture
 def people(data: Data, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
-    monkeypatch.setattr("app.data.users._hash", lambda _: "nobody signs in here")
+    monkeypatch.setattr("app.data.users.hash_password", lambda _: "nobody signs in here")
     first = data.users.add("a@example.com", "correct horse battery", role=UserRole.OWNER, by=BY)
     second = data.users.add("b@example.com", "correct horse battery", role=UserRole.TRADER, by=BY)
     return first.user_id, second.user_id
