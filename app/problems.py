@@ -55,7 +55,7 @@ def too_many(what: str, after: float) -> Problem:
 
 def not_found(text: str) -> str:
     """One wording for everything that is not there or not the caller's, whoever noticed it; ids are left out."""
-    found = re.match(r"there is no (?:such )?(web hook|[a-z]+)", text, re.IGNORECASE)
+    found = re.match(r"there is no (?:such )?(web hook|sign-in|[a-z]+)", text, re.IGNORECASE)
     return f"There is no such {found[1].replace(' ', '')}." if found else text
 
 

@@ -48,6 +48,7 @@ class Operation:
     public: bool = False
     own: bool = False  # about the caller, not the workspace: viewers may, too
     always: bool = False  # a way to stop or get out: it works also while the database cannot be written
+    secret: bool = False  # the answer shows what is shown this once: nothing of it is kept for a repeat
     raw: bool = False  # the function reads the body itself and answers with a Response
     upload: bool = False  # what is sent is a file, up to MOST_UPLOAD (with `raw`)
     media: str = JSON
@@ -116,7 +117,9 @@ def serve(operation: Operation, **ids: str) -> Response:
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return _do(operation, user, by, query, said, ids)
-    return answer_once(user, key, said, lambda: _do(operation, user, by, query, said, ids), always=operation.always)
+    return answer_once(
+        user, key, said, lambda: _do(operation, user, by, query, said, ids), always=operation.always, secret=operation.secret
+    )
 
 
 def _do(operation: Operation, user: User, by: Actor, query: Any, said: dict[str, Any], ids: Mapping[str, str]) -> Response:

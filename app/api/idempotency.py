@@ -6,6 +6,7 @@ Only what was done is remembered: a request that was refused changed nothing and
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from typing import Any
 from flask import Flask, Response, current_app, g, request
 
 from app.data import StoredAnswer, User
-from app.problems import field_problem
+from app.problems import Problem, field_problem, response
 from app.workspace import workspace
 from engines.ports import JournalDown
 
@@ -23,6 +24,7 @@ EXTENSION = "tandem_repeats"
 MOST_KEY = 255
 PATIENCE = 35.0
 """Seconds a repeat waits for the first of its key; longer than the longest wait_ms."""
+_SHOWN = "This was done already. What it showed is shown once and kept nowhere: ask for a new one if it was lost."
 
 
 class Repeats:
@@ -56,23 +58,33 @@ def init_app(app: Flask) -> None:
     app.extensions[EXTENSION] = Repeats()
 
 
-def answer_once(user: User, key: str, said: dict[str, Any], do: Callable[[], Response], *, always: bool = False) -> Response:
-    """`always`: do it also while keys cannot be kept, because stopping twice harms nobody and not stopping does."""
+def answer_once(
+    user: User, key: str, said: dict[str, Any], do: Callable[[], Response], *, always: bool = False, secret: bool = False
+) -> Response:
+    """`always`: do it also while keys cannot be kept, because stopping twice harms nobody and not stopping does. `secret`: what
+    was answered is not kept, and a repeat is told so."""
     if not 1 <= len(key) <= MOST_KEY or not key.isascii() or not key.isprintable():
         raise field_problem("Idempotency-Key", f"must be 1 to {MOST_KEY} visible characters")
     route = f"{request.method} {request.full_path.rstrip('?')}"
     repeats: Repeats = current_app.extensions[EXTENSION]
     with repeats.turn((user.user_id, route, key)):
         try:
-            stored = workspace().data.idempotency.begin(user.user_id, route, key, json.dumps(said, sort_keys=True, default=str).encode())
+            stored = workspace().data.idempotency.begin(user.user_id, route, key, _fingerprint(said))
         except JournalDown:
             if always:
                 return do()
             raise
-        return _answer(user, route, key, stored, do)
+        return _answer(user, route, key, stored, do, secret)
 
 
-def _answer(user: User, route: str, key: str, stored: StoredAnswer | None, do: Callable[[], Response]) -> Response:
+def _fingerprint(said: dict[str, Any]) -> bytes:
+    """Tells one body from another, and nothing else about it to whoever reads the database: there may be a password in it."""
+    secret = current_app.config["SECRET_KEY"]
+    text = json.dumps(said, sort_keys=True, default=str).encode()
+    return hmac.digest(secret if isinstance(secret, bytes) else str(secret).encode(), text, "sha256")
+
+
+def _answer(user: User, route: str, key: str, stored: StoredAnswer | None, do: Callable[[], Response], secret: bool) -> Response:
     kept = workspace().data.idempotency
     if stored is not None:
         answer = Response(stored.body, stored.status, headers=dict(stored.headers))
@@ -86,11 +98,12 @@ def _answer(user: User, route: str, key: str, stored: StoredAnswer | None, do: C
             kept.abandon(user.user_id, route, key)
         raise
     with suppress(JournalDown):  # it was done: that is the answer, remembered or not
+        again = response(Problem(409, _SHOWN)) if secret else answer
         kept.finish(
             user.user_id,
             route,
             key,
-            StoredAnswer(answer.status_code, answer.get_data(as_text=True), {"Content-Type": answer.mimetype or ""}),
+            StoredAnswer(again.status_code, again.get_data(as_text=True), {"Content-Type": again.mimetype or ""}),
         )
     return answer
 

@@ -60,7 +60,7 @@ class SignedIn:
 
 def init_app(app: Flask, clock: Clock) -> None:
     """Sign-in, CSRF and the pages of both; wants the workspace in `app.extensions` first."""
-    from app.auth import passwords, sign_up, signin
+    from app.auth import passwords, second, sign_up, signin
 
     login_manager.init_app(app)
     csrf.init_app(app)
@@ -68,6 +68,7 @@ def init_app(app: Flask, clock: Clock) -> None:
     app.before_request(_protect_forms)
     for blueprint in (signin.blueprint, sign_up.blueprint, passwords.blueprint):
         app.register_blueprint(blueprint)
+    second.init_app(app, clock)
 
 
 def checks_own_token(view: Callable[P, R]) -> Callable[P, R]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 
-from flask import Blueprint, Flask, current_app, make_response, redirect, render_template, request, session, url_for
+from flask import Blueprint, Flask, current_app, redirect, request, session, url_for
 from flask_login import current_user
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import StringField
 from wtforms.validators import InputRequired, Length
 
+from app.auth.identity import checks_own_token
+from app.auth.signin import let_in, page
 from app.auth.throttle import Throttle
 from app.data import Actor, User
 from app.problems import too_many
@@ -26,6 +28,7 @@ AWAITED = "second"
 """What is in the session while a code is awaited: whose, of which epoch, since when, and where they wanted to go."""
 PATIENCE = 300.0  # seconds from the password to the code
 EXTENSION = "tandem_codes"
+TEMPLATE = "security/code.html"
 
 
 class CodeForm(FlaskForm):
@@ -60,10 +63,11 @@ def check(user: User, given: str, by: Actor) -> bool:
 def code() -> Response:
     if current_user.is_authenticated:
         return redirect("/")
-    return _page(CodeForm()) if _awaited() else redirect(url_for("auth.login"))
+    return page(TEMPLATE, CodeForm()) if _awaited() else redirect(url_for("auth.login"))
 
 
 @blueprint.post("/login/code")
+@checks_own_token
 def show_code() -> Response:
     awaited = _awaited()
     if awaited is None:
@@ -72,18 +76,14 @@ def show_code() -> Response:
     user, wanted = awaited
     form = CodeForm()
     if not form.validate_on_submit():
-        return _page(form, 400 if "csrf_token" in form.errors else 422)
+        return page(TEMPLATE, form, 400 if "csrf_token" in form.errors else 422)
     if (after := _throttle().wait(user.user_id)) > 0:
         seconds = max(1, math.ceil(after))
         form.form_errors.append(f"Too many wrong codes. Wait {math.ceil(seconds / 60)} minutes and try again.")
-        answer = _page(form, 429)
-        answer.headers["Retry-After"] = str(seconds)
-        return answer
+        return page(TEMPLATE, form, 429, retry_after=seconds)
     if not check(user, form.code.data, Actor(user.user_id, "web", request.remote_addr)):
         form.form_errors.append("This code is not right, or was used before. The app shows a new one every 30 seconds.")
-        return _page(form, 401)
-    from app.auth.signin import let_in
-
+        return page(TEMPLATE, form, 401)
     return let_in(user, wanted)
 
 
@@ -100,9 +100,3 @@ def _awaited() -> tuple[User, str] | None:
 def _throttle() -> Throttle:
     found: Throttle = current_app.extensions[EXTENSION]
     return found
-
-
-def _page(form: FlaskForm, status: int = 200) -> Response:
-    answer = make_response(render_template("security/code.html", form=form), status)
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
