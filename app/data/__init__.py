@@ -5,6 +5,7 @@ Everything others may use is named here; the modules below are private to this p
 
 from app.data.audit import AuditFilter
 from app.data.chain import ChainCheck
+from app.data.consents import Consent, ConsentScope, ConsentState, Relation, objection
 from app.data.datasets import Dataset, Datasets, NewDataset
 from app.data.errors import Conflict, DataError, Invalid, NotFound
 from app.data.instruments import Instruments
@@ -49,6 +50,9 @@ __all__ = [
     "ChainCheck",
     "CombinedRow",
     "Conflict",
+    "Consent",
+    "ConsentScope",
+    "ConsentState",
     "Data",
     "DataError",
     "Dataset",
@@ -68,6 +72,7 @@ __all__ = [
     "OrderStory",
     "Page",
     "PositionRow",
+    "Relation",
     "RoundTrip",
     "Send",
     "SignIn",
@@ -83,5 +88,6 @@ __all__ = [
     "Waiting",
     "Watchlist",
     "Webhook",
+    "objection",
     "open_data",
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from app.data.combined import forget_scope
+from app.data.consents import refuse_without_consent
 from app.data.credentials import CredentialBox, mask
 from app.data.errors import Conflict, DataError, Invalid
 from app.data.history import has_history, refuse_while_trading
@@ -67,7 +68,7 @@ class Accounts:
         by: Actor,
     ) -> AccountRow:
         """`edit` gets the account as it is inside the transaction, so that two people's changes do not overwrite each other. Credentials are merged;
-        None takes one away. Owner, id and broker cannot be changed."""
+        None takes one away. Owner, id and broker cannot be changed. Conflict when auto-trade would go on without the holder's consent."""
 
         def work(db: sqlite3.Connection) -> AccountRow:
             old = found(db.execute(_ONE, (account_id, user_id, user_id)).fetchone(), "account")
@@ -79,6 +80,8 @@ class Accounts:
             _check(fixed)
             if fixed.name != before.account.name:
                 _check_name(db, fixed)
+            if fixed.auto_trade and not before.account.auto_trade:
+                refuse_without_consent(db, account_id, self.store.clock.now())
             sealed, shown = old["credentials"], old["credentials_shown"]
             if credentials is not None:
                 known = self.box.open(sealed)

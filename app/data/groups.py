@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
+from app.data.consents import objection, of_account
 from app.data.errors import Conflict, Invalid
 from app.data.rows import Actor, GroupRow
 from app.data.store import Store, found
@@ -13,6 +14,14 @@ from app.data.values import seconds
 from engines.core.model import Group
 
 _ONE = "SELECT * FROM account_groups WHERE group_id = ? AND (? IS NULL OR user_id = ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """What became of one account when its group was started or paused; `refused`: why it was left as it is, empty when it was not."""
+
+    account_id: str
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,33 @@ class Groups:
             return GroupRow(new, seconds(row["created_at"]))
 
         return self.store.write(work)
+
+    def switch(self, user_id: str, group_id: str, account_ids: Collection[str], *, on: bool, by: Actor) -> tuple[Switched, ...]:
+        """Auto-trade on or off for these accounts of the group, all in one transaction. On: one that is disabled, or whose holder does not agree, stays
+        as it is and is named with the reason; an account that has left the group meanwhile is left alone."""
+
+        def work(db: sqlite3.Connection) -> tuple[Switched, ...]:
+            found(db.execute(_ONE, (group_id, user_id, user_id)).fetchone(), "group")
+            members = set(_members(db.execute(_MEMBERS).fetchall()).get(group_id, ()))
+            done = tuple(self._switch(db, key, on, by) for key in account_ids if key in members)
+            refused = {each.account_id: each.refused for each in done if each.refused}
+            after = {"account_ids": [each.account_id for each in done if not each.refused], **({"refused": refused} if refused else {})}
+            self.store.audit(db, by, "group.started" if on else "group.paused", group_id, after=after)
+            return done
+
+        return self.store.write(work)
+
+    def _switch(self, db: sqlite3.Connection, account_id: str, on: bool, by: Actor) -> Switched:
+        row = db.execute("SELECT enabled, auto_trade FROM accounts WHERE account_id = ?", (account_id,)).fetchone()
+        why = ""
+        if on:
+            why = objection(of_account(db, account_id), self.store.clock.now())
+            if not row["enabled"]:
+                why = "the account is switched off: enable it first"
+        if not why and bool(row["auto_trade"]) != on:
+            db.execute("UPDATE accounts SET auto_trade = ?, updated_at = ? WHERE account_id = ?", (on, self.store.now(), account_id))
+            self.store.audit(db, by, "account.changed", account_id, before={"auto_trade": not on}, after={"auto_trade": on})
+        return Switched(account_id, why)
 
     def delete(self, user_id: str | None, group_id: str, *, by: Actor) -> None:
         """Conflict while a combined rule is on it: what guards money is taken away by name, not in passing."""

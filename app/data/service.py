@@ -16,6 +16,7 @@ from app.data.audit import Audit
 from app.data.books import Books
 from app.data.calendar import CalendarDays
 from app.data.combined import CombinedRules
+from app.data.consents import Consents
 from app.data.credentials import CredentialBox, open_box, write_private
 from app.data.datasets import Datasets
 from app.data.day_books import DayBooks
@@ -73,6 +74,7 @@ class Data:
         self.audit = Audit(store)
         self.settings = Settings(store)
         self.outbox = Outbox(store, box)
+        self.consents = Consents(store, self.outbox)
         self.datasets = Datasets(store, data_dir)
         self.books = Books(store)
         self.calendar = CalendarDays(store)
@@ -85,6 +87,7 @@ class Data:
             self.idempotency.free_unfinished()
             self.datasets.sweep()
             self._end_incidents()
+            self.consents.run_out()
             store.changes.watch()
 
     def _end_incidents(self) -> None:

@@ -1,12 +1,13 @@
-"""Groups of accounts on the wire."""
+"""Groups of accounts on the wire, and what was done with one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictStr, model_validator
 
-from app.api.wire import Body, Id, Moment, Name, Out, PageQuery
+from app.api.wire import Amount, Body, Flag, Id, Moment, Name, Note, Out, PageQuery
 from app.problems import wrong
 
 Members = Annotated[list[Id], Field(max_length=200)]
@@ -49,8 +50,71 @@ class GroupQuery(PageQuery):
     """Groups that this account belongs to."""
 
 
+class GroupStartIn(Body):
+    confirm: StrictStr | None = None
+    """The group's name, typed; asked when one of its accounts is live."""
+
+
+class GroupStopIn(Body):
+    reason: Note = ""
+    flatten: Flag = False
+    """Also close what is open, at the market; else positions stay, with their stops."""
+
+
+class MemberOut(Out):
+    """One account of a group. `state`: running (strategies may enter), waiting (they may, but something else forbids it: log-in, a stop, a limit of the
+    day), paused (auto-trade is off), stopped (its kill switch is on), disabled. `consent`: none | self | stands | ahead | over | revoked, of the holder;
+    `objection`: why auto-trade may not be on, empty when it may."""
+
+    account_id: str
+    name: str
+    live: bool
+    state: str
+    detail: str
+    consent: str
+    consent_until: Moment | None
+    objection: str
+    day_pnl: Amount | None
+    open_positions: int | None
+    currency: str
+
+
+class GroupPnlOut(Out):
+    """The group's day in one currency; different currencies are never added."""
+
+    currency: str
+    day_pnl: Amount
+    open_positions: int
+
+
 class GroupOut(Out):
+    """`state`: running | partly (some of it runs) | waiting | paused | stopped | empty; `running` accounts of `total`."""
+
     id: str
     name: str
     account_ids: list[str]
     created_at: Moment
+    state: str = "empty"
+    running: int = 0
+    total: int = 0
+    members: Sequence[MemberOut] = ()
+    pnl: Sequence[GroupPnlOut] = ()
+
+
+class DoneOut(Out):
+    """What became of one account: `state` as it is now, or refused (left as it was, `detail` says why), or failed."""
+
+    account_id: str
+    name: str
+    state: str
+    detail: str
+
+
+class GroupDoneOut(Out):
+    """What was done with a group, account by account; `said` is all of it in one sentence, `ok` false when an account was left out."""
+
+    id: str
+    state: str
+    ok: bool
+    said: str
+    accounts: list[DoneOut]
