@@ -9,6 +9,7 @@ from flask import Blueprint, Flask, Response, render_template
 
 from app.api import idempotency
 from app.api.accounts.routes import routes as accounts
+from app.api.audit.routes import routes as audit
 from app.api.backtests.routes import routes as backtests
 from app.api.calendar.routes import routes as calendar
 from app.api.combined.routes import routes as combined
@@ -53,6 +54,7 @@ RESOURCES = (
     datasets,
     stream,
     people,
+    audit,
     replays,
     watchlists,
     backtests,

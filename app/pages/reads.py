@@ -10,6 +10,8 @@ from typing import Any
 
 from app.api.accounts import service as accounts
 from app.api.accounts.schemas import AccountOut, AccountQuery
+from app.api.audit import service as audit
+from app.api.audit.schemas import AuditOut, AuditQuery
 from app.api.backtests import results as study_results
 from app.api.backtests import service as studies
 from app.api.backtests.schemas import (
@@ -37,7 +39,7 @@ from app.api.market.schemas import CandleOut, CandleQuery, InstrumentListsOut, I
 from app.api.orders import service as orders
 from app.api.orders.schemas import OrderOut, OrderQuery, OrderStoryOut, TradeOut, TradeQuery
 from app.api.people import service as people
-from app.api.people.schemas import AuditOut, AuditQuery, TokenOut, TokenQuery, UserOut, UserQuery
+from app.api.people.schemas import TokenOut, TokenQuery, UserOut, UserQuery
 from app.api.pnl import service as pnl
 from app.api.pnl.schemas import DailyQuery, DayPnlOut, EquityPointOut, EquityQuery, RealtimeOut
 from app.api.positions import service as positions
@@ -233,4 +235,4 @@ class Reads:
         return people.list_people(self.user, UserQuery(limit=ALL)).items
 
     def audit(self, args: Mapping[str, Any]) -> Page[AuditOut]:
-        return people.list_audit(self.user, AuditQuery.model_validate(args))
+        return audit.list_audit(self.user, AuditQuery.model_validate(args))

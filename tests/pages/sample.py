@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from app.api.audit.schemas import AuditOut
 from app.api.calendar.schemas import CalendarOut
 from app.api.market.schemas import CandleOut, InstrumentListOut, InstrumentListsOut, InstrumentOut, QuoteOut
 from app.api.money import home_of
 from app.api.orders.schemas import CheckOut, OrderEventOut, OrderStoryOut, RequestOut
-from app.api.people.schemas import AuditOut, TokenOut, UserOut
+from app.api.people.schemas import TokenOut, UserOut
 from app.api.pnl.schemas import AccountPnlOut, DayPnlOut, EquityPointOut, PnlOut, RealtimeOut, StrategyPnlOut
 from app.api.system.schemas import (
     AccountCountsOut,
@@ -492,11 +493,13 @@ class Sample:
             id="1",
             at=ago(200),
             actor="U1",
+            actor_name="you",
             via="web",
             ip="127.0.0.1",
             action="change",
             object_kind="account",
             object_id="A1",
+            object_name="Family paper",
             before={"name": "Paper", "auto_trade": False},
             after={"name": "Family paper", "auto_trade": True},
         )

@@ -1,12 +1,10 @@
-"""Routes of people, tokens and the audit log."""
+"""Routes of people and tokens."""
 
 from __future__ import annotations
 
 from app.api.endpoint import Call, Routes
 from app.api.people import service
 from app.api.people.schemas import (
-    AuditOut,
-    AuditQuery,
     CreatedToken,
     MePatch,
     PasswordIn,
@@ -82,9 +80,3 @@ def create_token(call: Call) -> CreatedToken:
 def revoke_token(call: Call, id: str) -> None:  # noqa: A002
     """The token is worth nothing from now on."""
     service.revoke_token(call.user, id, call.by)
-
-
-@routes.get("/api/audit", query=AuditQuery, out=Page[AuditOut])
-def audit(call: Call) -> Page[AuditOut]:
-    """What the caller changed, when, from where."""
-    return service.list_audit(call.user, call.query)

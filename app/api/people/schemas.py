@@ -1,10 +1,10 @@
-"""People, their API tokens and the audit log on the wire. Passwords go in and never come out; a token comes out once."""
+"""People and their API tokens on the wire. Passwords go in and never come out; a token comes out once."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, StrictStr, StringConstraints, model_validator
+from pydantic import StrictStr, StringConstraints, model_validator
 
 from app.api.wire import BadValue, Body, Flag, Moment, Name, Out, PageQuery, When
 
@@ -84,22 +84,3 @@ class TokenOut(Out):
 
 class CreatedToken(TokenOut):
     token: str
-
-
-class AuditQuery(PageQuery):
-    action: str | None = None
-    object_kind: str | None = None
-    object_id: str | None = None
-
-
-class AuditOut(Out):
-    id: Annotated[str, Field()]
-    at: Moment
-    actor: str | None
-    via: str
-    ip: str | None
-    action: str
-    object_kind: str
-    object_id: str
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None

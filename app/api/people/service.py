@@ -1,14 +1,9 @@
-"""People, API tokens, the audit log. An owner sees who is there and what role they have, never their orders, balances or credentials."""
+"""People and API tokens. An owner sees who is there and what role they have, never their orders, balances or credentials."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from app.api.pages import keep, page_of
 from app.api.people.schemas import (
-    AuditOut,
-    AuditQuery,
     CreatedToken,
     MePatch,
     PasswordIn,
@@ -22,13 +17,12 @@ from app.api.people.schemas import (
 )
 from app.api.wire import Page, moment, moment_or_none
 from app.auth import guard_password
-from app.data import Actor, ApiToken, AuditRow, User, UserRole
+from app.data import Actor, ApiToken, User, UserRole
 from app.problems import Problem, field_problem
 from app.workspace import workspace
 
 _PEOPLE = UserQuery()
 _TOKENS = TokenQuery()
-_AUDIT = AuditQuery()
 
 
 def list_people(user: User, query: UserQuery = _PEOPLE) -> Page[UserOut]:
@@ -100,17 +94,6 @@ def revoke_token(user: User, token_id: str, by: Actor) -> None:
     workspace().data.tokens.revoke(user.user_id, token_id, by=by)
 
 
-# --- audit ---------------------------------------------------------------------------------------------------------
-
-
-def list_audit(user: User, query: AuditQuery = _AUDIT) -> Page[AuditOut]:
-    """What this person did."""
-    found = workspace().data.audit.list(
-        user.user_id, action=query.action, object_kind=query.object_kind, object_id=query.object_id, limit=query.limit, cursor=query.cursor
-    )
-    return Page(items=[audit_out(row) for row in found.items], next=found.next)
-
-
 # --- shapes --------------------------------------------------------------------------------------------------------
 
 
@@ -141,22 +124,3 @@ def token_out(token: ApiToken) -> TokenOut:
         expires_at=moment_or_none(token.expires_at),
         last_used_at=moment_or_none(token.last_used_at),
     )
-
-
-def audit_out(row: AuditRow) -> AuditOut:
-    return AuditOut(
-        id=str(row.audit_id),
-        at=moment(row.at),
-        actor=row.user_id,
-        via=row.via,
-        ip=row.ip,
-        action=row.action,
-        object_kind=row.object_kind,
-        object_id=row.object_id,
-        before=_plain(row.before),
-        after=_plain(row.after),
-    )
-
-
-def _plain(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return dict(values) if values is not None else None
