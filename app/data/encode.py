@@ -117,14 +117,14 @@ _MAY_GROW = frozenset({OrderState.CANCELLED, OrderState.EXPIRED})
 
 
 def _order_rows(order: Order, event: OrderEvent) -> Writes:
-    rows = [(t.ORDERS, order_row(order)), (t.EVENTS, _event_row(event))]
+    rows: Writes = [(t.ORDERS, order_row(order)), (t.EVENTS, _event_row(event))]
     state = order.state
     letter = _TOLD.get(state)
     if letter is not None:
         dedupe = f"o:{order.order_id}:{letter}"
         if state in _MAY_GROW and order.filled_quantity:
             dedupe = f"{dedupe}:{order.filled_quantity}"
-        rows.append((t.MESSAGES, (dedupe, f"order_{state.value}", order.user_id, order.account_id, order.order_id, micros(event.at))))
+        rows.append((t.MESSAGES, (dedupe, "order", order.user_id, order.account_id, order.order_id, micros(event.at))))
     return rows
 
 

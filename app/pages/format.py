@@ -1,4 +1,4 @@
-"""How numbers and moments look to a person: Indian grouping, signs, the market's zone.
+"""How moments look to a person, in the market's zone, and the numbers of `engines.core.figures`, as filters of the templates.
 
 Every function takes what the API says (decimal strings, RFC 3339 times, None) and gives text; None is always a dash. Nothing here
 rounds a number that is stored or computed with; `static/js/format.js` says the same things in the browser, and a test holds the two together.
@@ -7,86 +7,28 @@ rounds a number that is stored or computed with; `static/js/format.js` says the 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-DASH = "–"
-MINUS = "\u2212"
+from engines.core.figures import (
+    DASH as DASH,
+    MINUS as MINUS,
+    coin as coin,
+    decimal as decimal,
+    money as money,
+    percent as percent,
+    plain as plain,
+    price as price,
+    price_shape as price_shape,
+    quantity as quantity,
+    short_symbol as short_symbol,
+    sign as sign,
+    signed_price as signed_price,
+)
+
 ZONE = ZoneInfo("Asia/Kolkata")
-SYMBOLS = {"INR": "₹", "USD": "$"}
-
-
-def decimal(value: Any) -> Decimal | None:
-    """The exact number, or None for whatever is not one."""
-    if value is None or value == "":
-        return None
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
-
-
-def grouped(number: Decimal, places: int) -> str:
-    """Digits of the absolute value in lakhs and crores: 1234567.5 → 12,34,567.50."""
-    text = f"{abs(number).quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP):f}"
-    whole, _, fraction = text.partition(".")
-    head, tail = whole[:-3], whole[-3:]
-    parts = [tail]
-    while head:
-        parts.insert(0, head[-2:])
-        head = head[:-2]
-    return ",".join(parts) + (f".{fraction}" if fraction else "")
-
-
-def money(value: Any, currency: str = "INR", places: int = 2, signed: bool = False) -> str:
-    """₹1,00,000.00; with `signed` a gain carries its plus."""
-    number = decimal(value)
-    if number is None:
-        return DASH
-    shown = number.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
-    sign = MINUS if shown < 0 else "+" if signed and shown > 0 else ""
-    symbol = SYMBOLS.get(currency)
-    return f"{sign}{symbol}{grouped(shown, places)}" if symbol else f"{sign}{grouped(shown, places)} {currency}"
-
-
-def sign(currency: str) -> str:
-    return SYMBOLS.get(currency, currency)
-
-
-def price(value: Any) -> str:
-    """Two places; below ten up to four that it has."""
-    number = decimal(value)
-    return _price(value, 2 if number is None or abs(number) >= 10 else 4)
-
-
-def signed_price(value: Any) -> str:
-    """A change of a price."""
-    number = decimal(value)
-    return f"+{price(value)}" if number is not None and number > 0 else price(value)
-
-
-def coin(value: Any) -> str:
-    """The price of a coin: up to eight places that it has where it is small, as its exchange quotes it."""
-    number = decimal(value)
-    return _price(value, 2 if number is None or abs(number) >= 1000 else 4 if abs(number) >= 10 else 8)
-
-
-def _price(value: Any, most: int) -> str:
-    number = decimal(value)
-    if number is None:
-        return DASH
-    exponent = number.normalize().as_tuple().exponent
-    own = -exponent if isinstance(exponent, int) and exponent < 0 else 0
-    return (MINUS if number < 0 else "") + grouped(number, max(2, min(own, most)))
-
-
-def price_shape(symbol: str | None) -> str:
-    """Which of the two an instrument's prices take."""
-    return "coin" if (symbol or "").upper().startswith("BINANCE") else "price"
 
 
 def unrounded(value: Any, shown: str) -> str:
@@ -101,33 +43,6 @@ def short_id(value: str | None, most: int = 20) -> str:
     """A long id by its two ends: idem-9f31c2…77ab."""
     text = value or ""
     return text if len(text) <= most else f"{text[:11]}…{text[-4:]}"
-
-
-def quantity(value: Any, signed: bool = False) -> str:
-    number = decimal(value)
-    if number is None:
-        return DASH
-    exponent = number.normalize().as_tuple().exponent
-    places = -exponent if isinstance(exponent, int) and exponent < 0 else 0
-    sign = MINUS if number < 0 else "+" if signed and number > 0 else ""
-    return sign + grouped(number, places)
-
-
-def percent(value: Any, places: int = 1, signed: bool = False) -> str:
-    number = decimal(value)
-    if number is None:
-        return DASH
-    sign = MINUS if number < 0 else "+" if signed and number > 0 else ""
-    return f"{sign}{grouped(number, places)} %"
-
-
-def plain(value: Any) -> str:
-    """A number for an input field: no grouping, no trailing zeros, empty for None."""
-    number = decimal(value)
-    if number is None:
-        return ""
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def tone(value: Any) -> str:
@@ -199,11 +114,6 @@ def millis(value: Any) -> str:
     if number is None:
         return DASH
     return f"{number:.1f} ms" if number < 100 else f"{number:.0f} ms"
-
-
-def short_symbol(symbol: str | None) -> str:
-    """NSE:INFY → INFY; the exchange is said beside it where it matters."""
-    return (symbol or "").partition(":")[2] or symbol or ""
 
 
 def filesize(value: Any) -> str:
