@@ -109,6 +109,7 @@ def test_answers_look_as_it_says(trader: Person, document: dict[str, Any]) -> No
             or "schema" not in content["application/json"]
             or ("{" in path and kind not in ids)
             or kind == "users"
+            or path == "/api/audit/verify"
         ):
             continue
         answer = trader.get(path.replace("{id}", ids.get(kind, "")) + queries.get(path, ""))
