@@ -9,7 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from app.pages import format as fmt
-from engines.core.reasons import REASONS as REASONS
+from engines.core import reasons
+
+REASONS = reasons.REASONS
 
 STATE_TONES = {
     # orders
