@@ -6,6 +6,7 @@ import os
 import secrets
 import sqlite3
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +16,7 @@ from app.data.accounts import Accounts
 from app.data.audit import Audit
 from app.data.books import Books
 from app.data.calendar import CalendarDays
+from app.data.codes import Codes
 from app.data.combined import CombinedRules
 from app.data.consents import Consents
 from app.data.credentials import CredentialBox, open_box, write_private
@@ -59,7 +61,9 @@ class Data:
         self.box = box
         self.latch = FileLatch(data_dir / "halts.json")
         self.sign_ins = SignIns(store)
-        self.users = Users(store, people, self.sign_ins)
+        self.outbox = Outbox(store, box)
+        self.users = Users(store, people, self.sign_ins, self.outbox)
+        self.codes = Codes(store, box, self.users, self.outbox, cache(self.secret_key))
         self.second_factor = SecondFactor(store, box)
         self.tokens = Tokens(store, people)
         self.accounts = Accounts(store, box)
@@ -73,7 +77,6 @@ class Data:
         self.idempotency = Idempotency(store)
         self.audit = Audit(store)
         self.settings = Settings(store)
-        self.outbox = Outbox(store, box)
         self.consents = Consents(store, self.outbox)
         self.datasets = Datasets(store, data_dir)
         self.books = Books(store)

@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from app.data.errors import Conflict, Invalid, NotFound
+from app.data.outbox import Outbox
 from app.data.people import People, user_row
 from app.data.rows import Actor, User, UserRole
 from app.data.sign_ins import SignIns
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 LEAST_PASSWORD = 10
 MOST_PASSWORD = 1024  # characters; hashing more is a way to keep us busy
+TOLD_WITHIN = 24 * 3600.0  # seconds in which the mail about a new password is of use
 _EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,190}")
 
 
@@ -28,6 +30,7 @@ class Users:
     store: Store
     people: People
     sign_ins: SignIns
+    outbox: Outbox
 
     def count(self) -> int:
         return int(self.store.readers.all("SELECT count(*) FROM users")[0][0])
@@ -48,22 +51,15 @@ class Users:
     def _add(
         self, email: str, password: str, role: UserRole | None, name: str, by: Actor, allowed: Callable[[sqlite3.Connection], None]
     ) -> User:
-        address = email.strip()
-        if not _EMAIL.fullmatch(address):
-            raise Invalid.field("email", "is not an e-mail address")
+        address = clean_email(email)
         hashed = hash_password(password)
         user_id = self.store.ids.new()
 
         def work(db: sqlite3.Connection) -> User:
             allowed(db)
-            if db.execute("SELECT 1 FROM users WHERE email_key = ?", (address.casefold(),)).fetchone():
-                raise Conflict("this e-mail address is taken")
             given = role or (UserRole.TRADER if _owners(db) else UserRole.OWNER)
-            db.execute(
-                "INSERT INTO users (user_id, email, email_key, name, role, password_hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (user_id, address, address.casefold(), name.strip(), given.value, hashed, self.store.now()),
-            )
-            made = _one(db, user_id)
+            insert_user(db, user_id, address, name, given, hashed, self.store.now())
+            made = one_user(db, user_id)
             self.store.audit(db, by, "user.created", user_id, after=made)
             return made
 
@@ -104,15 +100,21 @@ class Users:
 
         self.store.journal.post(work)
 
-    def set_password(self, user_id: str, password: str, *, by: Actor, but: str | None = None) -> User:
-        """Ends every sign-in of this user; `but`: the one that goes on, for whom the cookie has to be made anew."""
+    def set_password(self, user_id: str, password: str, *, by: Actor, but: str | None = None, mail: bool = False) -> User:
+        """Ends every sign-in of this user; `but`: the one that goes on, for whom the cookie has to be made anew. `mail`: they are told by mail."""
         hashed = hash_password(password)
+        return self._change(user_id, "user.password_changed", lambda db: self.put_password(db, user_id, hashed, but, mail=mail), by)
 
-        def work(db: sqlite3.Connection) -> None:
-            db.execute("UPDATE users SET password_hash = ? WHERE user_id = ?", (hashed, user_id))
-            self._end(db, user_id, but)
-
-        return self._change(user_id, "user.password_changed", work, by)
+    def put_password(self, db: sqlite3.Connection, user_id: str, hashed: str, but: str | None = None, *, mail: bool) -> User:
+        """The same inside a transaction of whoever writes their own audit row."""
+        db.execute("UPDATE users SET password_hash = ? WHERE user_id = ?", (hashed, user_id))
+        self._end(db, user_id, but)
+        user = one_user(db, user_id)
+        if mail:
+            until = self.store.clock.now() + TOLD_WITHIN
+            dedupe = f"password:{user_id}:{user.session_epoch}"
+            self.outbox.mail(db, to=user.email, kind="password_changed", fields={}, dedupe=dedupe, expires_at=until, user_id=user_id)
+        return user
 
     def set_name(self, user_id: str, name: str, *, by: Actor) -> User:
         return self._set(user_id, "user.changed", "name", name.strip(), by)
@@ -144,18 +146,36 @@ class Users:
 
     def _change(self, user_id: str, action: str, change: Callable[[sqlite3.Connection], object], by: Actor) -> User:
         def work(db: sqlite3.Connection) -> User:
-            before = _one(db, user_id)
+            before = one_user(db, user_id)
             change(db)
             if not _owners(db):
                 raise Conflict("there must be at least one active owner")
-            after = _one(db, user_id)
+            after = one_user(db, user_id)
             self.store.audit(db, by, action, user_id, before=before, after=after)
             return after
 
         return self.store.write(work)
 
 
-def _one(db: sqlite3.Connection, user_id: str) -> User:
+def clean_email(email: str) -> str:
+    """Invalid for what cannot be an address."""
+    address = email.strip()
+    if not _EMAIL.fullmatch(address) or not address.isprintable():
+        raise Invalid.field("email", "is not an e-mail address")
+    return address
+
+
+def insert_user(db: sqlite3.Connection, user_id: str, email: str, name: str, role: UserRole, hashed: str, now: int) -> None:
+    """Conflict when the address is taken."""
+    if db.execute("SELECT 1 FROM users WHERE email_key = ?", (email.casefold(),)).fetchone():
+        raise Conflict("this e-mail address is taken")
+    db.execute(
+        "INSERT INTO users (user_id, email, email_key, name, role, password_hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (user_id, email, email.casefold(), name.strip(), role.value, hashed, now),
+    )
+
+
+def one_user(db: sqlite3.Connection, user_id: str) -> User:
     return user_row(found(db.execute("SELECT * FROM users WHERE user_id = ?", (user_id,)).fetchone(), "user"))
 
 
