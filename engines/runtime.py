@@ -114,6 +114,7 @@ class Runtime:
             record=self._record,
             states=recovered.strategy_states,
             quarantined=recovered.quarantined,
+            people=system.roster.people,
         )
         runner.configure(system.roster.strategies())
         if system.settings.lockstep:

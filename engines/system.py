@@ -152,6 +152,7 @@ class TradingSystem:
             self._plan_tools,
             self._prepare,
             self.news.planned,
+            self.trouble,
         )
         self.stopper = Stopper(self.board, latch, journal, clock, ids, self.exit_desk, self.roster.lanes, notifier.publish, self.trouble)
         self.monitor = Monitor(journal, clock, self.incident_log, self.roster.desks, lambda desk: self._flatten(desk, None))

@@ -385,6 +385,8 @@ class StrategyConfig:
     active: bool = False
     exit_plan: ExitSpec | None = None
     reentry: ReentrySpec | None = None
+    shared_with: tuple[str, ...] = field(default=(), compare=False)
+    """User ids of those who may map it to accounts of their own. No part of what it does: who joins or leaves must not begin a running one anew."""
 
 
 # --- from a wish to a position -------------------------------------------------------------------------------------

@@ -1,14 +1,16 @@
 """Who trades what, in memory: desks and lanes of all accounts, strategies and mappings, refreshed when the data service says that they changed.
 
-Signals are routed from here without a query. An account that goes away keeps its desk until its lane has stopped; nothing here decides about orders.
+Signals are routed from here without a query: entries only to mappings that are on, of the strategy's owner or of somebody it is shared with. An account
+that goes away keeps its desk until its lane has stopped; nothing here decides about orders.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from engines.core.model import Account, AccountMapping, Signal, StrategyConfig
+from engines.core.model import Account, AccountMapping, PositionKey, Signal, StrategyConfig
 from engines.execution.desk import Desk, DeskTools
 from engines.execution.fanout import Route
 from engines.execution.jobs import Connect
@@ -20,6 +22,18 @@ LANE = "lane "
 """What the name of a lane's thread begins with; the account's id follows."""
 
 BrokerFactory = Callable[[Account, Desk], Broker]
+
+
+@dataclass(frozen=True, slots=True)
+class _Audience:
+    """Whom a strategy's signals reach, the largest account first: those it trades on, and those that only what they still hold may leave."""
+
+    on: tuple[AccountMapping, ...] = ()
+    off: tuple[AccountMapping, ...] = ()
+    people: frozenset[str] = frozenset()  # whose accounts they are, the strategy's owner apart
+
+
+_NOBODY = _Audience()
 
 
 class Roster:
@@ -35,7 +49,7 @@ class Roster:
         self._desks: dict[str, Desk] = {}
         self._lanes: dict[str, Lane] = {}
         self._strategies: dict[str, StrategyConfig] = {}
-        self._by_strategy: dict[str, tuple[AccountMapping, ...]] = {}
+        self._audiences: dict[str, _Audience] = {}
         self._by_pair: dict[tuple[str, str], AccountMapping] = {}
 
     # --- reading: whole dictionaries are replaced, so no lock is needed
@@ -62,15 +76,23 @@ class Roster:
         desk = self._desks.get(account_id)
         return desk.account.user_id if desk else None
 
+    def people(self, strategy_id: str) -> frozenset[str]:
+        """Who else has mapped it to an account, on or off: whoever is to know of what becomes of it, apart from its owner."""
+        return self._audiences.get(strategy_id, _NOBODY).people
+
     def routes(self, signal: Signal) -> list[Route]:
-        """Where a signal goes: the accounts it names (with their mapping, if they have one), else its strategy's enabled mappings."""
+        """Where a signal goes: the accounts it names (with their mapping, if they have one), else its strategy's mappings that are on, and what closes
+        also to those that are off and still hold something."""
         if signal.account_ids:
             desks = [self._desks[key] for key in dict.fromkeys(signal.account_ids) if key in self._desks]
             if signal.strategy_id is None:
                 return [(desk, None) for desk in desks]
             return [(desk, self._by_pair.get((desk.account.account_id, signal.strategy_id))) for desk in desks]
-        mappings = self._by_strategy.get(signal.strategy_id or "", ())
-        return [(self._desks[m.account_id], m) for m in mappings if m.enabled and m.account_id in self._desks]
+        audience, known = self._audiences.get(signal.strategy_id or "", _NOBODY), self._desks
+        routes: list[Route] = [(known[m.account_id], m) for m in audience.on if m.account_id in known]
+        if audience.off and signal.reduce_only:
+            routes += [(known[m.account_id], m) for m in audience.off if m.account_id in known and _holds(known[m.account_id], signal)]
+        return routes
 
     # --- changing
 
@@ -111,13 +133,21 @@ class Roster:
             self.restart_lane(desk)
 
     def _take_mappings(self, mappings: Sequence[AccountMapping]) -> None:
-        by_strategy: dict[str, list[AccountMapping]] = {}
-        for mapping in mappings:
-            by_strategy.setdefault(mapping.strategy_id, []).append(mapping)
+        """Whom each strategy reaches. It is replaced in one step, so that a signal never sees half of a change."""
+        on: dict[str, list[AccountMapping]] = {}
+        off: dict[str, list[AccountMapping]] = {}
+        people: dict[str, set[str]] = {}
         # The largest account first: it has the most to lose from being late.
-        for rows in by_strategy.values():
-            rows.sort(key=lambda m: -self._desks[m.account_id].account.capital if m.account_id in self._desks else 0)
-        self._by_strategy = {key: tuple(rows) for key, rows in by_strategy.items()}
+        for mapping in sorted(mappings, key=lambda m: -self._desks[m.account_id].account.capital if m.account_id in self._desks else 0):
+            strategy, whose = self._strategies.get(mapping.strategy_id), self.owner_of(mapping.account_id)
+            allowed = strategy is not None and whose is not None and (whose == strategy.user_id or whose in strategy.shared_with)
+            (on if mapping.enabled and allowed else off).setdefault(mapping.strategy_id, []).append(mapping)
+            if strategy is not None and whose is not None and whose != strategy.user_id:
+                people.setdefault(mapping.strategy_id, set()).add(whose)
+        self._audiences = {
+            key: _Audience(tuple(on.get(key, ())), tuple(off.get(key, ())), frozenset(people.get(key, ())))
+            for key in on.keys() | off.keys()
+        }
         self._by_pair = {(m.account_id, m.strategy_id): m for m in mappings}
 
     def start_lane(self, desk: Desk) -> Lane | None:
@@ -157,3 +187,10 @@ class Roster:
 def _connection(account: Account) -> tuple[object, ...]:
     """What an account's client at its broker is made from, credentials apart."""
     return account.broker, account.paper, account.leverage, account.source_address
+
+
+def _holds(desk: Desk, signal: Signal) -> bool:
+    """Whether the account has something of the strategy that this signal takes out and that is not leaving already."""
+    key = PositionKey(desk.account.account_id, signal.symbol, signal.product, signal.strategy_id)
+    with desk.lock:
+        return desk.position(key).quantity * signal.side.sign < 0 and desk.free_to_exit(key) > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import pydantic
@@ -33,6 +34,11 @@ def missed(config: StrategyConfig, count: int, at: Timestamp, incident_id: str) 
     return Incident(
         incident_id, "entry_missed", f"{config.name}: {words} too late to be sent", "warning", since=at, user_id=config.user_id, until=at
     )
+
+
+def of(incident: Incident, user_id: str) -> Incident:
+    """The same for somebody else whose accounts the strategy trades on, opened and closed under one id of their own."""
+    return replace(incident, incident_id=f"{incident.incident_id}-{user_id}", user_id=user_id)
 
 
 def _words(error: Exception) -> str:

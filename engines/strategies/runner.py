@@ -19,7 +19,7 @@ import structlog
 from engines.core import reentry
 from engines.core.codec import dumps, from_plain, to_plain
 from engines.core.facts import IncidentChanged, LevelsFixed, StrategyStateSaved
-from engines.core.model import Candle, ChartLevel, Instrument, Signal, StrategyConfig, Tick, Timeframe, Timestamp
+from engines.core.model import Candle, ChartLevel, Incident, Instrument, Signal, StrategyConfig, Tick, Timeframe, Timestamp
 from engines.core.prices import exact
 from engines.core.sessions import session_day
 from engines.ports import Clock, Ids, JournalDown
@@ -87,12 +87,14 @@ class StrategyRunner:
         record: Record,
         states: Mapping[str, Mapping[str, Any]] | None = None,
         quarantined: Mapping[str, str] | None = None,
+        people: Callable[[str], Iterable[str]] = lambda strategy_id: (),  # noqa: ARG005 - a strategy that only its owner trades
     ) -> None:
-        """`watch` is told which candles are needed from now on; `history` gives their newest closed ones, oldest first.
+        """`people`: who else trades a strategy and is told of its troubles. `watch` is told which candles are needed from now on; `history` gives their newest closed ones, oldest first.
 
         `submit` may raise JournalDown, then it is asked again at the next step."""
         self._clock, self._ids = clock, ids
         self._instrument, self._history, self._watch, self._submit, self._record = instrument, history, watch, submit, record
+        self._people = people
         self._states: dict[str, dict[str, Any]] = {key: dict(value) for key, value in (states or {}).items()}
         self._quarantined: dict[str, str] = dict(quarantined or {})
         self._lock = threading.Lock()
@@ -112,6 +114,7 @@ class StrategyRunner:
         self._pairs: frozenset[Pair] = frozenset()
         self._changed: dict[str, None] = {}  # ordered set of strategy ids whose state is to be recorded
         self._outbox: list[tuple[_Instance, Signal]] = []
+        self._told: dict[str, frozenset[str]] = {}  # strategy id → who else was told that it is quarantined
         self._missed: dict[str, int] = {}  # strategy id → entries that came too late
         self.current: str | None = None
         """The strategy whose code is running now: the one to blame when the thread hangs."""
@@ -307,14 +310,22 @@ class StrategyRunner:
         log.warning("strategy quarantined", strategy=config.strategy_id, kind=config.kind, exc_info=error)
         message = self._quarantined[config.strategy_id] = incidents.failure(error)
         self._changed[config.strategy_id] = None
-        self._record(IncidentChanged(incidents.quarantine(config, message, self._clock.now())))
+        others = self._told[config.strategy_id] = frozenset(self._people(config.strategy_id))
+        self._tell(incidents.quarantine(config, message, self._clock.now()), others)
+
+    def _tell(self, incident: Incident, others: Iterable[str]) -> None:
+        """Its owner first, then everybody else who trades it."""
+        self._record(IncidentChanged(incident))
+        for user_id in sorted(others):
+            self._record(IncidentChanged(incidents.of(incident, user_id)))
 
     def _lift(self, config: StrategyConfig) -> None:
         message = self._quarantined.pop(config.strategy_id, None)
         if message is not None:
             self._changed[config.strategy_id] = None
             now = self._clock.now()
-            self._record(IncidentChanged(replace(incidents.quarantine(config, message, now), until=now)))
+            others = self._told.pop(config.strategy_id, frozenset()).union(self._people(config.strategy_id))
+            self._tell(replace(incidents.quarantine(config, message, now), until=now), others)
 
     # --- settings -------------------------------------------------------------------------------------------------
 
@@ -453,7 +464,7 @@ class StrategyRunner:
         for strategy_id, count in missed.items():
             config = self._configs.get(strategy_id)
             if config is not None:
-                self._record(IncidentChanged(incidents.missed(config, count, self._clock.now(), self._ids.new())))
+                self._tell(incidents.missed(config, count, self._clock.now(), self._ids.new()), self._people(strategy_id))
 
 
 def _print(config: StrategyConfig) -> str:
