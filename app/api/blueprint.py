@@ -13,17 +13,20 @@ from app.api.audit.routes import routes as audit
 from app.api.backtests.routes import routes as backtests
 from app.api.calendar.routes import routes as calendar
 from app.api.combined.routes import routes as combined
+from app.api.consents.routes import routes as consents
 from app.api.datasets.routes import routes as datasets
 from app.api.endpoint import JSON, Operation, Routes
 from app.api.groups.routes import routes as groups
 from app.api.mappings.routes import routes as mappings
 from app.api.market.routes import routes as market
+from app.api.multi_account.routes import routes as multi_account
 from app.api.openapi import document
 from app.api.orders.routes import routes as orders
 from app.api.people.routes import routes as people
 from app.api.pnl.routes import routes as pnl
 from app.api.positions.routes import routes as positions
 from app.api.replays.routes import routes as replays
+from app.api.security.routes import routes as security
 from app.api.signals.routes import routes as signals
 from app.api.strategies.routes import routes as strategies
 from app.api.stream.present import present
@@ -44,6 +47,7 @@ RESOURCES = (
     strategies,
     mappings,
     groups,
+    consents,
     combined,
     signals,
     webhooks,
@@ -54,12 +58,14 @@ RESOURCES = (
     datasets,
     stream,
     people,
+    security,
     audit,
     replays,
     watchlists,
     backtests,
     calendar,
     timetable,
+    multi_account,
     about,
 )
 

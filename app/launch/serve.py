@@ -52,6 +52,7 @@ def serve(settings: Settings, *, engines: bool, browser: bool, prepare: Prepare 
         settings = replace(settings, port=listener.getsockname()[1])
 
         from app import create_app
+        from app.agreed import ConsentWatch
         from app.launch import compose, logs
         from app.launch.common import opened
         from app.workspace import EXTENSION
@@ -72,6 +73,7 @@ def serve(settings: Settings, *, engines: bool, browser: bool, prepare: Prepare 
         house.start()
         app.extensions[EXTENSION].logins.start()
         app.extensions[EXTENSION].studies.start(system.supervisor)
+        ConsentWatch(data, system.runtime.refresh_now).start(system.supervisor)
         stack.callback(app.extensions[EXTENSION].replays.close)
         if not engines:
             system.board.switch_engines(on=False, user_id=None)  # for this run only: nothing is journaled

@@ -30,6 +30,12 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/api/mappings/{id}"): {"enabled": False},
     ("POST", "/api/groups"): {"name": "x", "account_ids": ["?"]},
     ("PATCH", "/api/groups/{id}"): {"name": "mine now"},
+    ("POST", "/api/groups/{id}/start"): {"confirm": "The trader's"},
+    ("POST", "/api/groups/{id}/stop"): {"flatten": False},
+    ("POST", "/api/consents"): {"account_id": "?", "holder": "Meera", "relation": "spouse"},
+    ("POST", "/api/consents/{id}/revoke"): {},
+    ("POST", "/api/bot/multi-account/api-keys"): {"name": "x", "exchange": "paper"},
+    ("PATCH", "/api/bot/multi-account/api-keys/{id}"): {"label": "mine now"},
     ("POST", "/api/combined"): {"scope": "account", "scope_id": "?", "stop": "1"},
     ("PATCH", "/api/combined/{id}"): {"stop": "1"},
     ("POST", "/api/signals/manual"): {**SIGNAL, "account_ids": ["?"]},
@@ -73,6 +79,7 @@ WITH_IDS_INSIDE = [
         "/api/webhooks",
         "/api/positions/close-all",
         "/api/groups",
+        "/api/consents",
         "/api/combined",
     )
 ]
@@ -119,6 +126,8 @@ def belongings(rig: Rig) -> Belongings:
         "strategies": strategy,
         "mappings": mapping,
         "groups": group,
+        "consents": trader.post("/api/consents", {"account_id": account, "holder": "The trader's spouse", "relation": "spouse"}).json["id"],
+        "bot": account,
         "combined": rule,
         "signals": signal,
         "orders": order,
@@ -173,7 +182,7 @@ def test_what_nobody_has_is_not_there(rig: Rig, method: str, path: str) -> None:
 WORDS = {
     "accounts": "account", "strategies": "strategy", "mappings": "mapping", "signals": "signal", "orders": "order", "positions": "position",
     "webhooks": "webhook", "tokens": "token", "users": "user", "system": "stop", "backtests": "study",
-    "datasets": "dataset", "replays": "replay", "watchlists": "watchlist", "groups": "group", "combined": "rule",
+    "datasets": "dataset", "replays": "replay", "watchlists": "watchlist", "groups": "group", "consents": "consent", "bot": "account", "combined": "rule",
     "calendar": "day", "timetable": "job",
 }  # fmt: skip
 

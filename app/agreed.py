@@ -1,0 +1,51 @@
+"""Looks each minute whether a consent has run out, and has the engines act on what was switched off. A thread that is watched like any other.
+
+It decides nothing: whether somebody still agrees is said by `app.data`. Nothing is ever switched on here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.data import Data
+from engines.execution.supervisor import Supervisor, Worker
+from engines.ports import JournalDown
+
+EVERY = 60.0
+BEAT = 2.0
+NAME = "consents"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentWatch:
+    """`taken_over` makes the engines read accounts again, before the next signal."""
+
+    data: Data
+    taken_over: Callable[[], None]
+
+    def start(self, supervisor: Supervisor) -> None:
+        supervisor.add(NAME, self.loop)
+
+    def loop(self, worker: Worker) -> None:
+        waited = EVERY
+        while not worker.stopping:
+            worker.beat()
+            if waited >= EVERY:
+                waited = 0.0
+                self.look()
+            worker.pause(BEAT)
+            waited += BEAT
+
+    def look(self) -> tuple[str, ...]:
+        """The accounts that were switched off. While the database cannot be written entries are stopped anyway; the next look comes in a minute."""
+        try:
+            ended = self.data.consents.run_out()
+        except JournalDown:
+            return ()
+        if ended:
+            log.warning("consents ran out: auto-trade is off on %d account(s)", len(ended))
+            self.taken_over()
+        return ended

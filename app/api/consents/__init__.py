@@ -1,0 +1,1 @@
+"""The consents resource: schemas of the wire, service functions (used by routes and pages), routes."""
