@@ -50,13 +50,23 @@ def ask(user: User, wanted: str) -> Response:
 def check(user: User, given: str, by: Actor) -> bool:
     """Whether this is a good code of theirs, used up when it is. Raises a 429 after ten wrong ones in a quarter of an hour."""
     throttle = _throttle()
-    if (after := throttle.wait(user.user_id)) > 0:
-        raise too_many("wrong codes", after)
+    slow_down(user)
     if workspace().data.second_factor.check(user.user_id, given, by=by):
         throttle.succeeded(user.user_id)
         return True
     throttle.failed(user.user_id)
     return False
+
+
+def slow_down(user: User) -> None:
+    """Raises the 429, before a code is looked at."""
+    if (after := _throttle().wait(user.user_id)) > 0:
+        raise too_many("wrong codes", after)
+
+
+def wrong(user: User) -> None:
+    """One more wrong code of theirs, noticed elsewhere."""
+    _throttle().failed(user.user_id)
 
 
 @blueprint.get("/login/code")

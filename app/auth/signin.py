@@ -13,11 +13,13 @@ from wtforms import PasswordField, StringField
 from wtforms.validators import EqualTo, InputRequired, Length
 
 from app.auth.identity import checks_own_token, guards, login_manager, remember, sign_out
+from app.auth.notices import new_address
 from app.auth.throttle import HASHING
 from app.data import Actor, Conflict, Invalid, User
 from app.workspace import workspace
 
 blueprint = Blueprint("auth", __name__)
+LEAST = 10  # characters of a password
 
 
 _SAID = {
@@ -34,7 +36,7 @@ class SignInForm(FlaskForm):
 class SetUpForm(FlaskForm):
     name = StringField("Name", [Length(max=100)])
     email = StringField("E-mail", [InputRequired("Type your e-mail."), Length(max=254)])
-    password = PasswordField("Password", [InputRequired("Choose a password."), Length(10, 1000, "At least 10 characters.")])
+    password = PasswordField("Password", [InputRequired("Choose a password."), Length(LEAST, 1000, f"At least {LEAST} characters.")])
     confirm = PasswordField("Password again", [EqualTo("password", "The two passwords differ.")])
 
 
@@ -120,9 +122,12 @@ def let_in(user: User, wanted: str | None = None) -> BaseResponse:
     """Somebody who has shown all that is asked of them. Nothing that was planted in this browser before survives it, and the sign-in is on disk
     before its cookie leaves. `wanted`: where they were going; only a path of our own is followed."""
     session.clear()
-    sign_in_id = workspace().data.sign_ins.begin(user.user_id, request.remote_addr, request.headers.get("User-Agent"))
+    shop = workspace()
+    sign_in_id = shop.data.sign_ins.begin(
+        user.user_id, request.remote_addr, request.headers.get("User-Agent"), tell=new_address(shop, user)
+    )
     remember(user, sign_in_id)
-    workspace().data.users.signed_in(user.user_id, Actor(user.user_id, "web", request.remote_addr))
+    shop.data.users.signed_in(user.user_id, Actor(user.user_id, "web", request.remote_addr))
     return redirect(safe(wanted))
 
 

@@ -35,7 +35,9 @@ from app.data.rows import (
     UserRole,
     Webhook,
 )
+from app.data.second_factor import Enrolment, SecondFactorState
 from app.data.service import Data, open_data
+from app.data.sign_ins import Browser
 from app.data.studies import StudyRow, StudyState
 from app.data.watchlists import Watchlist
 from engines.login.memory import AutoLogin
@@ -47,6 +49,7 @@ __all__ = [
     "AuditFilter",
     "AuditRow",
     "AutoLogin",
+    "Browser",
     "ChainCheck",
     "CombinedRow",
     "Conflict",
@@ -60,6 +63,7 @@ __all__ = [
     "DayLevels",
     "DayPnl",
     "DeliveryRow",
+    "Enrolment",
     "EquityPoint",
     "GroupRow",
     "Instruments",
@@ -74,6 +78,7 @@ __all__ = [
     "PositionRow",
     "Relation",
     "RoundTrip",
+    "SecondFactorState",
     "Send",
     "SignIn",
     "SignalRow",

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import secrets
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ BEGUN_LASTS = 900.0
 """Seconds within which a new key must be confirmed: one that lay about longer may have been seen by somebody else."""
 RECOVERY_CODES = 10
 ISSUER = "Tandem"
+Tell = Callable[[sqlite3.Connection], None]
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's 32: nothing that is read as something else
 _READ_AS = str.maketrans({"o": "0", "i": "1", "l": "1", " ": None, "-": None})
 
@@ -144,17 +145,19 @@ class SecondFactor:
         """The secret and the recovery codes are gone. Conflict when it is not on."""
         self._forget(user_id, "user.second_factor_off", by)
 
-    def clear(self, user_id: str, *, by: Actor) -> None:
-        """As `turn_off`, for somebody else whose phone is lost: also audited as that."""
-        self._forget(user_id, "user.second_factor_cleared", by)
+    def clear(self, user_id: str, *, by: Actor, tell: Tell | None = None) -> None:
+        """As `turn_off`, for somebody else whose phone is lost: also audited as that, and told to them in the same transaction."""
+        self._forget(user_id, "user.second_factor_cleared", by, tell)
 
-    def _forget(self, user_id: str, action: str, by: Actor) -> None:
+    def _forget(self, user_id: str, action: str, by: Actor, tell: Tell | None = None) -> None:
         def work(db: sqlite3.Connection) -> None:
             if _person(db, user_id)["totp_step"] == 0:
                 raise Conflict("there is no second factor")
             db.execute("UPDATE users SET totp = NULL, totp_step = 0 WHERE user_id = ?", (user_id,))
             db.execute("DELETE FROM recovery_codes WHERE user_id = ?", (user_id,))
             self._store.audit(db, by, action, user_id)
+            if tell is not None:
+                tell(db)
 
         self._store.write(work)
 

@@ -38,11 +38,10 @@ class Browser:
 
 
 class SignIns:
-    """`tell` hears of each sign-in from an address that is new for its person; the very first of a person is not news."""
+    """Whether a sign-in is alive is answered by the (small) set of all of them, read at once and thrown away when one begins or ends."""
 
-    def __init__(self, store: Store, tell: Tell | None = None) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._tell = tell
         self._alive: Mapping[str, Browser] | None = None
         self._age = 0
         self._noted: dict[str, Timestamp] = {}
@@ -52,8 +51,9 @@ class SignIns:
         self._age += 1
         self._alive = None
 
-    def begin(self, user_id: str, ip: str | None, agent: str | None) -> str:
-        """The id that goes into the cookie: on disk when this returns."""
+    def begin(self, user_id: str, ip: str | None, agent: str | None, *, tell: Tell | None = None) -> str:
+        """The id that goes into the cookie: on disk when this returns. `tell` hears, in the same transaction, of one from an address that is new
+        for its person; the very first of a person is not news."""
         now = self._store.clock.now()
         made = Browser(self._store.ids.new(), user_id, now, now, ip or "", _clean(agent or ""))
 
@@ -64,8 +64,8 @@ class SignIns:
                 "INSERT INTO sign_ins (sign_in_id, user_id, created_at, seen_at, ip, agent) VALUES (?, ?, ?, ?, ?, ?)",
                 (made.sign_in_id, user_id, micros(now), micros(now), made.ip, made.agent),
             )
-            if known == 0 and self._tell is not None:
-                self._tell(db, made)
+            if known == 0 and tell is not None:
+                tell(db, made)
 
         self._store.journal.run(work)
         self.forget()

@@ -1,0 +1,1 @@
+"""The security resource: the second factor, recovery codes and sign-ins of the caller; schemas, service functions, routes."""
