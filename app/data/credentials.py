@@ -47,6 +47,25 @@ class CredentialBox:
             raise DataError(f"{self._origin}: these credentials were encrypted with another key") from None
         return opened
 
+    def resealed(self, sealed: bytes) -> bytes | None:
+        """The same under the newest key, None when it is already. DataError when no key opens it."""
+        from cryptography.fernet import Fernet, InvalidToken
+
+        newest = Fernet(base64.urlsafe_b64encode(self._keys[0]))
+        try:
+            newest.decrypt(sealed)
+            return None
+        except InvalidToken:
+            pass
+        try:
+            return newest.encrypt(self._fernet.decrypt(sealed))
+        except InvalidToken:
+            raise DataError(f"{self._origin}: this was encrypted with another key") from None
+
+    def __len__(self) -> int:
+        """How many keys there are."""
+        return len(self._keys)
+
     def fingerprint(self) -> str:
         """Kept in the database: tells whether a key is the right one, and nothing else about it."""
         return _fingerprint(self._keys[0])
@@ -73,12 +92,17 @@ def _from_file(key_file: Path, *, may_make: bool) -> list[str]:
         if not key_file.exists():
             if not may_make:
                 raise DataError(f"the key file {key_file} is missing: the stored broker credentials cannot be read without it")
-            write_private(key_file, base64.urlsafe_b64encode(os.urandom(32)).decode() + "\n")
+            write_private(key_file, new_key() + "\n")
         return key_file.read_text(encoding="utf-8").split()
     except UnicodeDecodeError:
         raise DataError(f"the key file {key_file} holds no usable key") from None
     except OSError as error:
         raise DataError(f"the key file {key_file} cannot be used: {error.strerror}") from error
+
+
+def new_key() -> str:
+    """A Fernet key: 32 random bytes in url-safe base64."""
+    return base64.urlsafe_b64encode(os.urandom(32)).decode()
 
 
 def _raw(key: str, origin: str) -> bytes:
@@ -105,6 +129,18 @@ def write_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """That a file has a new name is on disk, too."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 IDENTIFIERS = frozenset({"api_key", "client_code", "user_id"})

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from app.data import database
 from app.data.accounts import Accounts
@@ -33,6 +34,7 @@ from app.data.mappings import Mappings
 from app.data.office import Idempotency, Settings
 from app.data.outbox import Outbox
 from app.data.people import People
+from app.data.rows import Actor
 from app.data.second_factor import SecondFactor
 from app.data.sessions import AutoLogins, SqliteSessions
 from app.data.sign_ins import SignIns
@@ -43,6 +45,9 @@ from app.data.tokens import Tokens, Webhooks
 from app.data.users import Users
 from app.data.watchlists import Watchlists
 from engines.ports import Clock, Ids, JournalDown, RandomIds, SystemClock
+
+if TYPE_CHECKING:
+    from app.data.rotation import Rotated
 
 KEY_FILE = "credentials.key"
 SESSION_KEY_FILE = "session.key"
@@ -111,6 +116,13 @@ class Data:
 
         backup(self._path, [self.data_dir / name for name in (KEY_FILE, SESSION_KEY_FILE, "halts.json")], target)
 
+    def rotate_keys(self, configured: str | None, *, by: Actor, step: Callable[[str], None] | None = None) -> Rotated:
+        """Seals everything secret with a new key (see `rotation`); for whoever opened the folder `alone`. Close and open it again afterwards."""
+        from app.data.rotation import rotate
+
+        told = {} if step is None else {"step": step}
+        return rotate(self._store, self.data_dir / KEY_FILE, configured, database.stored_fingerprint(self._path), by, **told)
+
     def close(self) -> None:
         self._store.changes.close()
         self._store.journal.close()
@@ -132,18 +144,20 @@ def open_data(
     clock: Clock | None = None,
     ids: Ids | None = None,
     exclusive: bool = False,
+    alone: bool = False,
 ) -> Data:
-    """`exclusive`: for whoever serves; only one process at a time may. Makes what is missing. Raises DataError, then nothing was touched."""
+    """`exclusive`: for whoever serves; only one process at a time may. `alone`: nobody may serve meanwhile, nothing else is done as a server does.
+    Makes what is missing. Raises DataError, then nothing was touched."""
     clock = clock or SystemClock()
     data_dir = data_dir.absolute()
     _make_folder(data_dir)
     serve_lock = FileLock(data_dir / "serve.lock")
-    if exclusive and not serve_lock.acquire(wait=0.3):
+    if (exclusive or alone) and not serve_lock.acquire(wait=0.3):
         raise DataError(f"the data folder {data_dir} is in use by another Tandem")
     journal: SqliteJournal | None = None
     try:
         path = database.database_path(data_dir, database_url)
-        box = _prepare(data_dir, path, credential_keys, serve_lock, exclusive, clock)
+        box = _prepare(data_dir, path, credential_keys, serve_lock, exclusive or alone, clock)
         readers = database.Readers(path)
         journal = SqliteJournal(path, readers, clock)
         store = Store(readers, journal, Changes(readers), clock, ids or RandomIds(clock))
