@@ -20,8 +20,8 @@ from app.workspace import workspace
 
 blueprint = Blueprint("auth", __name__)
 LEAST = 10  # characters of a password
-
-
+OPEN_SIGN_UP = "open_sign_up"
+"""The workspace's setting; off until an owner switches it on."""
 _SAID = {
     "password": "The new password holds. Every browser was signed out: sign in with it.",
 }
@@ -46,7 +46,7 @@ def login() -> BaseResponse:
         return redirect(url_for("auth.setup"))
     if current_user.is_authenticated:
         return redirect(safe(request.args.get("next")))
-    return page("auth/login.html", SignInForm(), said=_SAID.get(request.args.get("said", ""), ""))
+    return _login_page(SignInForm(), said=_SAID.get(request.args.get("said", ""), ""))
 
 
 @blueprint.post("/login")
@@ -54,19 +54,19 @@ def login() -> BaseResponse:
 def sign_in() -> BaseResponse:
     form = SignInForm()
     if not form.validate_on_submit():
-        return page("auth/login.html", form, 400 if "csrf_token" in form.errors else 422)
+        return _login_page(form, 400 if "csrf_token" in form.errors else 422)
     users, guard = workspace().data.users, guards()
     email, address = form.email.data.strip().lower(), request.remote_addr or ""
     if (after := guard.wait(email, address)) > 0:
         seconds = max(1, math.ceil(after))
         form.form_errors.append(f"Too many tries to sign in. Wait {seconds} seconds and try again.")
-        return page("auth/login.html", form, 429, retry_after=seconds)
+        return _login_page(form, 429, retry_after=seconds)
     with HASHING:
         user = users.verify(email, form.password.data)
     if user is None:
         guard.failed(email, address)
         form.form_errors.append("E-mail and password do not fit together.")
-        return page("auth/login.html", form, 401)
+        return _login_page(form, 401)
     guard.succeeded(email, address)
     return pass_on(user, request.args.get("next"))
 
@@ -141,6 +141,10 @@ def safe(wanted: str | None) -> str:
     wanted = wanted or ""
     fine = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted and wanted.isprintable()
     return wanted if fine else "/"
+
+
+def _login_page(form: FlaskForm, status: int = 200, **context: Any) -> Response:
+    return page("auth/login.html", form, status, open_sign_up=workspace().data.settings.get(OPEN_SIGN_UP, False) is True, **context)
 
 
 def show(form: Any, error: Invalid) -> None:

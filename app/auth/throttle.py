@@ -57,7 +57,7 @@ class Guards:
     """The throttles of one application, by who is guessed at and by the address that guesses.
 
     `pair`: an address guessing at one e-mail; `address`: at anybody; `mail`: one e-mail from everywhere at once; `asked`: sign-ups and forgotten
-    passwords of an address; `links`: links of ours that an address tried and that were none.
+    passwords of an address, each kind by itself.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -65,7 +65,6 @@ class Guards:
         self.address = Throttle(clock, most=20, window=60)
         self.mail = Throttle(clock, most=50, window=600)
         self.asked = Throttle(clock, most=10, window=3600)
-        self.links = Throttle(clock, most=30, window=600)
 
     def wait(self, email: str, address: str) -> float:
         near = _near(address)
@@ -80,6 +79,11 @@ class Guards:
     def succeeded(self, email: str, address: str) -> None:
         self.pair.succeeded(f"{email}|{_near(address)}")
 
+    def forgiven(self, email: str, address: str) -> None:
+        """Somebody has shown that the e-mail is theirs."""
+        self.succeeded(email, address)
+        self.mail.succeeded(email)
+
     def ask(self, what: str, address: str) -> float:
         """Counts one more request of this kind; seconds to wait when there were too many, and then it does not count."""
         key = f"{what}|{_near(address)}"
@@ -87,12 +91,6 @@ class Guards:
         if after <= 0:
             self.asked.failed(key)
         return after
-
-    def link_wait(self, address: str) -> float:
-        return self.links.wait(_near(address))
-
-    def link_failed(self, address: str) -> None:
-        self.links.failed(_near(address))
 
 
 def _near(address: str) -> str:
