@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.data.store import Store
+from app.data.strategies import SEEN
 from app.data.values import from_json, seconds
 from engines.core.codec import from_plain
 from engines.core.model import ChartLevel, Timestamp
@@ -30,12 +31,12 @@ class Levels:
     store: Store
 
     def of(self, user_id: str | None, strategy_id: str, *, symbol: str | None = None, day: str | None = None) -> tuple[DayLevels, ...]:
-        """By instrument; without a day each instrument's newest. Empty for a strategy that is not this user's."""
+        """By instrument; without a day each instrument's newest. Empty for a strategy that is neither this user's nor shared with them."""
         rows = self.store.readers.all(
             "SELECT l.* FROM strategy_levels AS l JOIN strategies AS s USING (strategy_id)"
-            " WHERE l.strategy_id = ? AND (? IS NULL OR s.user_id = ?) AND (? IS NULL OR l.symbol = ?) AND l.day = coalesce(?,"
+            f" WHERE l.strategy_id = ? AND (? IS NULL OR {SEEN}) AND (? IS NULL OR l.symbol = ?) AND l.day = coalesce(?,"
             " (SELECT max(n.day) FROM strategy_levels AS n WHERE n.strategy_id = l.strategy_id AND n.symbol = l.symbol)) ORDER BY l.symbol",
-            (strategy_id, user_id, user_id, symbol, symbol, day),
+            (strategy_id, user_id, user_id, user_id, symbol, symbol, day),
         )
         return tuple(
             DayLevels(

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from app.data.errors import Conflict, Invalid
+from app.data.errors import Conflict, Invalid, NotFound
 from app.data.rows import Actor, MappingRow
 from app.data.store import Store, found
+from app.data.strategies import SEEN
 from app.data.values import exact, seconds
 from engines.core.codec import dumps, loads
 from engines.core.model import ZERO, AccountMapping, Sizing
@@ -24,14 +25,15 @@ class Mappings:
     store: Store
 
     def add(self, user_id: str, mapping: AccountMapping, *, by: Actor) -> MappingRow:
-        """`mapping.mapping_id` "" gets a new id. NotFound when the account or strategy is not this user's, Conflict when the two are mapped already,
-        Invalid when the account has not that much left."""
+        """`mapping.mapping_id` "" gets a new id. NotFound when the account is not this user's or the strategy neither theirs nor shared with them,
+        Conflict when the two are mapped already, Invalid when the account has not that much left."""
         made = replace(mapping, mapping_id=mapping.mapping_id or self.store.ids.new())
 
         def work(db: sqlite3.Connection) -> MappingRow:
-            for what in ("account", "strategy"):
-                sql = f"SELECT 1 FROM {_TABLES[what]} WHERE {what}_id = ? AND user_id = ? AND archived_at IS NULL"
-                found(db.execute(sql, (getattr(made, f"{what}_id"), user_id)).fetchone(), what)
+            sql = "SELECT 1 FROM accounts WHERE account_id = ? AND user_id = ? AND archived_at IS NULL"
+            found(db.execute(sql, (made.account_id, user_id)).fetchone(), "account")
+            if not _may_trade(db, user_id, made.strategy_id):
+                raise NotFound("there is no such strategy")
             pair = (made.account_id, made.strategy_id)
             if db.execute("SELECT 1 FROM mappings WHERE account_id = ? AND strategy_id = ?", pair).fetchone():
                 raise Conflict("this strategy is mapped to this account already")
@@ -59,11 +61,15 @@ class Mappings:
         return tuple(map(_row, rows))
 
     def change(self, user_id: str | None, mapping_id: str, edit: Callable[[AccountMapping], AccountMapping], *, by: Actor) -> MappingRow:
-        """`edit` gets the mapping as it is inside the transaction. Account, strategy and id cannot be changed."""
+        """`edit` gets the mapping as it is inside the transaction. Account, strategy and id cannot be changed. Conflict when it would be switched on
+        although its strategy is no longer shared with whose account it is."""
 
         def work(db: sqlite3.Connection) -> MappingRow:
-            old = _row(found(db.execute(_ONE, (mapping_id, user_id, user_id)).fetchone(), "mapping")).mapping
+            row = _row(found(db.execute(_ONE, (mapping_id, user_id, user_id)).fetchone(), "mapping"))
+            old = row.mapping
             new = replace(edit(old), mapping_id=old.mapping_id, account_id=old.account_id, strategy_id=old.strategy_id)
+            if new.enabled and not old.enabled and not _may_trade(db, row.user_id, old.strategy_id):
+                raise Conflict("its strategy is no longer shared with you: the mapping stays off")
             _check(db, new)
             db.execute(
                 "UPDATE mappings SET allocation_pct = ?, sizing = ?, risk_per_trade_pct = ?, multiplier = ?, enabled = ?, updated_at = ?"
@@ -84,7 +90,9 @@ class Mappings:
         self.store.write(work)
 
 
-_TABLES = {"account": "accounts", "strategy": "strategies"}
+def _may_trade(db: sqlite3.Connection, user_id: str, strategy_id: str) -> bool:
+    sql = f"SELECT 1 FROM strategies AS s WHERE s.strategy_id = ? AND s.archived_at IS NULL AND {SEEN}"
+    return db.execute(sql, (strategy_id, user_id, user_id)).fetchone() is not None
 
 
 def _allocated(db: sqlite3.Connection, account_id: str, *, except_for: str = "") -> Decimal:

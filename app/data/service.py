@@ -37,6 +37,7 @@ from app.data.people import People
 from app.data.rows import Actor
 from app.data.second_factor import SecondFactor
 from app.data.sessions import AutoLogins, SqliteSessions
+from app.data.shares import Shares
 from app.data.sign_ins import SignIns
 from app.data.store import Changes, Store
 from app.data.strategies import Strategies
@@ -67,14 +68,15 @@ class Data:
         self.latch = FileLatch(data_dir / "halts.json")
         self.sign_ins = SignIns(store)
         self.outbox = Outbox(store, box)
-        self.users = Users(store, people, self.sign_ins, self.outbox)
+        self.shares = Shares(store, self.outbox)
+        self.users = Users(store, people, self.sign_ins, self.outbox, self.shares)
         self.codes = Codes(store, box, self.users, self.outbox, cache(self.secret_key))
         self.second_factor = SecondFactor(store, box)
         self.tokens = Tokens(store, people)
         self.accounts = Accounts(store, box)
         self.sessions = SqliteSessions(store, box)
         self.auto_logins = AutoLogins(store)
-        self.strategies = Strategies(store)
+        self.strategies = Strategies(store, self.shares)
         self.mappings = Mappings(store)
         self.groups = Groups(store)
         self.combined_rules = CombinedRules(store)

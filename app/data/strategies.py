@@ -1,26 +1,35 @@
-"""Strategies as people configure them. What a kind's parameters mean is the registry's business, not ours: they are kept as JSON."""
+"""Strategies as people configure them. What a kind's parameters mean is the registry's business, not ours: they are kept as JSON.
+
+Everything is scoped to the strategy's owner but `seen` and `list_seen`, which also give what others share with a person.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from app.data.combined import forget_scope
 from app.data.errors import Conflict, Invalid
 from app.data.history import has_history, refuse_while_trading
 from app.data.rows import Actor, StrategyRow
+from app.data.shares import Shares
 from app.data.store import Store, found
 from app.data.values import from_json, seconds, seconds_or_none, to_json
 from engines.core.codec import dumps, loads, to_plain
 from engines.core.model import CombinedScope, ExitSpec, ReentrySpec, StrategyConfig, Timeframe
 
-_ONE = "SELECT * FROM strategies WHERE strategy_id = ? AND (? IS NULL OR user_id = ?)"
+_WITH = "(SELECT json_group_array(h.user_id) FROM strategy_shares AS h WHERE h.strategy_id = s.strategy_id) AS shared_with"
+_ROWS = f"SELECT s.*, {_WITH} FROM strategies AS s"
+_ONE = f"{_ROWS} WHERE s.strategy_id = ? AND (? IS NULL OR s.user_id = ?)"
+SEEN = "(s.user_id = ? OR EXISTS (SELECT 1 FROM strategy_shares AS h WHERE h.strategy_id = s.strategy_id AND h.user_id = ?))"
+"""Of a strategy `s`: whether it is this person's or shared with them (the user id twice)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Strategies:
     store: Store
+    shares: Shares
 
     def add(self, strategy: StrategyConfig, *, by: Actor) -> StrategyRow:
         """`strategy.strategy_id` "" gets a new id."""
@@ -45,10 +54,20 @@ class Strategies:
 
     def list(self, user_id: str | None, *, archived: bool = False) -> tuple[StrategyRow, ...]:
         rows = self.store.readers.all(
-            "SELECT * FROM strategies WHERE (? IS NULL OR user_id = ?) AND (? OR archived_at IS NULL) ORDER BY created_at, strategy_id",
+            f"{_ROWS} WHERE (? IS NULL OR s.user_id = ?) AND (? OR s.archived_at IS NULL) ORDER BY s.created_at, s.strategy_id",
             (user_id, user_id, archived),
         )
         return tuple(map(_row, rows))
+
+    def seen(self, user_id: str, strategy_id: str) -> StrategyRow:
+        """One's own, archived or not, or one that somebody shares."""
+        sql = f"{_ROWS} WHERE s.strategy_id = ? AND {SEEN} AND (s.archived_at IS NULL OR s.user_id = ?)"
+        return _row(found(self.store.readers.one(sql, (strategy_id, user_id, user_id, user_id)), "strategy"))
+
+    def list_seen(self, user_id: str) -> tuple[StrategyRow, ...]:
+        """One's own and what others share, without what is archived."""
+        sql = f"{_ROWS} WHERE {SEEN} AND s.archived_at IS NULL ORDER BY s.created_at, s.strategy_id"
+        return tuple(map(_row, self.store.readers.all(sql, (user_id, user_id))))
 
     def change(self, user_id: str | None, strategy_id: str, edit: Callable[[StrategyConfig], StrategyConfig], *, by: Actor) -> StrategyRow:
         """`edit` gets the strategy as it is inside the transaction. Owner, id and kind cannot be changed."""
@@ -66,17 +85,23 @@ class Strategies:
                 (*_values(new), self.store.now(), strategy_id),
             )
             self.store.audit(db, by, "strategy.changed", strategy_id, before=old, after=new)
+            changed = [each.name for each in fields(new) if getattr(new, each.name) != getattr(old, each.name)]
+            if changed:
+                self.shares.strategy_changes(db, strategy_id, changed)
             return _row(db.execute(_ONE, (strategy_id, None, None)).fetchone())
 
         return self.store.write(work)
 
     def delete(self, user_id: str | None, strategy_id: str, *, by: Actor) -> bool:
-        """True: gone; False: archived, because there is history. Conflict while it has live orders or open positions."""
+        """True: gone; False: archived, because somebody has history with it. Conflict while it has live orders or open positions of its owner's; what
+        others hold keeps its exit plans, and they are told that nothing else closes it any more."""
 
         def work(db: sqlite3.Connection) -> bool:
             row = found(db.execute(_ONE, (strategy_id, user_id, user_id)).fetchone(), "strategy")
             refuse_while_trading(db, "strategy", row["user_id"], strategy_id)
-            gone = not has_history(db, "strategy", row["user_id"], strategy_id)
+            self.shares.strategy_ends(db, strategy_id, by=by)
+            everybody = [each["user_id"] for each in db.execute("SELECT user_id FROM users")]
+            gone = not any(has_history(db, "strategy", person, strategy_id) for person in everybody)
             db.execute("DELETE FROM mappings WHERE strategy_id = ?", (strategy_id,))
             forget_scope(db, CombinedScope.STRATEGY, strategy_id)
             db.execute("DELETE FROM webhooks WHERE strategy_id = ?", (strategy_id,))
@@ -111,6 +136,7 @@ def _row(row: sqlite3.Row) -> StrategyRow:
         active=bool(row["active"]),
         exit_plan=None if row["exit_plan"] is None else loads(ExitSpec, row["exit_plan"]),
         reentry=None if row["reentry"] is None else loads(ReentrySpec, row["reentry"]),
+        shared_with=tuple(from_json(row["shared_with"])),
     )
     return StrategyRow(strategy, seconds(row["created_at"]), seconds(row["updated_at"]), seconds_or_none(row["archived_at"]))
 

@@ -13,6 +13,7 @@ from app.data.errors import Conflict, Invalid, NotFound
 from app.data.outbox import Outbox
 from app.data.people import People, user_row
 from app.data.rows import Actor, User, UserRole
+from app.data.shares import Shares
 from app.data.sign_ins import SignIns
 from app.data.store import Store, found
 
@@ -31,6 +32,7 @@ class Users:
     people: People
     sign_ins: SignIns
     outbox: Outbox
+    shares: Shares
 
     def count(self) -> int:
         return int(self.store.readers.all("SELECT count(*) FROM users")[0][0])
@@ -152,6 +154,8 @@ class Users:
                 raise Conflict("there must be at least one active owner")
             after = one_user(db, user_id)
             self.store.audit(db, by, action, user_id, before=before, after=after)
+            if (after.active, after.role) != (before.active, before.role):
+                self.shares.person_changes(db, after, by=by)
             return after
 
         return self.store.write(work)
