@@ -1,0 +1,228 @@
+"""The outbox as the dispatcher sees it: what is due for which target, claimed before it is sent, and what came of it.
+
+Implements engines.notify.outbox.Outbox. Addresses and mails are decrypted here, beside the writer's thread, and leave only in a batch.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from app.data.credentials import CredentialBox
+from app.data.errors import DataError
+from app.data.store import Store
+from app.data.values import from_json, micros, seconds
+from engines.core.codec import from_plain
+from engines.core.messages import Message
+from engines.core.model import Timestamp
+from engines.notify.outbox import MAILS, Batch, Channel, Claimed, Due, Health, Outcome, SecretMail, Status, Verdict
+
+log = logging.getLogger("tandem.data")
+
+CROWD = 50
+"""More than so many waiting for one destination: what the summary of a signal says anyway is not told order by order."""
+KEPT = 30 * 86_400.0
+DEAD_KEPT = 90 * 86_400.0
+PIECE = 500  # rows deleted in one transaction, so that nobody waits for it
+
+_OPEN = "status IN ('pending', 'sending')"  # word for word as in the index
+_IS_MAIL = "target >= 'mail:' AND target < 'mail;'"
+_AGENDA = (
+    f"WITH waiting AS (SELECT CASE WHEN {_IS_MAIL} THEN '{MAILS}' ELSE target END AS target, min(next_at) AS at FROM deliveries"
+    f" WHERE {_OPEN} AND status = 'pending' GROUP BY 1)"
+    " SELECT w.target, w.at, d.channel, d.enabled, d.state, d.not_before FROM waiting w LEFT JOIN destinations d ON d.destination_id = w.target"
+)
+_CLAIM = (
+    f"SELECT d.delivery_id, d.target, d.attempts, d.expires_at, d.sealed, m.body FROM deliveries d LEFT JOIN messages m USING (message_id)"
+    f" WHERE %s AND d.{_OPEN} AND d.status = 'pending' AND d.next_at <= ? AND d.expires_at > ? ORDER BY d.delivery_id LIMIT ?"
+)
+_CROWD = (
+    "SELECT d.delivery_id, m.kind, json_extract(m.body, '$.thread') AS thread FROM deliveries d JOIN messages m USING (message_id)"
+    f" WHERE d.target = ? AND d.{_OPEN} AND d.status = 'pending'"
+)
+_OUTCOME = (
+    "UPDATE deliveries SET status = :status, attempts = :attempts, next_at = :next_at, error = :error, provider_id = :provider_id,"
+    " sent_at = :sent_at, sealed = CASE WHEN :status = 'pending' THEN sealed END WHERE delivery_id = :id AND status = 'sending'"
+)
+_VERDICT = (
+    "UPDATE destinations SET state = ?, state_detail = ?, failures = ?, not_before = ?, last_sent_at = coalesce(?, last_sent_at)"
+    " WHERE destination_id = ? AND updated_at = ?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Deliveries:
+    store: Store
+    box: CredentialBox
+    _merged: dict[str, int] = field(default_factory=dict)  # target → the newest delivery when it was last looked at for a crowd
+
+    def agenda(self) -> tuple[Due, ...]:
+        """A destination that is gone is among them, so that a claim finds that out."""
+        dues = []
+        for row in self.store.readers.all(_AGENDA):
+            if row["target"] == MAILS:
+                dues.append(Due(MAILS, Channel.MAIL, seconds(row["at"])))
+            elif row["channel"] is None:
+                dues.append(Due(row["target"], Channel.MAIL, 0.0))
+            elif row["enabled"] and row["state"] != Health.REFUSED:
+                dues.append(Due(row["target"], Channel(row["channel"]), seconds(max(row["at"], row["not_before"]))))
+        return tuple(dues)
+
+    def claim(self, target: str, most: int, now: Timestamp) -> Batch | None:
+        """A destination whose address cannot be read is refused, a mail or message that cannot be read is dead; None in both cases."""
+        place = None if target == MAILS else self._destination(target)
+        if target != MAILS:
+            if place is None:
+                self._give_up(target)
+                return None
+            self._merge(target)
+        rows = self.store.journal.run(lambda db: _claim(db, target, most, micros(now)))
+        if not rows:
+            return None
+        try:
+            address = {} if place is None else self.box.open(place["sealed"])
+        except DataError as error:
+            self._refuse(target, rows, str(error))
+            return None
+        items = tuple(item for row in rows[:most] if (item := self._item(row)) is not None)
+        if not items:
+            return None
+        if place is None:
+            return Batch(MAILS, Channel.MAIL, address, items, more=len(rows) > most)
+        channel = Channel(place["channel"])
+        return Batch(target, channel, address, items, place["failures"], place["updated_at"], more=len(rows) > most)
+
+    def record(self, batch: Batch, outcomes: Sequence[Outcome], verdict: Verdict, now: Timestamp) -> None:
+        at = micros(now)
+        rows = [
+            {
+                "id": outcome.delivery_id,
+                "status": outcome.status,
+                "attempts": outcome.attempts,
+                "next_at": micros(outcome.next_at),
+                "error": outcome.error,
+                "provider_id": outcome.provider_id,
+                "sent_at": at if outcome.status is Status.SENT else None,
+            }
+            for outcome in outcomes
+        ]
+        sent_at = at if any(outcome.status is Status.SENT for outcome in outcomes) else None
+        moved = None if verdict.address is None else self.box.seal(verdict.address)
+
+        def work(db: sqlite3.Connection) -> None:
+            db.executemany(_OUTCOME, rows)
+            if batch.target == MAILS:
+                return
+            seen = (batch.target, batch.version)
+            found = (verdict.health, verdict.detail, verdict.failures, micros(verdict.not_before), sent_at)
+            db.execute(_VERDICT, (*found, *seen))
+            if moved is not None:
+                db.execute("UPDATE destinations SET sealed = ? WHERE destination_id = ? AND updated_at = ?", (moved, *seen))
+
+        self.store.journal.run(work)
+
+    def recover(self, targets: Sequence[str] | None = None) -> int:
+        """Whether the provider had taken it, nobody knows: it is sent again, and the try counts."""
+        where = "" if targets is None else f" AND target IN ({', '.join('?' * len(targets))})"
+        if targets is not None and MAILS in targets:
+            where = f" AND ({where.removeprefix(' AND ')} OR ({_IS_MAIL}))"
+        back = f"UPDATE deliveries SET status = 'pending', attempts = attempts + 1 WHERE {_OPEN} AND status = 'sending'{where}"
+        return self.store.journal.run(lambda db: db.execute(back, tuple(targets or ())).rowcount)
+
+    def sweep(self, now: Timestamp) -> int:
+        """What was not sent in time is dead; of a mail with a secret nothing is left."""
+        late = (
+            "UPDATE deliveries SET status = 'dead', sealed = NULL, error = 'not sent in time' || CASE error WHEN '' THEN '' ELSE ': ' || error END"
+            f" WHERE {_OPEN} AND status = 'pending' AND expires_at <= ?"
+        )
+        at = micros(now)
+        if (
+            self.store.readers.one(f"SELECT 1 FROM deliveries WHERE {_OPEN} AND status = 'pending' AND expires_at <= ? LIMIT 1", (at,))
+            is None
+        ):
+            return 0
+        return self.store.journal.run(lambda db: db.execute(late, (at,)).rowcount)
+
+    def tidy(self, now: Timestamp) -> int:
+        """Deletes what went out a month ago or was given up three months ago, and messages without deliveries of that age; piece by piece."""
+        sent, dead = micros(now - KEPT), micros(now - DEAD_KEPT)
+        deliveries = "SELECT delivery_id FROM deliveries WHERE (status IN ('sent', 'merged') AND created_at < ?) OR (status = 'dead' AND created_at < ?)"
+        messages = (
+            "SELECT message_id FROM messages m WHERE state <> 'new' AND at < ?"
+            " AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.message_id = m.message_id)"
+        )
+        gone = self._delete("DELETE FROM deliveries WHERE delivery_id = ?", self.store.readers.all(deliveries, (sent, dead)))
+        return gone + self._delete("DELETE FROM messages WHERE message_id = ?", self.store.readers.all(messages, (dead,)))
+
+    # --- inside -----------------------------------------------------------------------------------------------------------
+
+    def _delete(self, sql: str, rows: Sequence[sqlite3.Row]) -> int:
+        for first in range(0, len(rows), PIECE):
+            piece = [(row[0],) for row in rows[first : first + PIECE]]
+            self.store.journal.run(lambda db, piece=piece: db.executemany(sql, piece))  # type: ignore[misc]
+        return len(rows)
+
+    def _destination(self, target: str) -> sqlite3.Row | None:
+        return self.store.readers.one("SELECT * FROM destinations WHERE destination_id = ?", (target,))
+
+    def _give_up(self, target: str) -> None:
+        sql = f"UPDATE deliveries SET status = 'dead', error = 'the destination was removed' WHERE target = ? AND {_OPEN} AND status = 'pending'"
+        self.store.journal.run(lambda db: db.execute(sql, (target,)))
+
+    def _refuse(self, target: str, rows: Sequence[sqlite3.Row], reason: str) -> None:
+        """Its messages wait for a person to enter the address again."""
+        log.warning("the address of a destination cannot be read: %s", reason)
+        ids = [(row["delivery_id"],) for row in rows]
+
+        def work(db: sqlite3.Connection) -> None:
+            db.executemany("UPDATE deliveries SET status = 'pending' WHERE delivery_id = ? AND status = 'sending'", ids)
+            sql = "UPDATE destinations SET state = 'refused', state_detail = ? WHERE destination_id = ?"
+            db.execute(sql, ("its address was encrypted with another key: enter it again", target))
+
+        self.store.journal.run(work)
+
+    def _item(self, row: sqlite3.Row) -> Claimed | None:
+        what: Message | SecretMail
+        try:
+            what = (
+                _mail(self.box.open(row["sealed"])) if row["sealed"] is not None else from_plain(Message, from_json(row["body"] or "null"))
+            )
+        except (DataError, ValueError, KeyError) as error:
+            log.error("a message that waits cannot be read: %s", type(error).__name__)
+            sql = "UPDATE deliveries SET status = 'dead', error = 'it cannot be read any more', sealed = NULL WHERE delivery_id = ?"
+            self.store.journal.run(lambda db: db.execute(sql, (row["delivery_id"],)))
+            return None
+        return Claimed(row["delivery_id"], row["attempts"], seconds(row["expires_at"]), what)
+
+    def _merge(self, target: str) -> None:
+        """After an outage: orders whose signal's summary waits as well are not told one by one."""
+        newest = f"SELECT count(*), max(delivery_id) FROM deliveries WHERE target = ? AND {_OPEN} AND status = 'pending'"
+        row = self.store.readers.one(newest, (target,))
+        if row is None or row[0] <= CROWD or self._merged.get(target) == row[1]:
+            return
+        self._merged[target] = row[1]
+        crowd = self.store.readers.all(_CROWD, (target,))
+        summed_up = {row["thread"] for row in crowd if row["kind"] == "signal" and row["thread"]}
+        ids = [(row["delivery_id"],) for row in crowd if row["kind"] == "order" and row["thread"] in summed_up]
+        if ids:
+            sql = "UPDATE deliveries SET status = 'merged' WHERE delivery_id = ? AND status = 'pending'"
+            self.store.journal.run(lambda db: db.executemany(sql, ids))
+
+
+def _claim(db: sqlite3.Connection, target: str, most: int, now: int) -> list[sqlite3.Row]:
+    """One row more than is taken says that more is due."""
+    where, names = (_IS_MAIL, ()) if target == MAILS else ("d.target = ?", (target,))
+    if target != MAILS:
+        open_ = "SELECT 1 FROM destinations WHERE destination_id = ? AND enabled AND state <> 'refused' AND not_before <= ?"
+        if db.execute(open_, (target, now)).fetchone() is None:
+            return []
+    rows = db.execute(_CLAIM % where, (*names, now, now, most + 1)).fetchall()
+    db.executemany("UPDATE deliveries SET status = 'sending' WHERE delivery_id = ?", [(row["delivery_id"],) for row in rows[:most]])
+    return rows
+
+
+def _mail(opened: Mapping[str, str]) -> SecretMail:
+    fields = {name.removeprefix("field."): value for name, value in opened.items() if name.startswith("field.")}
+    return SecretMail(opened["to"], opened["kind"], fields)
