@@ -42,7 +42,6 @@ class ConsentScope(StrEnum):
 
 class ConsentState(StrEnum):
     STANDS = "stands"
-    AHEAD = "ahead"  # given from a later moment on
     OVER = "over"
     REVOKED = "revoked"
 
@@ -69,7 +68,7 @@ class Consent:
             return ConsentState.REVOKED
         if self.until is not None and self.until <= now:
             return ConsentState.OVER
-        return ConsentState.STANDS if self.given_at <= now else ConsentState.AHEAD
+        return ConsentState.STANDS
 
 
 def objection(consents: Sequence[Consent], now: Timestamp) -> str:
@@ -78,14 +77,8 @@ def objection(consents: Sequence[Consent], now: Timestamp) -> str:
     if not others or any(consent.state(now) is ConsentState.STANDS for consent in consents):
         return ""
     last = max(others, key=_end)
-    match last.state(now):
-        case ConsentState.REVOKED:
-            said = f"was revoked on {_day(_end(last))}"
-        case ConsentState.OVER:
-            said = f"ran out on {_day(_end(last))}"
-        case _:
-            said = f"begins on {_day(last.given_at)}"
-    return f"the consent of {last.holder} ({last.relation}) {said}: record a new one to trade this account"
+    said = "was revoked" if last.state(now) is ConsentState.REVOKED else "ran out"
+    return f"the consent of {last.holder} ({last.relation}) {said} on {_day(_end(last))}: record a new one to trade this account"
 
 
 def _end(consent: Consent) -> Timestamp:
@@ -222,7 +215,7 @@ class Consents:
 _UNAGREED = (
     "SELECT a.account_id FROM accounts a WHERE a.auto_trade AND a.archived_at IS NULL"
     " AND EXISTS (SELECT 1 FROM consents c WHERE c.account_id = a.account_id AND c.relation <> 'self')"
-    " AND NOT EXISTS (SELECT 1 FROM consents c WHERE c.account_id = a.account_id AND c.revoked_at IS NULL AND c.given_at <= :now"
+    " AND NOT EXISTS (SELECT 1 FROM consents c WHERE c.account_id = a.account_id AND c.revoked_at IS NULL"
     " AND (c.until IS NULL OR c.until > :now)) ORDER BY a.account_id"
 )
 

@@ -56,7 +56,7 @@ def show(call: Call, id: str) -> AccountOut:  # noqa: A002 - the name of the pat
     return service.get_account(call.user, id)
 
 
-@routes.patch("/api/accounts/{id}", body=AccountPatch, out=AccountOut)
+@routes.patch("/api/accounts/{id}", body=AccountPatch, out=AccountOut, errors=(409,))
 def change(call: Call, id: str) -> AccountOut:  # noqa: A002
     """Only the fields that are sent change."""
     return service.change_account(call.user, id, call.body, call.by)
@@ -122,7 +122,7 @@ def square_off(call: Call, id: str) -> SignalAnswers:  # noqa: A002
     return square_off_account(call.user, id, call.by)
 
 
-@routes.post("/api/accounts/{id}/auto-trade", body=AutoTradeIn, out=AccountOut)
+@routes.post("/api/accounts/{id}/auto-trade", body=AutoTradeIn, out=AccountOut, errors=(409,))
 def auto_trade(call: Call, id: str) -> AccountOut:  # noqa: A002
-    """Whether strategies, webhooks and copies may enter; a live account asks for its name as confirmation."""
+    """Whether strategies, webhooks and copies may enter; a live account asks for its name as confirmation. 409 without its holder's consent."""
     return service.auto_trade(call.user, id, call.body, call.by)

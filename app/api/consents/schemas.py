@@ -14,7 +14,7 @@ from engines.core.sessions import DAY, HOME_EXCHANGE, midnight
 
 Relation = Literal["self", "spouse", "child", "parent", "partner", "firm", "other"]
 Scope = Literal["signals", "manage"]
-State = Literal["stands", "ahead", "over", "revoked"]
+State = Literal["stands", "over", "revoked"]
 
 _EARLIEST, _LATEST = read_moment("2000-01-01"), read_moment("2200-01-01")
 _A_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -72,7 +72,7 @@ class ConsentQuery(PageQuery):
 
 
 class ConsentOut(Out):
-    """`state`: stands | ahead | over | revoked. `account_name` null: the account is gone. `auto_trade`: whether strategies may enter there now."""
+    """`state`: stands | over | revoked. `account_name` null: the account is gone. `auto_trade`: whether strategies may enter there now."""
 
     id: str
     account_id: str
