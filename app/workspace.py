@@ -14,6 +14,7 @@ from flask import current_app
 
 from app.data import Data, NotFound, User
 from app.live import Hub
+from app.problems import Problem
 from engines.core.model import Account, Halt, HaltScope, StrategyConfig
 from engines.ports import Clock, Directory, Ids, JournalDown
 
@@ -53,14 +54,26 @@ class Ownership:
         return account
 
     def strategy(self, user: User, strategy_id: str) -> StrategyConfig:
+        """One's own, to do something with it. Raises NotFound for what is unknown or not shared, Problem 403 for what is shared but another's."""
+        strategy = self.strategy_seen(user, strategy_id)
+        if strategy.user_id != user.user_id:
+            raise Problem(403, "Only its owner may do that: this strategy is shared with you to look at and to map to accounts of yours.")
+        return strategy
+
+    def strategy_seen(self, user: User, strategy_id: str) -> StrategyConfig:
+        """One's own or one that somebody shares, to look at and to map."""
         strategy = self._now().strategies.get(strategy_id)
-        if strategy is None or strategy.user_id != user.user_id:
+        if strategy is None or (strategy.user_id != user.user_id and user.user_id not in strategy.shared_with):
             raise NotFound("There is no such strategy.")
         return strategy
 
     def owns_strategy(self, user_id: str, strategy_id: str) -> bool:
         strategy = self._now().strategies.get(strategy_id)
         return strategy is not None and strategy.user_id == user_id
+
+    def sees_strategy(self, user_id: str, strategy_id: str) -> bool:
+        strategy = self._now().strategies.get(strategy_id)
+        return strategy is not None and (strategy.user_id == user_id or user_id in strategy.shared_with)
 
     def owner_of_halt(self, halt: Halt) -> str | None:
         """Whose stop it is; None: the whole system's."""

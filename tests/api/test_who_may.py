@@ -26,6 +26,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/accounts/{id}/auto-trade"): {"on": False},
     ("POST", "/api/strategies"): STRATEGY,
     ("PATCH", "/api/strategies/{id}"): {"active": True},
+    ("POST", "/api/strategies/{id}/shares"): {"email": "nobody-of-that-address@example.com"},
     ("POST", "/api/mappings"): {"account_id": "?", "strategy_id": "?", "sizing": SIZING},
     ("PATCH", "/api/mappings/{id}"): {"enabled": False},
     ("POST", "/api/groups"): {"name": "x", "account_ids": ["?"]},

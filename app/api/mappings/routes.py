@@ -12,7 +12,7 @@ routes = Routes("mappings")
 
 @routes.get("/api/mappings", query=MappingQuery, out=Page[MappingOut])
 def index(call: Call) -> Page[MappingOut]:
-    """Which of the caller's strategies trades on which account, with how much."""
+    """Which strategy, one's own or one that somebody shares, trades on which of the caller's accounts, with how much."""
     return service.list_mappings(call.user, call.query)
 
 
@@ -28,9 +28,11 @@ def show(call: Call, id: str) -> MappingOut:  # noqa: A002 - the name of the pat
     return service.get_mapping(call.user, id)
 
 
-@routes.patch("/api/mappings/{id}", body=MappingPatch, out=MappingOut)
+@routes.patch("/api/mappings/{id}", body=MappingPatch, out=MappingOut, errors=(409,))
 def change(call: Call, id: str) -> MappingOut:  # noqa: A002
-    """Only the fields that are sent change."""
+    """Only the fields that are sent change.
+    Off: no entry follows; what is held keeps its exit plans and leaves with the strategy's exits. 409 when it is to be switched on although the strategy
+    is no longer shared."""
     return service.change_mapping(call.user, id, call.body, call.by)
 
 

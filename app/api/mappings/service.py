@@ -29,7 +29,7 @@ def get_mapping(user: User, mapping_id: str) -> MappingOut:
 def create_mapping(user: User, body: MappingIn, by: Actor) -> MappingOut:
     shop = workspace()
     shop.owners.account(user, body.account_id)
-    shop.owners.strategy(user, body.strategy_id)
+    shop.owners.strategy_seen(user, body.strategy_id)
     mapping = AccountMapping(
         mapping_id="",
         account_id=body.account_id,

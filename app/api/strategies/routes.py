@@ -9,6 +9,8 @@ from app.api.strategies.schemas import (
     LadderQuery,
     LevelsOut,
     LevelsQuery,
+    ShareIn,
+    ShareOut,
     StrategyIn,
     StrategyKindOut,
     StrategyOut,
@@ -28,7 +30,7 @@ def kinds(call: Call) -> Page[StrategyKindOut]:
 
 @routes.get("/api/strategies", query=StrategyQuery, out=Page[StrategyOut])
 def index(call: Call) -> Page[StrategyOut]:
-    """The caller's strategies."""
+    """The caller's strategies, and those that others share with them (`owned: false`): to look at and to map, not to change."""
     return service.list_strategies(call.user, call.query)
 
 
@@ -40,13 +42,14 @@ def create(call: Call) -> StrategyOut:
 
 @routes.get("/api/strategies/{id}", out=StrategyOut)
 def show(call: Call, id: str) -> StrategyOut:  # noqa: A002 - the name of the path's parameter
-    """One strategy."""
+    """One strategy, one's own or one that somebody shares."""
     return service.get_strategy(call.user, id)
 
 
 @routes.patch("/api/strategies/{id}", body=StrategyPatch, out=StrategyOut)
 def change(call: Call, id: str) -> StrategyOut:  # noqa: A002
-    """Only the fields that are sent change."""
+    """Only the fields that are sent change.
+    Its owner's alone; whoever trades a shared one is told."""
     return service.change_strategy(call.user, id, call.body, call.by)
 
 
@@ -64,5 +67,25 @@ def ladders(call: Call, id: str) -> Page[LadderOut]:  # noqa: A002
 
 @routes.delete("/api/strategies/{id}", errors=(409,))
 def delete(call: Call, id: str) -> None:  # noqa: A002
-    """409 with open positions or orders; a strategy with history is archived."""
+    """409 with open positions or orders of one's own; a strategy with history is archived.
+    Its shares end with it."""
     service.delete_strategy(call.user, id, call.by)
+
+
+@routes.get("/api/strategies/{id}/shares", query=PageQuery, out=Page[ShareOut])
+def shares(call: Call, id: str) -> Page[ShareOut]:  # noqa: A002
+    """With whom the strategy is shared; for its owner alone."""
+    return service.list_shares(call.user, id, call.query)
+
+
+@routes.post("/api/strategies/{id}/shares", body=ShareIn, out=ShareOut, status=201, errors=(409, 429))
+def share(call: Call, id: str) -> ShareOut:  # noqa: A002
+    """Lets somebody of this workspace see the strategy whole and map it to accounts of their own; they are told.
+    What it signals is then traded on their accounts, too, as orders of theirs: neither sees the other's."""
+    return service.share(call.user, id, call.body, call.by)
+
+
+@routes.delete("/api/strategies/{id}/shares/{user_id}")
+def unshare(call: Call, id: str, user_id: str) -> None:  # noqa: A002
+    """Their mappings of it are off at once and both are told; what they hold keeps its exit plans and leaves with the strategy's exits."""
+    service.unshare(call.user, id, user_id, call.by)

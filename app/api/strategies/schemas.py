@@ -67,10 +67,37 @@ class StrategyQuery(PageQuery):
     state: Literal["running", "off", "quarantined"] | None = None
     instrument: str | None = None
     """Strategies that trade this symbol."""
+    owned: bool | None = None
+    """Only one's own, or only those that others share."""
+
+
+class OwnerOut(Out):
+    """Who shares a strategy."""
+
+    name: str
+    email: str
+
+
+class ShareIn(Body):
+    """With whom: the e-mail address they sign in with."""
+
+    email: Annotated[str, StringConstraints(min_length=3, max_length=255, strip_whitespace=True)]
+
+
+class ShareOut(Out):
+    """Somebody who sees the strategy and may map it. What they do with it, only they see."""
+
+    user_id: str
+    name: str
+    email: str
+    role: str
+    shared_at: Moment
 
 
 class StrategyOut(Out):
-    """`state`: running (active and healthy), off, or quarantined (it raised: `state_detail` says what)."""
+    """`state`: running (active and healthy), off, or quarantined (it raised: `state_detail` says what).
+
+    `owned`: it is the caller's own; else `shared_by` says whose. `shares`: with whom its owner shares it, shown to nobody else."""
 
     id: str
     name: str
@@ -83,6 +110,9 @@ class StrategyOut(Out):
     reentry: ReentryOut | None
     state: str
     state_detail: str
+    owned: bool = True
+    shared_by: OwnerOut | None = None
+    shares: list[ShareOut] = Field(default_factory=list)
     created_at: Moment
     updated_at: Moment
 

@@ -19,7 +19,10 @@ from app.api.strategies.schemas import (
     LevelOut,
     LevelsOut,
     LevelsQuery,
+    OwnerOut,
     PresetOut,
+    ShareIn,
+    ShareOut,
     StrategyIn,
     StrategyKindOut,
     StrategyOut,
@@ -27,8 +30,9 @@ from app.api.strategies.schemas import (
     StrategyQuery,
 )
 from app.api.wire import Page, PageQuery, moment
-from app.data import Actor, DayLevels, NotFound, StrategyRow, User
-from app.problems import Problem, field_errors, field_problem
+from app.auth.identity import guards
+from app.data import Actor, DayLevels, Invalid, NotFound, Share, StrategyRow, User
+from app.problems import Problem, field_errors, field_problem, too_many
 from app.workspace import workspace
 from engines.core.exit_specs import BadSpec, check_form, check_reach
 from engines.core.model import ExitSpec, Order, Role, Side, StrategyConfig
@@ -58,17 +62,17 @@ def list_kinds(_user: User, query: PageQuery = _FIRST) -> Page[StrategyKindOut]:
 
 
 def list_strategies(user: User, query: StrategyQuery = _ALL) -> Page[StrategyOut]:
-    shown = [strategy_out(row) for row in workspace().data.strategies.list(user.user_id)]
+    shown = [strategy_out(user, row) for row in workspace().data.strategies.list_seen(user.user_id)]
     if query.instrument is not None:
         shown = [s for s in shown if query.instrument in s.instruments]
     return page_of(keep(shown, query, "instrument"), query, lambda s: (s.created_at, s.id))
 
 
 def get_strategy(user: User, strategy_id: str) -> StrategyOut:
-    row = workspace().data.strategies.get(user.user_id, strategy_id)
+    row = workspace().data.strategies.seen(user.user_id, strategy_id)
     if row.archived_at is not None:
         raise NotFound("There is no such strategy.")
-    return strategy_out(row)
+    return strategy_out(user, row)
 
 
 def create_strategy(user: User, body: StrategyIn, by: Actor) -> StrategyOut:
@@ -88,11 +92,11 @@ def create_strategy(user: User, body: StrategyIn, by: Actor) -> StrategyOut:
     )
     row = workspace().data.strategies.add(strategy, by=by)
     workspace().taken_over()
-    return strategy_out(row)
+    return strategy_out(user, row)
 
 
 def change_strategy(user: User, strategy_id: str, body: StrategyPatch, by: Actor) -> StrategyOut:
-    before = workspace().data.strategies.get(user.user_id, strategy_id).strategy
+    before = _own(user, strategy_id).strategy
     given = body.model_fields_set
     changes: dict[str, Any] = {name: getattr(body, name) for name in ("name", "kind", "timeframe", "active") if name in given}
     if body.instruments is not None:
@@ -106,12 +110,60 @@ def change_strategy(user: User, strategy_id: str, body: StrategyPatch, by: Actor
         changes["reentry"] = body.reentry.spec() if body.reentry else None
     row = workspace().data.strategies.change(user.user_id, strategy_id, lambda now: replace(now, **changes), by=by)
     workspace().taken_over()
-    return strategy_out(row)
+    return strategy_out(user, row)
 
 
 def delete_strategy(user: User, strategy_id: str, by: Actor) -> None:
+    _own(user, strategy_id)
     workspace().data.strategies.delete(user.user_id, strategy_id, by=by)
     workspace().taken_over()
+
+
+def _own(user: User, strategy_id: str) -> StrategyRow:
+    """What only its owner may do something with: 404 for what is not there or not shared, 403 for what is another's."""
+    row = workspace().data.strategies.seen(user.user_id, strategy_id)
+    if row.strategy.user_id != user.user_id:
+        workspace().owners.strategy(user, strategy_id)
+        raise NotFound("There is no such strategy.")  # the share has ended this very moment
+    return row
+
+
+# --- shares --------------------------------------------------------------------------------------------------------
+
+
+def list_shares(user: User, strategy_id: str, query: PageQuery = _FIRST) -> Page[ShareOut]:
+    _own(user, strategy_id)
+    return page_of(_shares_out(strategy_id), query, lambda share: (share.shared_at, share.user_id))
+
+
+def share(user: User, strategy_id: str, body: ShareIn, by: Actor) -> ShareOut:
+    """Addresses that nobody here has are counted: whoever tries many of them waits."""
+    _own(user, strategy_id)
+    after = guards().asked.wait(tried := f"share|{user.user_id}")
+    if after > 0:
+        raise too_many("addresses that nobody here has", after)
+    try:
+        made = workspace().data.shares.add(user.user_id, strategy_id, body.email, by=by)
+    except Invalid:
+        guards().asked.failed(tried)
+        raise
+    workspace().taken_over()
+    return _share_out(made)
+
+
+def unshare(user: User, strategy_id: str, user_id: str, by: Actor) -> None:
+    _own(user, strategy_id)
+    workspace().data.shares.remove(user.user_id, strategy_id, user_id, by=by)
+    workspace().taken_over()
+
+
+def _shares_out(strategy_id: str) -> list[ShareOut]:
+    return [_share_out(each) for each in workspace().data.shares.of(strategy_id)]
+
+
+def _share_out(row: Share) -> ShareOut:
+    person = row.user
+    return ShareOut(user_id=person.user_id, name=person.name, email=person.email, role=person.role.value, shared_at=moment(row.shared_at))
 
 
 # --- levels and ladders --------------------------------------------------------------------------------------------
@@ -119,7 +171,7 @@ def delete_strategy(user: User, strategy_id: str, by: Actor) -> None:
 
 def levels(user: User, strategy_id: str, query: LevelsQuery = _ANY_DAY) -> Page[LevelsOut]:
     shop = workspace()
-    shop.data.strategies.get(user.user_id, strategy_id)
+    shop.data.strategies.seen(user.user_id, strategy_id)
     found = shop.data.levels.of(user.user_id, strategy_id, symbol=query.symbol, day=query.day)
     return page_of([_levels_out(day) for day in found], query, lambda day: (day.day, day.symbol))
 
@@ -133,7 +185,7 @@ def ladders(user: User, strategy_id: str, query: LadderQuery = _EVERY_SYMBOL) ->
     """One row for each account that the strategy is mapped to, of one instrument or of each; from memory but for the newest entry orders and the
     strategy's words."""
     shop = workspace()
-    strategy = shop.data.strategies.get(user.user_id, strategy_id).strategy
+    strategy = shop.data.strategies.seen(user.user_id, strategy_id).strategy
     if query.symbol is not None and query.symbol not in strategy.instruments:
         raise NotFound("The strategy does not trade this instrument.")
     mappings = [row.mapping for row in shop.data.mappings.list(user.user_id, strategy_id=strategy_id)]
@@ -170,8 +222,11 @@ def _says(user: User, strategy_id: str, symbol: str) -> str:
 # --- shapes and checks ---------------------------------------------------------------------------------------------
 
 
-def strategy_out(row: StrategyRow) -> StrategyOut:
+def strategy_out(user: User, row: StrategyRow) -> StrategyOut:
+    """As `user` sees it: the owner with whom it is shared, everybody else who shares it."""
     strategy = row.strategy
+    owned = strategy.user_id == user.user_id
+    owner = None if owned else workspace().data.users.get(strategy.user_id)
     status = workspace().data.books.strategy_status(strategy.user_id, strategy.strategy_id)
     quarantined = status.quarantined if status else None
     state = "quarantined" if quarantined and strategy.active else "running" if strategy.active else "off"
@@ -187,6 +242,9 @@ def strategy_out(row: StrategyRow) -> StrategyOut:
         reentry=reentry_out(strategy.reentry) if strategy.reentry else None,
         state=state,
         state_detail=(quarantined or "") if state == "quarantined" else "",
+        owned=owned,
+        shared_by=OwnerOut(name=owner.name, email=owner.email) if owner else None,
+        shares=_shares_out(strategy.strategy_id) if owned and strategy.shared_with else [],
         created_at=moment(row.created_at),
         updated_at=moment(row.updated_at),
     )

@@ -56,7 +56,7 @@ def concerns(shop: Workspace, user: User, halt: Halt) -> bool:
         case HaltScope.ACCOUNT:
             return halt.scope_id in shop.owners.account_ids(user.user_id)
         case HaltScope.STRATEGY:
-            return shop.owners.owns_strategy(user.user_id, halt.scope_id or "")
+            return shop.owners.sees_strategy(user.user_id, halt.scope_id or "")  # a stop of a strategy is one for everybody who trades it
 
 
 def _execution(whole: ThreadStatus, lanes: Mapping[str, ThreadStatus]) -> ThreadStatus:

@@ -169,6 +169,8 @@ def lift(user: User, halt_id: str, body: LiftIn, by: Actor) -> LiftAnswer:
     halt, rows = _find(shop, user, halt_id)
     if halt.scope is HaltScope.SYSTEM and user.role is not UserRole.OWNER:
         raise Problem(403, "Only the owner may lift a stop of the whole system.")
+    if halt.scope is HaltScope.STRATEGY:
+        shop.owners.strategy(user, halt.scope_id or "")
     if not guard_password(user, lambda: shop.data.users.check_password(user.user_id, body.password)):
         raise Problem(403, "That is not your sign-in password.", errors={"password": ["is wrong"]})
     if halt.lifted_at is not None or not shop.system.lift(halt_id, user.user_id):
