@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from app.data import database
 from app.data.accounts import Accounts
@@ -23,6 +23,7 @@ from app.data.consents import Consents
 from app.data.credentials import CredentialBox, open_box, write_private
 from app.data.datasets import Datasets
 from app.data.day_books import DayBooks
+from app.data.destinations import Destinations
 from app.data.directory import SqliteDirectory
 from app.data.errors import DataError
 from app.data.groups import Groups
@@ -34,6 +35,7 @@ from app.data.mappings import Mappings
 from app.data.office import Idempotency, Settings
 from app.data.outbox import Outbox
 from app.data.people import People
+from app.data.reporting import Reporting
 from app.data.rows import Actor
 from app.data.second_factor import SecondFactor
 from app.data.sessions import AutoLogins, SqliteSessions
@@ -68,6 +70,8 @@ class Data:
         self.latch = FileLatch(data_dir / "halts.json")
         self.sign_ins = SignIns(store)
         self.outbox = Outbox(store, box)
+        self.destinations = Destinations(store, box, self.outbox)
+        self.reporting = Reporting(store)
         self.shares = Shares(store, self.outbox)
         self.users = Users(store, people, self.sign_ins, self.outbox, self.shares)
         self.codes = Codes(store, box, self.users, self.outbox, cache(self.secret_key))
@@ -112,11 +116,14 @@ class Data:
             write_private(path, secrets.token_hex(32))
         return path.read_bytes()
 
-    def backup(self, target: Path) -> None:
-        """A consistent copy of the running database, the keys and the halts, as one zip file that only its owner can read."""
-        from app.data.backup import backup
+    def backup(self, target: Path, *, large: bool = False, keys: str = "file") -> dict[str, Any]:
+        """A consistent copy of the running database, the keys and the halts, as one zip file that only its owner can read; with `large` also market
+        data and the results of back-tests. `keys`: "file" or "environment". Returns what is in it."""
+        from app.data.backup import LARGE, backup
 
-        backup(self._path, [self.data_dir / name for name in (KEY_FILE, SESSION_KEY_FILE, "halts.json")], target)
+        about = {"made_at": datetime.fromtimestamp(self._store.clock.now(), UTC).isoformat(timespec="seconds"), "keys": keys}
+        files = [self.data_dir / name for name in (*([KEY_FILE] if keys == "file" else []), SESSION_KEY_FILE, "halts.json")]
+        return backup(self._path, files, target, about=about, large=[self.data_dir / name for name in LARGE] if large else [])
 
     def rotate_keys(self, configured: str | None, *, by: Actor, step: Callable[[str], None] | None = None) -> Rotated:
         """Seals everything secret with a new key (see `rotation`); for whoever opened the folder `alone`. Close and open it again afterwards."""
@@ -158,6 +165,8 @@ def open_data(
         raise DataError(f"the data folder {data_dir} is in use by another Tandem")
     journal: SqliteJournal | None = None
     try:
+        if (data_dir / "restore.unfinished").exists():
+            raise DataError(f"a restore into {data_dir} was cut short: run it again")
         path = database.database_path(data_dir, database_url)
         box = _prepare(data_dir, path, credential_keys, serve_lock, exclusive or alone, clock)
         readers = database.Readers(path)
