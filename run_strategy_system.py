@@ -81,8 +81,22 @@ def parser() -> argparse.ArgumentParser:
 
     _data(commands.add_parser("data", help="market data: import, list, gaps, export"), command)
     command("doctor", "check settings, database, clock, disk and broker sessions; exit 0 = healthy")
-    command("backup", "consistent copy of the running database and keys").add_argument("file", type=Path, metavar="FILE")
+    _care(command, commands)
     return top
+
+
+def _care(command: Callable[..., argparse.ArgumentParser], commands: argparse._SubParsersAction[OneLineParser]) -> None:
+    saved = command("backup", "consistent copy of the running database and keys")
+    saved.add_argument("file", type=Path, metavar="FILE")
+    saved.add_argument("--with-data", action="store_true", help="also the files of market data and of back-tests")
+    back = command("restore", "bring a backup back into an empty data folder")
+    back.add_argument("file", type=Path, metavar="FILE")
+    back.add_argument("--replace", action="store_true", help="put what is there aside")
+    keys = commands.add_parser("keys", help="the key that credentials are encrypted with").add_subparsers(
+        dest="action", metavar="ACTION", required=True
+    )
+    command("rotate", "change the key; goes on where it was cut short", keys)
+    command("new", "print a new key for CREDENTIAL_KEYS", keys)
 
 
 def _sweep(swept: argparse.ArgumentParser) -> None:

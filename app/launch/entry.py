@@ -27,6 +27,8 @@ COMMANDS = {
     "data": "app.launch.data",
     "doctor": "app.launch.doctor",
     "backup": "app.launch.backup",
+    "restore": "app.launch.restore",
+    "keys": "app.launch.keys",
 }
 BAD_USE = 2
 NOBODY_READS = 141

@@ -244,7 +244,7 @@ def test_a_backup_of_the_running_database_starts_elsewhere(data: Data, tmp_path:
         trading.join()
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     with zipfile.ZipFile(target) as archive:
-        assert sorted(archive.namelist()) == ["credentials.key", "session.key", "tandem.db"]
+        assert sorted(archive.namelist()) == ["backup.json", "credentials.key", "session.key", "tandem.db"]
         archive.extractall(tmp_path / "copy")
     with open_data(tmp_path / "copy", exclusive=True) as copy:
         assert copy.directory.credentials(made.account_id) == {"api_key": "abcdefghijklxyz"}
