@@ -31,7 +31,7 @@ _OPEN = "status IN ('pending', 'sending')"  # word for word as in the index
 _IS_MAIL = "target >= 'mail:' AND target < 'mail;'"
 _AGENDA = (
     f"WITH waiting AS (SELECT CASE WHEN {_IS_MAIL} THEN '{MAILS}' ELSE target END AS target, min(next_at) AS at FROM deliveries"
-    f" WHERE {_OPEN} AND status = 'pending' GROUP BY 1)"
+    f" WHERE {_OPEN} AND status = 'pending' AND expires_at > ? GROUP BY 1)"
     " SELECT w.target, w.at, d.channel, d.enabled, d.state, d.not_before FROM waiting w LEFT JOIN destinations d ON d.destination_id = w.target"
 )
 _CLAIM = (
@@ -61,7 +61,7 @@ class Deliveries:
     def agenda(self) -> tuple[Due, ...]:
         """A destination that is gone is among them, so that a claim finds that out."""
         dues = []
-        for row in self.store.readers.all(_AGENDA):
+        for row in self.store.readers.all(_AGENDA, (self.store.now(),)):
             if row["target"] == MAILS:
                 dues.append(Due(MAILS, Channel.MAIL, seconds(row["at"])))
             elif row["channel"] is None:

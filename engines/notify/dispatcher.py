@@ -72,6 +72,8 @@ class _State:
     served: dict[str, int] = field(default_factory=dict)  # target → when it had its turn last, in turns
     singly: dict[str, int] = field(default_factory=dict)  # target → how many are to be sent one by one
     closed: dict[Channel, Timestamp] = field(default_factory=dict)  # the whole channel was asked to wait
+    rests: dict[str, Timestamp] = field(default_factory=dict)  # target → there was nothing for it after all: until when it is not looked at
+    orphaned: set[str] = field(default_factory=set)  # something of these was claimed, perhaps, and then it went wrong
     turns: int = 0
     looked_at: float | None = None
     swept_at: float | None = None
@@ -91,9 +93,8 @@ class Dispatcher:
         *,
         gather: float = GATHER,
         poll: float = POLL,
-        tidy: Callable[[Timestamp], object] = lambda now: None,
-        on_trouble: Callable[[str, str, str], None] = lambda kind, severity, words: None,
-        on_clear: Callable[[str], None] = lambda kind: None,
+        on_trouble: Callable[[str, str, str], None] | None = None,
+        on_clear: Callable[[str], None] | None = None,
     ) -> None:
         self._outbox = outbox
         self._senders = senders
@@ -101,7 +102,6 @@ class Dispatcher:
         self._chance = chance
         self._gather = gather
         self._poll = poll
-        self._tidy = tidy
         self._on_trouble = on_trouble
         self._on_clear = on_clear
         self._lock = threading.Condition()
@@ -157,11 +157,15 @@ class Dispatcher:
         due = self._take()
         if due is None:
             return False
+        more, clean = False, False
         try:
             more = self._serve(due, worker)
+            clean = True
         finally:
             with self._lock:
                 self._state.busy.discard(due.target)
+                if not clean:
+                    self._state.orphaned.add(due.target)
         with self._lock:
             if more:
                 self._state.agenda[due.target] = Due(due.target, due.channel, 0.0)
@@ -184,7 +188,7 @@ class Dispatcher:
     def _due_at(self, due: Due) -> Timestamp:
         gather = 0.0 if due.channel is Channel.MAIL else self._gather
         opens = max(self._state.closed.get(due.channel, 0.0), self._mails.not_before if due.target == MAILS else 0.0)
-        return max(due.at + gather, opens)
+        return max(due.at + gather, opens, self._state.rests.get(due.target, 0.0))
 
     def _take(self) -> Due | None:
         """Of all targets that are due and not busy the one that waited longest for its turn."""
@@ -222,7 +226,7 @@ class Dispatcher:
         if sweep:
             self._outbox.sweep(now)
         if tidy and not first:  # not while everybody is busy with starting
-            self._tidy(now)
+            self._outbox.tidy(now)
 
     # --- one batch ------------------------------------------------------------------------------------------------------------
 
@@ -231,8 +235,14 @@ class Dispatcher:
         now = self._clock.now()
         sender = self._senders.get(due.channel)
         most = 1 if sender is None or self._state.singly.get(due.target) else sender.most
+        if due.target in self._state.orphaned:
+            self._outbox.recover([due.target])
+            with self._lock:
+                self._state.orphaned.discard(due.target)
         batch = self._outbox.claim(due.target, 1 if due.target == MAILS else most, now)
         if batch is None:
+            with self._lock:
+                self._state.rests[due.target] = now + self._poll
             return False
         if batch.target == MAILS:
             batch = Batch(MAILS, batch.channel, batch.address, batch.items, self._mails.failures, more=batch.more)
@@ -285,9 +295,9 @@ class Dispatcher:
     def _note_mail(self, answer: Answer) -> None:
         if answer.wide and answer.fate is Fate.FAILED:
             self._mail_failures += 1
-            if self._mail_failures == TROUBLED:
+            if self._mail_failures == TROUBLED and self._on_trouble is not None:
                 self._on_trouble("mail_down", "warning", f"Mail cannot be sent: {answer.reason}")
         else:
-            if self._mail_failures >= TROUBLED:
+            if self._mail_failures >= TROUBLED and self._on_clear is not None:
                 self._on_clear("mail_down")
             self._mail_failures = 0

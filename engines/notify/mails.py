@@ -47,6 +47,7 @@ def words(kind: str, fields: Mapping[str, str]) -> Words:
     get = fields.get
     link = get("link", "")
     before: tuple[str, ...]
+    after: tuple[str, ...]
     aside = "If that was not you, change your password now and end your other sign-ins."
     match kind:
         case "sign_up":

@@ -123,5 +123,9 @@ class Outbox(Protocol):
         ...
 
     def sweep(self, now: Timestamp) -> int:
-        """What nobody wants to know any more is dead, what is old is deleted; how many rows changed."""
+        """What nobody wants to know any more is dead; how many that were."""
+        ...
+
+    def tidy(self, now: Timestamp) -> int:
+        """Deletes what is old."""
         ...
