@@ -17,6 +17,8 @@ from app.api.consents.routes import routes as consents
 from app.api.datasets.routes import routes as datasets
 from app.api.endpoint import JSON, Operation, Routes
 from app.api.groups.routes import routes as groups
+from app.api.invites.routes import routes as invites
+from app.api.look.routes import routes as look
 from app.api.mappings.routes import routes as mappings
 from app.api.market.routes import routes as market
 from app.api.multi_account.routes import routes as multi_account
@@ -37,6 +39,7 @@ from app.api.system.routes import routes as system
 from app.api.timetable.routes import routes as timetable
 from app.api.watchlists.routes import routes as watchlists
 from app.api.webhooks.routes import routes as webhooks
+from app.api.workspace.routes import routes as workspace
 from app.workspace import Workspace
 from config import VERSION
 
@@ -58,6 +61,9 @@ RESOURCES = (
     datasets,
     stream,
     people,
+    invites,
+    workspace,
+    look,
     security,
     audit,
     replays,

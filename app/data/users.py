@@ -73,6 +73,10 @@ class Users:
             raise NotFound("there is no such user")
         return user
 
+    def known(self, user_id: str) -> User | None:
+        """From memory."""
+        return self.people.user(user_id)
+
     def find(self, email: str) -> User | None:
         row = self.store.readers.one("SELECT * FROM users WHERE email_key = ?", (email.strip().casefold(),))
         return None if row is None else user_row(row)

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, g, request
+from flask_login import current_user
 from jinja2 import StrictUndefined
 
 from app.pages import (
@@ -22,11 +23,14 @@ from app.pages import (
     errors,
     guide,
     limits,
+    look,
     machine,
     mappings,
+    people,
     positions,
     profit,
     replay,
+    security,
     settings,
     strategies,
     study,
@@ -40,6 +44,7 @@ from app.pages import format as fmt
 from app.pages.assets import Assets
 from app.pages.assets import blueprint as assets_blueprint
 from app.pages.room import EXTENSION
+from app.pages.room import reads as the_reads
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
 ROOMS = (
@@ -59,13 +64,14 @@ ROOMS = (
     timetable,
     calendar,
     settings,
+    people,
+    security,
+    look,
     guide,
     zerodha,
 )
 for _room in ROOMS:  # once, where they are made: a blueprint that an application has registered takes no more
     _room.routes.register_error_handler(Exception, errors.answer)
-THEMES = ("dark", "light")
-PALETTES = ("green", "blue")
 SMALL = 1024  # bytes below which compressing an answer saves nothing
 
 Stop = Callable[[Any, str, bool], str]
@@ -105,18 +111,27 @@ def _service_stop(user: Any, reason: str, flatten: bool) -> str:
 
 
 def _preferences() -> dict[str, Any]:
-    """What a browser chose for itself: a cookie, so that the first byte of a page is already right."""
-    theme, palette = request.cookies.get("theme", ""), request.cookies.get("palette", "")
-    return {
-        "prefs": {"theme": theme if theme in THEMES else "dark", "palette": palette if palette in PALETTES else "green"},
-        "chrome": None,
-    }
+    """The look of whoever is signed in, so that the first byte of a page is already right; before sign-in it is Tandem's own."""
+    return {"prefs": _look(), "chrome": None}
+
+
+def _look() -> dict[str, Any]:
+    if "look" not in g:
+        g.look = {"theme": "dark", "scheme": "dark", "palette": "green", "css": None}
+        if current_user and current_user.is_authenticated:
+            try:
+                own = the_reads().look()
+                g.look = {"theme": own.theme, "scheme": "light" if own.theme == "light" else "dark", "palette": own.palette, "css": own.css}
+            except Exception:  # a page, also the one about a fault, is drawn whatever became of the settings
+                current_app.logger.exception("the look of a person could not be read")
+    found: dict[str, Any] = g.look
+    return found
 
 
 def _compress(answer: Response) -> Response:
     """Pages travel compressed; streams, files and the JSON of the order path are left alone."""
     if (
-        answer.mimetype not in ("text/html", "text/csv")
+        answer.mimetype not in ("text/html", "text/csv", "text/css")
         or answer.is_streamed
         or answer.direct_passthrough
         or "Content-Encoding" in answer.headers

@@ -38,7 +38,10 @@ STYLES = (
     "css/ladder.css",
     "css/day.css",
     "css/watch.css",
+    "css/security.css",
+    "css/people.css",
     "css/replay.css",
+    "css/look.css",
 )
 CLASSIC = ("vendor/htmx.org/htmx.js", "vendor/idiomorph/idiomorph-ext.js")
 ENTRY = "js/main.js"

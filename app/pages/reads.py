@@ -32,6 +32,10 @@ from app.api.datasets import service as datasets
 from app.api.datasets.schemas import DatasetOut, DatasetQuery, DatasetStoryOut, GapQuery, GapsOut, RecordingOut
 from app.api.groups import service as groups
 from app.api.groups.schemas import GroupOut, GroupQuery
+from app.api.invites import service as invites
+from app.api.invites.schemas import CodeOut, CodeQuery, InviteOut, InviteQuery
+from app.api.look import service as look
+from app.api.look.schemas import LookOut
 from app.api.mappings import service as mappings
 from app.api.mappings.schemas import MappingOut, MappingQuery
 from app.api.market import service as market
@@ -46,6 +50,8 @@ from app.api.positions import service as positions
 from app.api.positions.schemas import PositionOut, PositionQuery
 from app.api.replays import service as replays
 from app.api.replays.schemas import FramesQuery, ReplayFramesOut, ReplayOut, ReplayQuery
+from app.api.security import service as security
+from app.api.security.schemas import EnrolmentOut, SecondFactorOut, SignInOut, SignInQuery
 from app.api.signals import service as signals
 from app.api.signals.schemas import SignalOut, SignalQuery
 from app.api.strategies import service as strategies
@@ -59,6 +65,8 @@ from app.api.watchlists.schemas import DayOut, DayQuery, WatchlistOut, Watchlist
 from app.api.webhooks import service as webhooks
 from app.api.webhooks.schemas import WebhookOut, WebhookQuery
 from app.api.wire import Page
+from app.api.workspace import service as settings_of_all
+from app.api.workspace.schemas import WorkspaceOut
 from app.data import User
 
 ALL = 500  # the most that one read gives
@@ -228,8 +236,33 @@ class Reads:
     def webhooks(self) -> list[WebhookOut]:
         return webhooks.list_webhooks(self.user, WebhookQuery(limit=ALL)).items
 
+    def look(self) -> LookOut:
+        return look.get_look(self.user)
+
     def tokens(self) -> list[TokenOut]:
         return people.list_tokens(self.user, TokenQuery(limit=ALL)).items
+
+    def workspace(self) -> WorkspaceOut:
+        return settings_of_all.get_workspace(self.user)
+
+    def invites(self) -> list[InviteOut]:
+        return invites.list_invites(self.user, InviteQuery(limit=ALL)).items
+
+    def codes(self) -> list[CodeOut]:
+        """What the owner passes on; only where no mail is sent."""
+        return invites.list_codes(self.user, CodeQuery(limit=ALL)).items
+
+    def sign_ins(self) -> list[SignInOut]:
+        return security.list_sign_ins(self.user, SignInQuery(limit=ALL)).items
+
+    def second_factor(self) -> SecondFactorOut:
+        return security.second_factor(self.user)
+
+    def enrolment(self) -> EnrolmentOut | None:
+        return security.begun(self.user)
+
+    def enrolment_qr(self) -> bytes:
+        return security.qr(self.user)
 
     def people(self) -> list[UserOut]:
         return people.list_people(self.user, UserQuery(limit=ALL)).items

@@ -1,11 +1,9 @@
-"""Settings (own name, password, API tokens, webhooks, the log of what was changed) and, for the owner, people."""
+"""Settings (own name, API tokens, webhooks, the log of what was changed)."""
 
 from __future__ import annotations
 
-from flask import Response, abort
-from flask_login import current_user
+from flask import Response
 
-from app.pages import words
 from app.pages.room import accounts, filters, names, older, page, reads, room, strategy_names
 
 routes = room("settings")
@@ -13,9 +11,14 @@ routes = room("settings")
 
 @routes.get("/settings")
 def index() -> Response:
+    return page("settings.html")
+
+
+@routes.get("/settings/tokens")
+def tokens() -> Response:
     read = reads()
     return page(
-        "settings.html",
+        "tokens.html",
         tokens=read.tokens(),
         webhooks=read.webhooks(),
         strategies=read.strategies(),
@@ -30,10 +33,3 @@ def log() -> Response:
     args = filters("action", "object_kind", "object_id")
     found = reads().audit(args)
     return page("log.html", rows=found, args=args, next_url=older(args, found.next))
-
-
-@routes.get("/people")
-def people() -> Response:
-    if str(current_user.role) != "owner":
-        abort(403)
-    return page("people.html", people=reads().people(), roles=words.ROLES)

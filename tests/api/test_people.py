@@ -10,7 +10,7 @@ from tests.api.rig import MACHINE, PASSWORD, Person, Rig
 def test_the_owner_sees_and_changes_people(fresh: Rig) -> None:
     made = fresh.owner.post("/api/users", {"email": "new@example.com", "password": "a long password", "role": "trader"})
     assert made.status_code == 201
-    assert set(made.json) == {"id", "email", "name", "role", "active", "created_at", "last_sign_in_at"}
+    assert set(made.json) == {"id", "email", "name", "role", "active", "second_factor", "created_at", "last_sign_in_at"}
     person = fresh.person("new@example.com", made.json["role"])
     assert person.post("/api/accounts", {"name": "x", "broker": "paper", "capital": 1000}).status_code == 201
     path = f"/api/users/{made.json['id']}"

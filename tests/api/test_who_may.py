@@ -58,6 +58,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/tokens"): {"name": "x"},
     ("POST", "/api/users"): {"email": "x@example.com", "password": "long enough it is"},
     ("PATCH", "/api/users/{id}"): {"role": "owner"},
+    ("POST", "/api/invites"): {"email": "y@example.com"},
+    ("PATCH", "/api/workspace"): {"open_sign_up": True},
     ("PATCH", "/api/me"): {"name": "x"},
     ("POST", "/api/me/password"): {"current": "x", "new": "long enough it is"},
 }
@@ -67,8 +69,8 @@ QUERIES = {
     "/api/quotes": "?symbols=NSE:INFY",
     "/api/candles": "?symbol=NSE:INFY&timeframe=1m",
 }
-OWNERS_ALONE = ("/api/users", "/api/calendar", "/api/timetable")
-OWNERS_LOOK_ALONE = ("/api/users", "/api/audit/verify")
+OWNERS_ALONE = ("/api/users", "/api/invites", "/api/calendar", "/api/timetable")
+OWNERS_LOOK_ALONE = ("/api/users", "/api/invites", "/api/codes", "/api/audit/verify")
 EVERY = [(operation.method, operation.path) for operation in operations()]
 WITH_ID = [(method, path) for method, path in EVERY if "{" in path and (method, path) not in PUBLIC]
 WITH_IDS_INSIDE = [
@@ -134,7 +136,9 @@ def belongings(rig: Rig) -> Belongings:
         "orders": order,
         "positions": position,
     }
-    return Belongings(ids | {"webhooks": webhook, "tokens": token, "users": "nobody-of-that-id", "halts": "no-such-halt"})
+    return Belongings(
+        ids | {"webhooks": webhook, "tokens": token, "users": "nobody-of-that-id", "invites": "no-such-invite", "halts": "no-such-halt"}
+    )
 
 
 def ask(person: Person, method: str, path: str, target: str, account: str = "none", strategy: str = "none") -> Any:
@@ -182,7 +186,7 @@ def test_what_nobody_has_is_not_there(rig: Rig, method: str, path: str) -> None:
 
 WORDS = {
     "accounts": "account", "strategies": "strategy", "mappings": "mapping", "signals": "signal", "orders": "order", "positions": "position",
-    "webhooks": "webhook", "tokens": "token", "users": "user", "system": "stop", "backtests": "study",
+    "webhooks": "webhook", "tokens": "token", "users": "user", "invites": "invite", "system": "stop", "backtests": "study",
     "datasets": "dataset", "replays": "replay", "watchlists": "watchlist", "groups": "group", "consents": "consent", "bot": "account", "combined": "rule",
     "calendar": "day", "timetable": "job",
 }  # fmt: skip

@@ -130,16 +130,20 @@ def test_after_sign_in_one_goes_where_one_wanted_but_never_away(client: FlaskCli
     assert sign_in(client, where=f"/login?next={quote(wanted)}").location == location
 
 
-def test_a_new_password_signs_out_every_browser(fresh: Rig) -> None:
+def test_a_new_password_signs_out_every_other_browser(fresh: Rig) -> None:
     fresh.data.users.add(EMAIL, PASSWORD, role=UserRole.OWNER, by=MACHINE)
     first, second = fresh.app.test_client(), fresh.app.test_client()
     sign_in(first)
     sign_in(second)
+    stolen = first.get_cookie("tandem").value
     token = re.search(r'name="csrf-token" content="([^"]+)"', first.get("/").text)[1]
     body = {"current": PASSWORD, "new": "an even longer password"}
     assert first.post("/api/me/password", json=body, headers={"X-CSRFToken": token}).status_code == 200
-    assert first.get("/api/me").status_code == 401
+    assert first.get("/api/me").status_code == 200, "whoever changed it goes on"
     assert second.get("/api/me").status_code == 401
+    thief = fresh.app.test_client()
+    thief.set_cookie("tandem", stolen)
+    assert thief.get("/api/me").status_code == 401, "also a copy of the cookie that went on is of the past"
     assert sign_in(second, password="an even longer password").status_code == 302
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 from app.api.audit.schemas import AuditOut
 from app.api.calendar.schemas import CalendarOut
+from app.api.invites.schemas import CodeOut, InviteOut
+from app.api.look.schemas import ColoursOut, LookOut
 from app.api.market.schemas import CandleOut, InstrumentListOut, InstrumentListsOut, InstrumentOut, QuoteOut
 from app.api.money import home_of
 from app.api.orders.schemas import CheckOut, OrderEventOut, OrderStoryOut, RequestOut
 from app.api.people.schemas import TokenOut, UserOut
 from app.api.pnl.schemas import AccountPnlOut, DayPnlOut, EquityPointOut, PnlOut, RealtimeOut, StrategyPnlOut
+from app.api.security.schemas import EnrolmentOut, SecondFactorOut, SignInOut
 from app.api.system.schemas import (
     AccountCountsOut,
     AccountHaltOut,
@@ -26,7 +30,9 @@ from app.api.system.schemas import (
 from app.api.timetable.schemas import TimetableOut
 from app.api.webhooks.schemas import WebhookOut
 from app.api.wire import Page
+from app.api.workspace.schemas import WorkspaceOut
 from app.data import NotFound
+from app.look import named, read
 from tests.pages import day_things, studies
 from tests.pages.happenings import ORDERS, SIGNALS, TRADES
 from tests.pages.market_data import DATASETS, RECORDING, gaps_of
@@ -56,8 +62,9 @@ from tests.pages.things import (
 class Sample:
     """`halted`: an emergency stop holds. `empty`: nothing is there yet."""
 
-    def __init__(self, user: Any = None, *, empty: bool = False, halted: bool = False, on: bool = True) -> None:
+    def __init__(self, user: Any = None, *, empty: bool = False, halted: bool = False, on: bool = True, look: Any = None) -> None:
         self.empty, self.halted, self.on = empty, halted, on
+        self.chosen = look
 
     def _some(self, items: list[Any]) -> list[Any]:
         return [] if self.empty else list(items)
@@ -468,6 +475,12 @@ class Sample:
             [WebhookOut(id="W1", name="Nifty alerts", strategy_id="S1", account_ids=[], created_at=ago(9000), last_used_at=ago(300))]
         )
 
+    def look(self) -> LookOut:
+        chosen = read(self.chosen)
+        name = named(chosen)
+        dark, light = (ColoursOut(**asdict(each)) for each in (chosen.dark, chosen.light))
+        return LookOut(theme=chosen.theme, palette=chosen.palette, dark=dark, light=light, css=f"/theme/{name}.css" if name else None)
+
     def tokens(self) -> list[Any]:
         return self._some(
             [
@@ -477,14 +490,76 @@ class Sample:
             ]
         )
 
+    def workspace(self) -> WorkspaceOut:
+        return WorkspaceOut(open_sign_up=not self.empty, mail=False)
+
+    def invites(self) -> list[Any]:
+        made = {"name": "", "invited_by": "Asha Rao", "created_at": ago(9000), "sent_at": ago(9000)}
+        return self._some(
+            [
+                InviteOut(id="I1", email="meera@example.com", role="trader", state="open", sends=1, expires_at=ago(-240_000), **made),
+                InviteOut(id="I2", email="late@example.com", role="viewer", state="over", sends=2, expires_at=ago(60), **made),
+            ]
+        )
+
+    def codes(self) -> list[Any]:
+        made = {"name": "", "created_at": ago(60), "expires_at": ago(-500)}
+        link = "http://127.0.0.1:5000/{}/uR8yV1a0mJ0bT7cW9qLkXo2ZfEhDsNpG4iYx5rKtM3A"
+        return self._some(
+            [
+                CodeOut(id="C1", purpose="sign_up", email="dev@example.com", secret="402913", **made),
+                CodeOut(id="I1", purpose="invite", email="meera@example.com", secret=link.format("invite"), **made),
+                CodeOut(id="C2", purpose="reset", email="ravi@example.com", secret=link.format("reset"), **made),
+                CodeOut(id="C3", purpose="sign_up", email="ravi@example.com", secret=None, **made),
+            ]
+        )
+
+    def sign_ins(self) -> list[Any]:
+        here = SignInOut(
+            id="N1", browser="Chrome 141 on Windows", phone=False, ip="192.168.1.20", created_at=ago(9000), seen_at=ago(20), current=True
+        )
+        there = {"id": "N2", "browser": "Safari 18 on iPhone", "phone": True, "ip": "49.36.112.8", "seen_at": ago(86000), "current": False}
+        return [here, *self._some([here.model_copy(update=there)])]
+
+    def second_factor(self) -> SecondFactorOut:
+        """On in the full book, begun in the halted one, off in the empty one."""
+        return SecondFactorOut(on=not self.empty and not self.halted, begun=self.halted, recovery_codes_left=0 if self.empty else 3)
+
+    def enrolment(self) -> EnrolmentOut:
+        secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+        return EnrolmentOut(secret=secret, uri=f"otpauth://totp/Tandem:asha?secret={secret}&issuer=Tandem", qr="/settings/security/qr.svg")
+
+    def enrolment_qr(self) -> bytes:
+        import segno
+
+        return bytes(segno.make(self.enrolment().uri).svg_inline(scale=5, border=4, light="#fff"), "utf-8")
+
     def people(self) -> list[Any]:
         owner = UserOut(
-            id="U1", email="asha@example.com", name="Asha Rao", role="owner", active=True, created_at=ago(9e6), last_sign_in_at=ago(300)
+            id="U1",
+            email="asha@example.com",
+            name="Asha Rao",
+            role="owner",
+            active=True,
+            second_factor=True,
+            created_at=ago(9e6),
+            last_sign_in_at=ago(300),
         )
         return [
             owner,
             *self._some(
-                [owner.model_copy(update={"id": "U2", "email": "ravi@example.com", "name": "", "role": "trader", "active": False})]
+                [
+                    owner.model_copy(
+                        update={
+                            "id": "U2",
+                            "email": "ravi@example.com",
+                            "name": "",
+                            "role": "trader",
+                            "active": False,
+                            "second_factor": False,
+                        }
+                    )
+                ]
             ),
         ]
 

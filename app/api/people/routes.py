@@ -36,7 +36,7 @@ def change_me(call: Call) -> UserOut:
 
 @routes.post("/api/me/password", body=PasswordIn, out=UserOut, own=True)
 def change_password(call: Call) -> UserOut:
-    """A new password; signs out every browser of the caller. Viewers may, too."""
+    """A new password; signs out every other browser of the caller. Viewers may, too."""
     return service.change_password(call.user, call.body, call.by)
 
 

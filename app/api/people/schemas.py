@@ -46,6 +46,7 @@ class UserOut(Out):
     name: str
     role: str
     active: bool
+    second_factor: bool
     created_at: Moment
     last_sign_in_at: Moment | None
 

@@ -16,7 +16,8 @@ from app.api.people.schemas import (
     UserQuery,
 )
 from app.api.wire import Page, moment, moment_or_none
-from app.auth import guard_password
+from app.auth import guard_password, remember, this_sign_in
+from app.auth.throttle import HASHING
 from app.data import Actor, ApiToken, User, UserRole
 from app.problems import Problem, field_problem
 from app.workspace import workspace
@@ -26,26 +27,32 @@ _TOKENS = TokenQuery()
 
 
 def list_people(user: User, query: UserQuery = _PEOPLE) -> Page[UserOut]:
-    _owner_only(user)
-    shown = [user_out(each) for each in workspace().data.users.all()]
+    owner_only(user)
+    data = workspace().data
+    second = data.second_factor.everybody()
+    shown = [_shown(each, each.user_id in second) for each in data.users.all()]
     return page_of(keep(shown, query), query, lambda u: (u.created_at, u.id))
 
 
 def get_person(user: User, user_id: str) -> UserOut:
     if user_id != user.user_id:
-        _owner_only(user)
+        owner_only(user)
     return user_out(workspace().data.users.get(user_id))
 
 
 def add_person(user: User, body: UserIn, by: Actor) -> UserOut:
-    _owner_only(user)
-    return user_out(workspace().data.users.add(body.email, body.password, role=UserRole(body.role), name=body.name, by=by))
+    owner_only(user)
+    with HASHING:
+        return user_out(workspace().data.users.add(body.email, body.password, role=UserRole(body.role), name=body.name, by=by))
 
 
 def change_person(user: User, user_id: str, body: UserPatch, by: Actor) -> UserOut:
     """One change after the other; the last owner stays an owner, and active."""
-    _owner_only(user)
-    users = workspace().data.users
+    owner_only(user)
+    if body.password is not None and user_id == user.user_id:
+        raise field_problem("password", "is your own: change it under /api/me/password, which asks for the present one")
+    shop = workspace()
+    users = shop.data.users
     changed = users.get(user_id)
     if body.role is not None and body.role != changed.role.value:
         changed = users.set_role(user_id, UserRole(body.role), by=by)
@@ -54,7 +61,8 @@ def change_person(user: User, user_id: str, body: UserPatch, by: Actor) -> UserO
     if body.name is not None:
         changed = users.set_name(user_id, body.name, by=by)
     if body.password is not None:
-        changed = users.set_password(user_id, body.password, by=by)
+        with HASHING:
+            changed = users.set_password(user_id, body.password, by=by, mail=shop.settings.mail_ready)
     return user_out(changed)
 
 
@@ -67,11 +75,16 @@ def change_me(user: User, body: MePatch, by: Actor) -> UserOut:
 
 
 def change_password(user: User, body: PasswordIn, by: Actor) -> UserOut:
-    """Signs out every browser of this person, the present one too."""
-    users = workspace().data.users
+    """Signs out every other browser of this person; the one that asks goes on with a new cookie. Programs ask with a token: no browser stays."""
+    shop, this = workspace(), this_sign_in()
+    users = shop.data.users
     if not guard_password(user, lambda: users.check_password(user.user_id, body.current)):
         raise Problem(403, "That is not your present password.", errors={"current": ["is wrong"]})
-    return user_out(users.set_password(user.user_id, body.new, by=by))
+    with HASHING:
+        changed = users.set_password(user.user_id, body.new, by=by, but=this, mail=shop.settings.mail_ready)
+    if this is not None:
+        remember(changed, this)
+    return user_out(changed)
 
 
 # --- tokens --------------------------------------------------------------------------------------------------------
@@ -97,18 +110,23 @@ def revoke_token(user: User, token_id: str, by: Actor) -> None:
 # --- shapes --------------------------------------------------------------------------------------------------------
 
 
-def _owner_only(user: User) -> None:
+def owner_only(user: User) -> None:
     if user.role is not UserRole.OWNER:
         raise Problem(403, "Only the owner may see and change people.")
 
 
 def user_out(user: User) -> UserOut:
+    return _shown(user, workspace().data.second_factor.is_on(user.user_id))
+
+
+def _shown(user: User, second_factor: bool) -> UserOut:
     return UserOut(
         id=user.user_id,
         email=user.email,
         name=user.name,
         role=user.role.value,
         active=user.active,
+        second_factor=second_factor,
         created_at=moment(user.created_at),
         last_sign_in_at=moment_or_none(user.last_sign_in_at),
     )
