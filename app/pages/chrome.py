@@ -61,6 +61,14 @@ ROOMS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
 )
 OWN = (("Settings", "/settings", "gear"), ("Help", "/help", "question-circle"))
 OWNER_ONLY = ("People", "/people", "people")
+SETTINGS: tuple[tuple[str, str], ...] = (
+    ("You", "/settings"),
+    ("Security", "/settings/security"),
+    ("Look", "/settings/look"),
+    ("Tokens", "/settings/tokens"),
+    ("Log", "/settings/log"),
+)
+"""The parts of Settings, as tabs on each of them (templates/parts/settings_tabs.html)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,7 @@ def shell() -> dict[str, Any]:
     return {
         "chrome": built,
         "nav": chrome.navigation(request.path, built.role, built.open_positions),
+        "settings_tabs": chrome.SETTINGS,
         "shortcuts": keys.GROUPS,
         "now": time.time(),
         "by_account": by_account,

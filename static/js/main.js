@@ -1,6 +1,7 @@
 // Starts everything that every page has. The server joins this file and what it imports into one (app/pages/assets.py).
 
 import { startActions } from "./actions.js";
+import { startCodes } from "./codes.js";
 import { startDialogs } from "./dialogs.js";
 import { showForm, startForms } from "./forms.js";
 import { startKeys } from "./keys.js";
@@ -17,6 +18,7 @@ import { startTicket } from "./ticket.js";
 
 startPreferences();
 startSecrets();
+startCodes();
 startDialogs();
 startForms();
 startActions();

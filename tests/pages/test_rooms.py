@@ -99,11 +99,13 @@ def test_a_viewer_is_told_kindly_that_a_form_is_not_theirs(clients: Readers, add
     assert "data-ticket" not in text
 
 
-def test_a_viewer_s_settings_have_the_name_and_the_password_and_nothing_that_is_refused(
-    clients: Readers,
-) -> None:
-    text = clients["viewer", "full"].get("/settings").get_data(as_text=True)
-    assert re.findall(r'data-api="([^"]+)"', text) == ["PATCH /api/me", "POST /api/me/password"]
+def test_a_viewer_s_settings_have_what_is_their_own_and_nothing_that_is_refused(clients: Readers) -> None:
+    def writes(address: str) -> list[str]:
+        return re.findall(r'data-api="([^"]+)"', clients["viewer", "full"].get(address).get_data(as_text=True))
+
+    assert writes("/settings") == ["PATCH /api/me"]
+    assert writes("/settings/tokens") == []
+    assert all("/api/me/" in write for write in writes("/settings/security"))
 
 
 @pytest.mark.parametrize("address", [*ROOMS, *THINGS, "/people"])
@@ -138,7 +140,8 @@ def test_every_link_leads_somewhere(clients: Readers) -> None:
 
 
 def test_every_icon_of_a_page_is_in_the_sprite(clients: Readers) -> None:
-    sprite = set(re.findall(r'symbol id="([^"]+)"', (STATIC / "vendor/bootstrap-icons/icons.svg").read_text("utf-8")))
+    drawn = [STATIC / "vendor/bootstrap-icons/icons.svg", STATIC / "img/devices.svg"]
+    sprite = set(re.findall(r'symbol id="([^"]+)"', "".join(file.read_text("utf-8") for file in drawn)))
     shown: set[str] = set()
     for book in ("full", "empty", "halted"):
         client = clients["owner", book]
@@ -285,8 +288,9 @@ def test_lanes_are_called_by_their_account(clients: Readers) -> None:
 
 
 def test_a_password_is_asked_for_beside_the_name_that_it_belongs_to(clients: Readers) -> None:
-    text = clients["owner", "full"].get("/settings").get_data(as_text=True)
-    assert len(re.findall(r'<input type="text" name="username" value="asha@example.com" autocomplete="username"[^>]* hidden', text)) == 2
+    text = clients["owner", "full"].get("/settings/security").get_data(as_text=True)
+    beside = re.findall(r'<input type="text" name="username" value="asha@example.com" autocomplete="username"[^>]* hidden', text)
+    assert len(beside) == len(re.findall(r'autocomplete="current-password"', text)) == 4
 
 
 def test_paper_and_live_are_told_apart_by_words(clients: Readers) -> None:
