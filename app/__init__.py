@@ -61,6 +61,7 @@ def create_app(
     from app.live import Hub
     from app.logins import Logins
     from app.pages import init_app as init_pages
+    from app.post import PostOffice
     from app.replays import Replays
     from app.studies import StudyQueue
     from app.workspace import EXTENSION, Ownership, Workspace
@@ -81,6 +82,7 @@ def create_app(
         Logins(system, data, settings, the_clock),
         Replays(the_clock, ids or system.ids),
         StudyQueue(data, the_clock, lambda user, kind, told: (hub.publish if kind == "news" else hub.pulse)("study", user, told)),
+        PostOffice(data, settings, on_trouble=system.incident_log.raise_, on_clear=system.incident_log.resolve),
         lists,
         recorder,
     )

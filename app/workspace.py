@@ -20,6 +20,7 @@ from engines.ports import Clock, Directory, Ids, JournalDown
 
 if TYPE_CHECKING:
     from app.logins import Logins
+    from app.post import PostOffice
     from app.replays import Replays
     from app.studies import StudyQueue
     from config import Settings
@@ -160,6 +161,7 @@ class Workspace:
     logins: Logins
     replays: Replays
     studies: StudyQueue
+    post: PostOffice
     lists: Lists | None = None
     recorder: Recorder | None = None
 

@@ -23,6 +23,7 @@ from app.data.consents import Consents
 from app.data.credentials import CredentialBox, open_box, write_private
 from app.data.datasets import Datasets
 from app.data.day_books import DayBooks
+from app.data.deliveries import Deliveries
 from app.data.destinations import Destinations
 from app.data.directory import SqliteDirectory
 from app.data.errors import DataError
@@ -70,6 +71,7 @@ class Data:
         self.latch = FileLatch(data_dir / "halts.json")
         self.sign_ins = SignIns(store)
         self.outbox = Outbox(store, box)
+        self.deliveries = Deliveries(store, box)
         self.destinations = Destinations(store, box, self.outbox)
         self.reporting = Reporting(store)
         self.shares = Shares(store, self.outbox)
@@ -131,6 +133,10 @@ class Data:
 
         told = {} if step is None else {"step": step}
         return rotate(self._store, self.data_dir / KEY_FILE, configured, database.stored_fingerprint(self._path), by, **told)
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Called after each change of configuration, also by another process; must return at once."""
+        self._store.changes.on_change(callback)
 
     def close(self) -> None:
         self._store.changes.close()

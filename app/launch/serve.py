@@ -73,8 +73,10 @@ def serve(settings: Settings, *, engines: bool, browser: bool, prepare: Prepare 
         house.start()
         app.extensions[EXTENSION].logins.start()
         app.extensions[EXTENSION].studies.start(system.supervisor)
+        app.extensions[EXTENSION].post.start(system.supervisor)
         ConsentWatch(data, system.runtime.refresh_now).start(system.supervisor)
         stack.callback(app.extensions[EXTENSION].replays.close)
+        stack.callback(app.extensions[EXTENSION].post.close)
         if not engines:
             system.board.switch_engines(on=False, user_id=None)  # for this run only: nothing is journaled
         web = WebServer(app, listener, threads=settings.threads)

@@ -29,6 +29,7 @@ LASTING = frozenset(
         "strategy_quarantined",
         "limit_reached",
         "combined_left",
+        "mail_down",
     }
 )
 """Kinds that stay open until somebody resolves them; the others are told and are over at once."""
