@@ -62,6 +62,12 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/api/workspace"): {"open_sign_up": True},
     ("PATCH", "/api/me"): {"name": "x"},
     ("POST", "/api/me/password"): {"current": "x", "new": "long enough it is"},
+    ("POST", "/api/me/sign-out-everywhere"): {"password": PASSWORD},
+    ("POST", "/api/me/second-factor"): {"password": PASSWORD},
+    ("POST", "/api/me/second-factor/confirm"): {"code": "123456"},
+    ("POST", "/api/me/second-factor/off"): {"password": PASSWORD, "code": "123456"},
+    ("POST", "/api/me/recovery-codes"): {"password": PASSWORD, "code": "123456"},
+    ("POST", "/api/users/{id}/clear-second-factor"): {"password": PASSWORD},
 }
 QUERIES = {
     "/api/backtests/{id}/chart": "?symbol=NSE:INFY",
@@ -135,6 +141,7 @@ def belongings(rig: Rig) -> Belongings:
         "signals": signal,
         "orders": order,
         "positions": position,
+        "me": rig.data.sign_ins.begin(trader.user.user_id, "127.0.0.1", "the trader's browser"),
     }
     return Belongings(
         ids | {"webhooks": webhook, "tokens": token, "users": "nobody-of-that-id", "invites": "no-such-invite", "halts": "no-such-halt"}
@@ -188,7 +195,7 @@ WORDS = {
     "accounts": "account", "strategies": "strategy", "mappings": "mapping", "signals": "signal", "orders": "order", "positions": "position",
     "webhooks": "webhook", "tokens": "token", "users": "user", "invites": "invite", "system": "stop", "backtests": "study",
     "datasets": "dataset", "replays": "replay", "watchlists": "watchlist", "groups": "group", "consents": "consent", "bot": "account", "combined": "rule",
-    "calendar": "day", "timetable": "job",
+    "calendar": "day", "timetable": "job", "me": "sign-in",
 }  # fmt: skip
 
 
