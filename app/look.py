@@ -16,6 +16,7 @@ from app.colours import BLACK, READABLE, VISIBLE, WHITE, apart, contrast, ink, i
 from app.shades import (
     LEG_WASH,
     PALETTES,
+    PROFIT,
     SCHEMES,
     TOKENS,
     bar_profit,
@@ -117,6 +118,17 @@ def plain(look: Look) -> dict[str, Any]:
     """For the settings and the audit log: only what is not as usual."""
     own = {scheme: {part: value for part, value in asdict(look.colours(scheme)).items() if value} for scheme in SCHEMES}
     return {"theme": look.theme, "palette": look.palette, **{scheme: chosen for scheme, chosen in own.items() if chosen}}
+
+
+def parts(colours: Colours) -> dict[str, str | None]:
+    return asdict(colours)
+
+
+def usual(part: str, scheme: str) -> str:
+    """Tandem's own colour of a part."""
+    base = TOKENS[scheme]
+    up, down = PROFIT["green", scheme]
+    return {"header": base["bg"], "navbar": base["panel"], "body": base["bg"], "targets": up, "stops": down}[part]
 
 
 # --- what can be read ------------------------------------------------------------------------------------------------

@@ -160,6 +160,7 @@ _SHAPES = {
     r"^[A-Za-z0-9_+/-]{1,60}$": "must be the name of a time zone, such as Asia/Kolkata",
     r"^[A-Za-z0-9_.-]{1,64}$": "must be letters, digits, dots, dashes and underscores, at most 64",
     r"^\d{4}-\d{2}-\d{2}$": "must be a day such as 2026-05-20",
+    r"^#[0-9a-f]{6}$": "must be a colour such as #1f6feb",
     r"^\d{4}$": "must be a year such as 2026",
 }
 

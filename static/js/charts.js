@@ -116,7 +116,7 @@ async function candleChart(box) {
       if (!plan || plan.state !== "armed") continue;
       const open = plan.targets.filter((target) => !target.fired);
       const names = day.shown ? ["", ""] : ["stop", "target"]; // a ladder has its names at its lines, and of it only what comes next is marked
-      const wanted = [[plan.stop, "--down", names[0]], ...(day.shown ? open.slice(0, 1) : open).map((target) => [target.price, "--up", names[1]])];
+      const wanted = [[plan.stop, "--leg-stop", names[0]], ...(day.shown ? open.slice(0, 1) : open).map((target) => [target.price, "--leg-target", names[1]])];
       for (const [price, name, title] of wanted) {
         if (price === null || seen.has(`${price}${title}`)) continue;
         seen.add(`${price}${title}`);

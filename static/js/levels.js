@@ -70,7 +70,7 @@ export class DayLevels {
       if (y === null || y < 0 || y > mediaSize.height) continue;
       const room = !taken.some((other) => Math.abs(other - y) < ROOM);
       if (room) taken.push(y);
-      paint.call(this, context, line, place, y, this.#colour(line.kind === "entry" ? "--accent" : line.kind === "target" ? "--up" : "--down"), room);
+      paint.call(this, context, line, place, y, this.#colour(line.kind === "entry" ? "--accent" : line.kind === "target" ? "--leg-target" : "--leg-stop"), room);
     }
     context.globalAlpha = 1;
     context.setLineDash([]);

@@ -100,7 +100,7 @@ export class ReplayChart {
       position: buy ? "belowBar" : "aboveBar",
       shape: way === "entry" ? (buy ? "arrowUp" : "arrowDown") : "circle",
       size: way === "entry" ? 1.4 : 0.7,
-      color: colour(way === "SL" ? "--down" : way === "T" ? "--up" : buy ? "--accent" : "--warn"),
+      color: colour(way === "SL" ? "--leg-stop" : way === "T" ? "--leg-target" : buy ? "--accent" : "--warn"),
       text: way === "entry" ? (count > 1 ? `×${count}` : "") : way === "exit" ? "" : way,
     }));
     this.marks.setMarkers(drawn.sort((a, b) => a.time - b.time));
@@ -133,7 +133,7 @@ export class ReplayChart {
       this.lines.delete(key);
     }
     for (const [key, { price, kind, count, next }] of wanted) {
-      const look = { price, color: colour(kind === "stop" ? "--down" : "--up"), lineWidth: 1, lineStyle: next ? 2 : 4, axisLabelVisible: next, title: next ? `${kind}${count > 1 ? ` ×${count}` : ""}` : "" };
+      const look = { price, color: colour(kind === "stop" ? "--leg-stop" : "--leg-target"), lineWidth: 1, lineStyle: next ? 2 : 4, axisLabelVisible: next, title: next ? `${kind}${count > 1 ? ` ×${count}` : ""}` : "" };
       const line = this.lines.get(key);
       if (line) line.applyOptions(look);
       else this.lines.set(key, this.series.createPriceLine(look));

@@ -17,6 +17,8 @@ from flask_login import LoginManager
 from flask_wtf.csrf import CSRFProtect
 
 from app import ROOT, SECURITY
+from app.api.look import service as look_service
+from app.api.look.schemas import PreviewQuery
 from app.pages import errors, init_app
 from tests.pages.sample import Sample
 
@@ -47,7 +49,7 @@ def create_preview(role: str | None = "owner", book: str = "full") -> Flask:
     login.request_loader(lambda _request: person(session.get("as", role)) if role else None)
     init_app(
         app,
-        reads=lambda _user: Sample(**BOOKS[session.get("book", book)]),
+        reads=lambda _user: Sample(**BOOKS[session.get("book", book)], look=session.get("look")),
         stop=lambda *_: "H1",
     )
     app.register_blueprint(_auth())
@@ -128,6 +130,16 @@ def _api() -> Blueprint:
             for i in ids
         ]
         return Response(json.dumps({"orders": rows}), content_type="application/json")
+
+    @routes.route("/me/look", methods=["PUT", "PATCH"])
+    def look() -> Response:
+        session["look"] = (session.get("look") or {} if request.method == "PATCH" else {}) | request.get_json()
+        return Response("{}", content_type="application/json")
+
+    @routes.get("/me/look/preview")
+    def preview_look() -> Response:
+        tried = look_service.preview(None, PreviewQuery.model_validate(request.args.to_dict()))  # type: ignore[arg-type]
+        return Response(tried.model_dump_json(), content_type="application/json")
 
     @routes.post("/accounts")
     def wrong() -> Response:

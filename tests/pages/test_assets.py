@@ -111,12 +111,12 @@ def test_tones_of_the_attention_list_have_an_order() -> None:
 TEXT_ON = [("text", "bg"), ("text", "panel"), ("text", "raised"), ("text", "sunken")]
 TEXT_ON += [(name, place) for name in ("muted", "accent", "up", "down", "warn", "danger", "paper", "live") for place in ("bg", "panel")]
 TEXT_ON += [("muted", "raised"), ("muted", "sunken"), ("on-accent", "accent-fill"), ("on-danger", "danger-fill"), ("on-live", "live-fill")]
+TEXT_ON += [("paper", "paper-ground"), ("live", "live-ground"), ("text", "field"), ("text", "hover")]
 WASHED = [
     ("up", "up-wash"),
     ("down", "down-wash"),
     ("warn", "warn-wash"),
     ("accent", "accent-wash"),
-    ("paper", "paper-wash"),
     ("muted", "muted-wash"),
 ]
 

@@ -326,10 +326,17 @@ def test_a_table_is_exported_as_it_is_shown_with_exact_values(chrome: Browser, p
     assert chrome.execute_script("return window.file") == "tandem-positions.csv"
 
 
+WATCH_ANSWER = "const real = window.fetch; window.fetch = async (...all) => { const made = await real(...all); window.answered = made.ok; return made; }"
+
+
 def test_light_and_dark_and_the_colours_of_profit_are_kept(chrome: Browser, preview: str) -> None:
-    chrome.get(f"{preview}/settings")
-    one(chrome, "main [data-theme-toggle]").click()
-    one(chrome, "main [data-palette-toggle]").click()
+    chrome.get(f"{preview}/help")
+    for what in ("theme", "palette"):
+        one(chrome, ".who summary").click()
+        chrome.execute_script(WATCH_ANSWER)
+        one(chrome, f".drop [data-{what}-toggle]").click()
+        until(chrome, "window.answered")
+        chrome.get(f"{preview}/help")
     chrome.get(f"{preview}/")
     root = chrome.find_element(By.TAG_NAME, "html")
     assert (root.get_attribute("data-bs-theme"), root.get_attribute("data-palette")) == ("light", "blue")

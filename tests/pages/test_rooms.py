@@ -377,10 +377,9 @@ def test_pages_travel_compressed_and_are_never_stored(clients: Readers) -> None:
 
 def test_a_preference_is_in_the_first_byte(clients: Readers) -> None:
     client = create_preview().test_client()
-    client.set_cookie("theme", "light")
-    client.set_cookie("palette", "<script>")
+    client.patch("/api/me/look", json={"theme": "light", "palette": "<script>"})
     text = client.get("/").get_data(as_text=True)
-    assert 'data-bs-theme="light" data-palette="green"' in text
+    assert 'data-bs-theme="light" data-theme="light" data-palette="green"' in text
 
 
 def test_attributes_stand_apart(clients: Readers) -> None:

@@ -1,0 +1,1 @@
+"""The look resource: schemas of the wire, service functions (used by routes and pages), routes."""
