@@ -11,6 +11,7 @@ import os
 import shutil
 import sqlite3
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ UNFINISHED = "restore.unfinished"
 _TRIAL = ".restoring"
 _STAY = frozenset({"serve.lock", "setup.lock", UNFINISHED, _TRIAL, "logs"})
 _PRIVATE = ("credentials.key", "session.key", "halts.json")
+_TORN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, KeyError)
 _MOST = 64 * 1024**3  # bytes unpacked: more is no backup of ours
 
 Opener = Callable[[Path], "Data"]
@@ -56,7 +58,7 @@ def inspect(archive: Path) -> dict[str, Any]:
         with zipfile.ZipFile(archive) as zipped:
             _check_names(zipped, archive)
             return json.loads(zipped.read(MANIFEST)) if MANIFEST in zipped.namelist() else {}
-    except (OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
+    except (OSError, ValueError, *_TORN) as error:
         raise DataError(f"{archive} is not a backup that can be read: {error}") from error
 
 
@@ -111,7 +113,7 @@ def restore(
             aside = None
         upgraded = version if version != database.HEAD else None
         return Restored({**holds, **contents(target)}, aside, told, missing, upgraded)
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, *_TORN) as error:
         raise DataError(f"{archive} cannot be restored into {data_dir}: {error}") from error
     finally:
         lock.release()
