@@ -35,6 +35,7 @@ STYLES = (
     "css/data.css",
     "css/studies.css",
     "css/limits.css",
+    "css/groups.css",
     "css/ladder.css",
     "css/day.css",
     "css/watch.css",

@@ -1,4 +1,4 @@
-"""Limits: the combined P&L rules with where they stand, groups of accounts, and the day's limits of each account."""
+"""Limits: the combined P&L rules with where they stand, and the day's limits of each account."""
 
 from __future__ import annotations
 
@@ -60,10 +60,7 @@ def index() -> Response:
     return page(
         "limits/list.html",
         rules=sorted((_shown(rule, names, groups) for rule in read.combined_rules()), key=lambda s: (s.rule.scope, s.name.casefold())),
-        groups=groups,
         accounts=accounts(),
-        by_id={account.id: account for account in accounts()},
-        ruled={rule.scope_id for rule in read.combined_rules()},
     )
 
 
@@ -78,19 +75,6 @@ def new() -> Response:
 def edit(rule_id: str) -> Response:
     rule = next((one for one in reads().combined_rules() if one.id == rule_id), None) or abort(404)
     return _rule_form(rule, rule.scope, rule.scope_id)
-
-
-@routes.get("/limits/groups/new")
-@form
-def new_group() -> Response:
-    return page("limits/group.html", group=None, accounts=accounts())
-
-
-@routes.get("/limits/groups/<group_id>/edit")
-@form
-def edit_group(group_id: str) -> Response:
-    group = next((one for one in reads().groups() if one.id == group_id), None) or abort(404)
-    return page("limits/group.html", group=group, accounts=accounts())
 
 
 def _rule_form(rule: Any, scope: str, scope_id: str) -> Response:

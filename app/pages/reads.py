@@ -28,6 +28,8 @@ from app.api.calendar import service as calendar
 from app.api.calendar.schemas import CalendarOut, CalendarQuery
 from app.api.combined import service as combined
 from app.api.combined.schemas import CombinedOut, CombinedQuery
+from app.api.consents import service as consents
+from app.api.consents.schemas import ConsentOut, ConsentQuery
 from app.api.datasets import service as datasets
 from app.api.datasets.schemas import DatasetOut, DatasetQuery, DatasetStoryOut, GapQuery, GapsOut, RecordingOut
 from app.api.groups import service as groups
@@ -111,6 +113,9 @@ class Reads:
     # limits
     def groups(self) -> list[GroupOut]:
         return sorted(groups.list_groups(self.user, GroupQuery(limit=ALL)).items, key=lambda group: group.created_at)
+
+    def consents(self) -> list[ConsentOut]:
+        return consents.list_consents(self.user, ConsentQuery(limit=ALL)).items
 
     def combined_rules(self) -> list[CombinedOut]:
         return combined.list_rules(self.user, CombinedQuery(limit=ALL)).items

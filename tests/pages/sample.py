@@ -40,6 +40,7 @@ from tests.pages.replays import REPLAYS, frames
 from tests.pages.things import (
     ACCOUNTS,
     COMBINED,
+    CONSENTS,
     GROUPS,
     HALT,
     KINDS,
@@ -106,6 +107,9 @@ class Sample:
 
     def groups(self) -> list[Any]:
         return self._some(GROUPS)
+
+    def consents(self) -> list[Any]:
+        return self._some(CONSENTS)
 
     def combined_rules(self) -> list[Any]:
         return self._some(COMBINED)

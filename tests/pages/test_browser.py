@@ -101,7 +101,7 @@ STALE = {
     "/strategies/S5/edit": ("#f-name", "name"),
     "/strategies/S2/edit": ("#f-name", "name"),
     "/mappings/M1/edit": ("#f-multiplier", "multiplier"),
-    "/limits/groups/G1/edit": ("#f-name", "name"),
+    "/groups/G1/edit": ("#f-name", "name"),
     "/limits/R1/edit": ("#f-target", "target"),
 }
 SENT = "window.sent = null; window.fetch = (_, {body}) => { window.sent = JSON.parse(body); return new Promise(() => {}); }"

@@ -8,8 +8,10 @@ from typing import Any
 
 from app.api.accounts.schemas import AccountOut, DayRulesOut, PaperOut
 from app.api.combined.schemas import CombinedOut
+from app.api.consents.schemas import ConsentOut
 from app.api.exits import ExitPlanOut, ExitsOut, PlanTargetOut, StopOut, TargetOut, TrailingOut
-from app.api.groups.schemas import GroupOut
+from app.api.groups.schemas import GroupOut, GroupPnlOut, MemberOut
+from app.api.groups.service import state_of
 from app.api.mappings.schemas import MappingOut, SizingOut
 from app.api.positions.schemas import PositionOut
 from app.api.strategies.reentry import ReentryOut
@@ -121,9 +123,84 @@ ACCOUNTS = [
     ),
 ]
 
+
+def member(of: AccountOut, state: str, detail: str = "", consent: str = "none", objection: str = "") -> MemberOut:
+    return MemberOut(
+        account_id=of.id,
+        name=of.name,
+        live=of.broker != "paper",
+        state=state,
+        detail=detail,
+        consent=consent,
+        consent_until=NOW + timedelta(days=9) if consent == "stands" else None,
+        objection=objection,
+        day_pnl=of.day_pnl,
+        open_positions=of.open_positions,
+        currency=of.currency,
+    )
+
+
+def group(id: str, name: str, days: int, *members: MemberOut) -> GroupOut:
+    net = sum((each.day_pnl or D(0) for each in members), D(0))
+    return GroupOut(
+        id=id,
+        name=name,
+        account_ids=[each.account_id for each in members],
+        created_at=ago(86400 * days),
+        state=state_of([each.state for each in members]),
+        running=sum(each.state == "running" for each in members),
+        total=len(members),
+        members=members,
+        pnl=[GroupPnlOut(currency="INR", day_pnl=net, open_positions=sum(each.open_positions or 0 for each in members))] if members else [],
+    )
+
+
+_NO = "the consent of Meera Rao (spouse) was revoked on 2026-11-12: record a new one to trade this account"
 GROUPS = [
-    GroupOut(id="G1", name="Family", account_ids=["A1", "A2", "A5"], created_at=ago(86400 * 20)),
-    GroupOut(id="G2", name="Real money", account_ids=["A3", "A4"], created_at=ago(86400 * 2)),
+    group(
+        "G1",
+        "Family",
+        20,
+        member(ACCOUNTS[0], "running"),
+        member(ACCOUNTS[1], "running", consent="stands"),
+        member(ACCOUNTS[4], "stopped", "kill switch: by hand", "revoked", _NO),
+    ),
+    group(
+        "G2",
+        "Real money",
+        2,
+        member(ACCOUNTS[2], "paused", "auto-trade is off: strategies enter nothing"),
+        member(ACCOUNTS[3], "waiting", "The session ended at 06:00. Sign in to trade today.", "self"),
+    ),
+    group("G3", "Nobody yet", 1),
+]
+
+
+def consent(id: str, account: AccountOut | None, holder: str, relation: str, state: str, **changes: Any) -> ConsentOut:
+    fields: dict[str, Any] = {
+        "id": id,
+        "account_id": account.id if account else "gone",
+        "account_name": account.name if account else None,
+        "group_id": "G1",
+        "holder": holder,
+        "relation": relation,
+        "scope": "signals",
+        "note": "",
+        "given_at": ago(86400 * 230),
+        "until": None,
+        "state": state,
+        "revoked_at": None,
+        "revoked_by": None,
+        "auto_trade": account is not None and account.auto_trade,
+    }
+    return ConsentOut(**{**fields, **changes})
+
+
+CONSENTS = [
+    consent("C4", ACCOUNTS[3], "Asha Rao", "self", "stands", group_id=None, scope="manage"),
+    consent("C1", ACCOUNTS[1], "Kiran Rao", "child", "stands", until=NOW + timedelta(days=9), note="letter of 4 April, in the blue folder"),
+    consent("C2", ACCOUNTS[4], "Meera Rao", "spouse", "revoked", revoked_at=ago(86400 * 8), revoked_by="Meera Rao"),
+    consent("C3", None, "R. Iyer", "partner", "over", until=ago(86400 * 60), scope="manage"),
 ]
 
 

@@ -18,7 +18,6 @@ OPEN = {"/login", "/setup", "/sign-up", "/sign-up/code", "/forgot", "/login/code
 LINKS = ("/reset/", "/invite/", "/static/", "/theme/")
 PLACES = {
     "/limits/<rule_id>/edit": "limits",
-    "/limits/groups/<group_id>/edit": "groups",
     "/zerodha/login/<account_id>": "accounts",
 }
 MACHINES = {"/halts/<halt_id>": "no-such-halt"}
