@@ -55,6 +55,7 @@ def serve(settings: Settings, *, engines: bool, browser: bool, prepare: Prepare 
         from app.agreed import ConsentWatch
         from app.launch import compose, logs
         from app.launch.common import opened
+        from app.newsroom import LiveBooks, Newsroom
         from app.workspace import EXTENSION
         from engines.ports import SystemClock
 
@@ -74,6 +75,7 @@ def serve(settings: Settings, *, engines: bool, browser: bool, prepare: Prepare 
         app.extensions[EXTENSION].logins.start()
         app.extensions[EXTENSION].studies.start(system.supervisor)
         app.extensions[EXTENSION].post.start(system.supervisor)
+        Newsroom(data, LiveBooks(system), system.clock, SystemClock()).start(system.supervisor)
         ConsentWatch(data, system.runtime.refresh_now).start(system.supervisor)
         stack.callback(app.extensions[EXTENSION].replays.close)
         stack.callback(app.extensions[EXTENSION].post.close)

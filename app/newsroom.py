@@ -1,0 +1,361 @@
+"""The newsroom: puts what has happened into words and sets it on its ways, in a thread of its own, off the order path.
+
+It waits until there is a last word (or an honest "unknown"), freezes what is said, and never sends anything: that is the dispatcher's. What is not put
+into words when the program ends is when it starts again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Protocol
+
+from app.data import Data, Wanting
+from app.data.outbox import EVERYBODY, OWNERS, NewMessage, Send
+from app.data.reporting import NamedAccount
+from engines.core.messages import Event, Message, Tone
+from engines.core.model import FINAL_STATES, Order, OrderState, OrderType, PlanState, Role, Signal, Timestamp
+from engines.core.sessions import HOME_EXCHANGE, midnight
+from engines.execution.supervisor import Supervisor, Worker
+from engines.notify import notices, words
+from engines.notify.quiet import expires_at, not_before
+from engines.notify.words import AccountNews
+from engines.ports import Clock, JournalDown
+from engines.system import TradingSystem
+
+log = logging.getLogger("tandem.newsroom")
+
+NAME = "newsroom"
+POLL = 0.5
+PAGE = 500
+CHUNK = 25  # messages that are frozen in one transaction: the journal's writer serves orders, too
+GATHER = 0.5  # seconds after the last word of an order
+UNKNOWN_FOR = 2.0  # seconds an order must be unknown before that is told
+SIGNAL_WAITS = 30.0  # seconds after which a summary does not wait any longer
+RESTS_AFTER = 2.0  # seconds after which a limit order counts as resting
+LASTS = 5.0  # seconds that trouble must last to be worth telling
+OLD_DAY = 2 * 86_400.0  # books of days further back are written again without a word
+_AT_ONCE = frozenset({"limit_warning", "limit_reached", "combined_left"})
+_STATE_OF = {
+    "f": OrderState.FILLED,
+    "c": OrderState.CANCELLED,
+    "r": OrderState.REJECTED,
+    "u": OrderState.UNKNOWN,
+    "e": OrderState.EXPIRED,
+    "n": OrderState.NOT_PLACED,
+}
+
+
+class Books(Protocol):
+    """What the engines know of accounts, from memory."""
+
+    def balance(self, account_id: str) -> Decimal | None:
+        """Its equity now; None when the account is not there."""
+        ...
+
+    def currency(self, account_id: str) -> str: ...
+
+    def guard(self, order: Order) -> tuple[Decimal | None, tuple[Decimal, ...]]:
+        """Stop and targets that guard what this order opened."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LiveBooks:
+    system: TradingSystem
+
+    def balance(self, account_id: str) -> Decimal | None:
+        desk = self.system.roster.desk(account_id)
+        if desk is None:
+            return None
+        with desk.lock:
+            return desk.equity()
+
+    def currency(self, account_id: str) -> str:
+        lane = self.system.roster.lane(account_id)
+        return lane.broker.traits.currency if lane is not None else "INR"
+
+    def guard(self, order: Order) -> tuple[Decimal | None, tuple[Decimal, ...]]:
+        desk = self.system.roster.desk(order.account_id)
+        plan = desk.plans.get(order.position_key) if desk is not None else None
+        if plan is None or plan.state is not PlanState.ARMED:
+            return None, ()
+        return plan.stop, tuple(target.price for target in plan.targets if not target.fired)
+
+
+@dataclass(slots=True)
+class Newsroom:
+    """`clock`: that of the engines, by which facts are ripe; `wall`: the real one, by which messages travel (a replay lives in the past)."""
+
+    data: Data
+    books: Books
+    clock: Clock
+    wall: Clock
+    _awake: threading.Event = field(default_factory=threading.Event)
+
+    def start(self, supervisor: Supervisor) -> Worker:
+        return supervisor.add(NAME, self._loop, patience=30.0, wake=self._awake.set)
+
+    def _loop(self, worker: Worker) -> None:
+        while not worker.stopping:
+            worker.beat()
+            try:
+                self.step(lambda: _stops(worker))
+            except (JournalDown, sqlite3.Error) as error:  # the journal itself tells of that; what is new stays new
+                log.warning("messages wait: %s", error)
+            self._awake.wait(POLL)
+
+    def step(self, stopping: Callable[[], bool] = lambda: False) -> int:
+        """Tells everything that is ripe; how many messages that were."""
+        told, after = 0, 0
+        while True:
+            rows = self.data.outbox.new(PAGE, after=after)
+            if rows:
+                desk = _Edition(self, rows)
+                for at in range(0, len(desk.verdicts), CHUNK):
+                    if stopping():
+                        return told
+                    told += desk.publish(at)
+                after = rows[-1].message_id
+            if len(rows) < PAGE:
+                return told
+
+
+def _stops(worker: Worker) -> bool:
+    worker.beat()
+    return worker.stopping
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """`message` None: not worth telling."""
+
+    message_id: int
+    message: Message | None
+    sends: tuple[Send, ...] = ()
+
+
+class _Edition:
+    """One reading of new rows, with everything that has to be looked up for them."""
+
+    def __init__(self, room: Newsroom, rows: Sequence[NewMessage]) -> None:
+        self.room, self.data, self.now = room, room.data, room.clock.now()
+        report = self.data.reporting
+        self.wanting = self.data.destinations.wanting()
+        self.accounts, self.strategies, self.people = report.accounts(), report.strategies(), report.people()
+        self._news: dict[str, AccountNews | None] = {}
+        of_orders = [row for row in rows if row.dedupe.startswith("o:")]
+        of_signals = [row for row in rows if row.dedupe.startswith("s:")]
+        self.orders = report.orders({row.ref for row in of_orders})
+        self.costs = report.costs({row.ref for row in of_orders})
+        self.signal_ids = report.signal_ids({order.signal_key for order in self.orders.values()})
+        self.signals = report.signals({row.ref for row in of_signals})
+        self.signal_orders = report.orders_of({row.ref for row in of_signals})
+        self.incidents = report.incidents({row.ref for row in rows if row.dedupe.startswith("i:")})
+        self.halts = report.halts({row.ref for row in rows if row.dedupe.startswith("h:")})
+        self._newest = {(row.ref, row.dedupe.split(":")[2]): row.message_id for row in of_orders}
+        self.verdicts = [verdict for row in rows if (verdict := self._judge(row)) is not None]
+
+    def publish(self, at: int) -> int:
+        chunk = self.verdicts[at : at + CHUNK]
+        told = [(verdict.message, verdict.sends) for verdict in chunk if verdict.message is not None]
+        self.data.outbox.told(told, [verdict.message_id for verdict in chunk if verdict.message is None])
+        return len(told)
+
+    # --- one row ------------------------------------------------------------------------------------------------------
+
+    def _judge(self, row: NewMessage) -> _Verdict | None:
+        """None: it is not ripe."""
+        try:
+            ripe = self._ripe(row)
+            message = self._say(row) if ripe else None
+        except Exception:  # a fact that nobody has words for must neither hold up the others nor be lost without a word
+            log.exception("message %d (%s) could not be put into words", row.message_id, row.kind)
+            ripe, message = True, _speechless(row)
+        if ripe is None:
+            return None
+        if message is None:
+            return _Verdict(row.message_id, None)
+        return _Verdict(row.message_id, message, self._sends(row, message))
+
+    def _ripe(self, row: NewMessage) -> bool | None:
+        """True: tell it now; False: never; None: not yet."""
+        age = self.now - row.at
+        match row.dedupe[:2]:
+            case "o:":
+                return self._order_ripe(row, age)
+            case "s:":
+                return self._signal_ripe(row, age)
+            case "i:":
+                return self._incident_ripe(row, age)
+            case "d:":
+                return self.now - midnight(row.ref, HOME_EXCHANGE) < OLD_DAY
+        return True
+
+    def _order_ripe(self, row: NewMessage, age: float) -> bool | None:
+        order = self.orders.get(row.ref)
+        letter = row.dedupe.split(":")[2]
+        state = _STATE_OF[letter]
+        if order is None or order.state is not state or self._newest[(row.ref, letter)] != row.message_id:
+            return False  # it has gone on since: its next state has a row of its own
+        wait = UNKNOWN_FOR if state is OrderState.UNKNOWN else GATHER
+        return True if age >= wait or age < 0 else None
+
+    def _signal_ripe(self, row: NewMessage, age: float) -> bool | None:
+        if row.ref not in self.signals:
+            return False
+        waiting = [order for order in self.signal_orders.get(row.ref, ()) if order.state not in FINAL_STATES]
+        if age >= SIGNAL_WAITS or age < 0:
+            return True
+        if not waiting:
+            return True if age >= GATHER else None
+        resting = all(order.state is OrderState.OPEN and order.order_type is not OrderType.MARKET for order in waiting)
+        return True if resting and age >= RESTS_AFTER else None
+
+    def _incident_ripe(self, row: NewMessage, age: float) -> bool | None:
+        incident = self.incidents.get(row.ref)
+        if incident is None:
+            return False
+        over = row.kind.endswith(notices.OVER)
+        at_once = incident.until == incident.since or incident.kind in _AT_ONCE
+        if not at_once and incident.until is not None and incident.until - incident.since < LASTS:
+            return False
+        if over:
+            still = (incident.kind, incident.user_id, incident.account_id) in self.data.reporting.open_incidents()
+            return notices.says_when_over(incident.kind) and not still
+        return True if at_once or age >= LASTS or age < 0 else None
+
+    # --- its words ------------------------------------------------------------------------------------------------------
+
+    def _say(self, row: NewMessage) -> Message | None:
+        match row.dedupe[:2]:
+            case "o:":
+                return self._order(row, self.orders[row.ref])
+            case "s:":
+                return self._signal(row, self.signals[row.ref])
+            case "i:":
+                account = self.account(row.account_id)
+                return notices.of_incident(row.message_id, row.at, self.incidents[row.ref], account, over=row.kind.endswith(notices.OVER))
+            case "h:":
+                return self._halt(row)
+            case "k:":
+                return self._kill(row)
+            case "e:":
+                on, everybody = row.kind == "engines_on", row.user_id == EVERYBODY
+                return notices.of_engines(row.message_id, row.at, on=on, everybody=everybody, by=self._by(row, row.ref))
+            case "d:":
+                return self._day(row)
+            case "t:":
+                name = next((each.name for each in self.wanting if each.destination_id == row.ref), "")
+                return notices.of_test(row.message_id, row.at, name) if name else None
+        return notices.of_people(row.message_id, row.at, row.kind, self._fields(row), row.ref)
+
+    def _order(self, row: NewMessage, order: Order) -> Message | None:
+        account = self.account(order.account_id)
+        if account is None:
+            return None
+        cost = self.costs.get(order.order_id)
+        entry = order.role is Role.ENTRY
+        stop, targets = self.room.books.guard(order) if entry and order.filled_quantity else (None, ())
+        news = words.OrderNews(
+            order,
+            account,
+            self.strategies.get(order.strategy_id or "", ""),
+            self.signal_ids.get(order.signal_key, ""),
+            **({"charges": cost.charges, "realised": cost.realised} if cost else {}),
+            stop=stop,
+            targets=targets,
+        )
+        return words.of_order(row.message_id, row.at, news)
+
+    def _signal(self, row: NewMessage, signal: Signal) -> Message:
+        orders = self.signal_orders.get(row.ref, ())
+        accounts = {key: account for key in {order.account_id for order in orders} if (account := self.account(key)) is not None}
+        news = words.SignalNews(signal, orders, accounts, self.strategies.get(signal.strategy_id or "", ""))
+        return words.of_signal(row.message_id, row.at, news)
+
+    def _halt(self, row: NewMessage) -> Message | None:
+        halt = self.halts.get(row.ref)
+        if halt is None:
+            return None
+        account = self.accounts.get(halt.scope_id or "")
+        name = account.name if account else self.strategies.get(halt.scope_id or "", "")
+        lifted = row.kind == "lift"
+        by = self._by(row, halt.lifted_by if lifted else halt.by)
+        return notices.of_halt(row.message_id, row.at, halt, lifted=lifted, name=name, by=by)
+
+    def _kill(self, row: NewMessage) -> Message | None:
+        account = self.account(row.account_id)
+        if account is None:
+            return None
+        reason, by = json.loads(row.ref)
+        return notices.of_kill(row.message_id, row.at, account, on=row.kind == "kill_on", reason=reason, by=self._by(row, by))
+
+    def _day(self, row: NewMessage) -> Message | None:
+        books = self.data.reporting.day_books(row.user_id, row.ref)
+        told = [(account, book) for book in books if (account := self.account(book.account_id)) is not None]
+        return notices.of_day(row.message_id, row.at, row.ref, told) if told else None
+
+    def _fields(self, row: NewMessage) -> Mapping[str, str]:
+        report = self.data.reporting
+        found: dict[str, str] = {}
+        if row.ref in self.strategies:
+            found["name"] = self.strategies[row.ref]
+        if row.kind.startswith("consent"):
+            found |= report.consent(row.ref)
+        if row.kind == "new_sign_in":
+            found |= report.sign_in(row.ref)
+        account = self.accounts.get(row.account_id or found.get("account_id", ""))
+        if account is not None:
+            found["account"] = account.name
+        return found | dict(row.fields)
+
+    def _by(self, row: NewMessage, user_id: str | None) -> str:
+        """Who did it, for those who may know: a person is told of themselves, nobody is named to the whole workspace."""
+        if row.user_id in (EVERYBODY, OWNERS) or not user_id:
+            return ""
+        return "you" if user_id == row.user_id else ""
+
+    def account(self, account_id: str | None) -> AccountNews | None:
+        if account_id is None:
+            return None
+        if account_id not in self._news:
+            self._news[account_id] = self._account(self.accounts.get(account_id))
+        return self._news[account_id]
+
+    def _account(self, named: NamedAccount | None) -> AccountNews | None:
+        if named is None:
+            return None
+        books = self.room.books
+        balance = books.balance(named.account_id)
+        return AccountNews(named.name, named.broker != "paper", books.currency(named.account_id), named.leverage, balance)
+
+    # --- its ways -------------------------------------------------------------------------------------------------------
+
+    def _sends(self, row: NewMessage, message: Message) -> tuple[Send, ...]:
+        """Whoever it is for and wants it, except for what happened before they asked to be told."""
+        now = self.room.wall.now()
+        return tuple(_send(wish, message.event, now) for wish in self.wanting if _wants(wish, row, message.event))
+
+
+def _wants(wish: Wanting, row: NewMessage, event: Event | None) -> bool:
+    if event is None:
+        return wish.destination_id == row.ref
+    mine = row.user_id in (EVERYBODY, wish.user_id) or (row.user_id == OWNERS and wish.owner)
+    return mine and event in wish.events and wish.created_at <= row.at
+
+
+def _send(wish: Wanting, event: Event | None, now: Timestamp) -> Send:
+    start = not_before(event, wish.quiet, now)
+    return Send(wish.destination_id, start, expires_at(event, start))
+
+
+def _speechless(row: NewMessage) -> Message:
+    """Better than silence: what kind of thing happened, and where to look."""
+    title = f"Something happened: {row.kind.replace('_', ' ')}"
+    return Message(row.message_id, row.kind, Event.TROUBLE, row.at, title, Tone.WARN, "It could not be put into words; look at the pages.")
