@@ -74,6 +74,8 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("email")
     added.add_argument("--password-stdin", action="store_true", required=True, help="read the password from standard input")
     added.add_argument("--role", choices=("owner", "trader", "viewer"), help="default: owner when there is none yet, else trader")
+    lost = command("reset-second-factor", "take away the second factor of somebody whose phone is lost; they are told", people)
+    lost.add_argument("email")
     tokens = commands.add_parser("token", help="API tokens").add_subparsers(dest="action", metavar="ACTION", required=True)
     token = command("add", "make an API token and print it once, alone on standard output", tokens)
     token.add_argument("email")

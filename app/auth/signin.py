@@ -12,8 +12,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from wtforms import PasswordField, StringField
 from wtforms.validators import EqualTo, InputRequired, Length
 
+from app.auth.browsers import in_words
 from app.auth.identity import checks_own_token, guards, login_manager, remember, sign_out
-from app.auth.notices import new_address
 from app.auth.throttle import HASHING
 from app.data import Actor, Conflict, Invalid, User
 from app.workspace import workspace
@@ -124,7 +124,11 @@ def let_in(user: User, wanted: str | None = None) -> BaseResponse:
     session.clear()
     shop = workspace()
     sign_in_id = shop.data.sign_ins.begin(
-        user.user_id, request.remote_addr, request.headers.get("User-Agent"), tell=new_address(shop, user)
+        user.user_id,
+        request.remote_addr,
+        request.headers.get("User-Agent"),
+        called=in_words(request.headers.get("User-Agent", "")),
+        mail=shop.settings.mail_ready,
     )
     remember(user, sign_in_id)
     shop.data.users.signed_in(user.user_id, Actor(user.user_id, "web", request.remote_addr))

@@ -10,12 +10,14 @@ import hashlib
 import hmac
 import secrets
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.data.credentials import CredentialBox
 from app.data.errors import Conflict, Invalid
+from app.data.notices import second_factor_cleared
+from app.data.outbox import Outbox
 from app.data.rows import Actor
 from app.data.store import Store, found
 from app.data.values import micros
@@ -29,7 +31,6 @@ BEGUN_LASTS = 900.0
 """Seconds within which a new key must be confirmed: one that lay about longer may have been seen by somebody else."""
 RECOVERY_CODES = 10
 ISSUER = "Tandem"
-Tell = Callable[[sqlite3.Connection], None]
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's 32: nothing that is read as something else
 _READ_AS = str.maketrans({"o": "0", "i": "1", "l": "1", " ": None, "-": None})
 
@@ -52,9 +53,10 @@ class SecondFactorState:
 class SecondFactor:
     """A secret with `totp_step` 0 waits for its first code; from then on the step says which code was the newest that was used."""
 
-    def __init__(self, store: Store, box: CredentialBox) -> None:
+    def __init__(self, store: Store, box: CredentialBox, outbox: Outbox) -> None:
         self._store = store
         self._box = box
+        self._outbox = outbox
 
     def is_on(self, user_id: str) -> bool:
         return (
@@ -143,23 +145,23 @@ class SecondFactor:
 
     def turn_off(self, user_id: str, *, by: Actor) -> None:
         """The secret and the recovery codes are gone. Conflict when it is not on."""
-        self._forget(user_id, "user.second_factor_off", by)
+        self._store.write(lambda db: self._forget(db, user_id, "user.second_factor_off", by))
 
-    def clear(self, user_id: str, *, by: Actor, tell: Tell | None = None) -> None:
-        """As `turn_off`, for somebody else whose phone is lost: also audited as that, and told to them in the same transaction."""
-        self._forget(user_id, "user.second_factor_cleared", by, tell)
+    def clear(self, user_id: str, *, by: Actor, mail: bool) -> None:
+        """As `turn_off`, for somebody else whose phone is lost: audited as that, and told to them in the same transaction."""
 
-    def _forget(self, user_id: str, action: str, by: Actor, tell: Tell | None = None) -> None:
         def work(db: sqlite3.Connection) -> None:
-            if _person(db, user_id)["totp_step"] == 0:
-                raise Conflict("there is no second factor")
-            db.execute("UPDATE users SET totp = NULL, totp_step = 0 WHERE user_id = ?", (user_id,))
-            db.execute("DELETE FROM recovery_codes WHERE user_id = ?", (user_id,))
-            self._store.audit(db, by, action, user_id)
-            if tell is not None:
-                tell(db)
+            self._forget(db, user_id, "user.second_factor_cleared", by)
+            second_factor_cleared(db, self._outbox, user_id, mail=mail)
 
         self._store.write(work)
+
+    def _forget(self, db: sqlite3.Connection, user_id: str, action: str, by: Actor) -> None:
+        if _person(db, user_id)["totp_step"] == 0:
+            raise Conflict("there is no second factor")
+        db.execute("UPDATE users SET totp = NULL, totp_step = 0 WHERE user_id = ?", (user_id,))
+        db.execute("DELETE FROM recovery_codes WHERE user_id = ?", (user_id,))
+        self._store.audit(db, by, action, user_id)
 
     def new_recovery_codes(self, user_id: str, *, by: Actor) -> tuple[str, ...]:
         """Ten new ones; the old ones are worth nothing. Conflict when the second factor is not on."""

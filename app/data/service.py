@@ -69,15 +69,15 @@ class Data:
         self.journal = store.journal
         self.box = box
         self.latch = FileLatch(data_dir / "halts.json")
-        self.sign_ins = SignIns(store)
         self.outbox = Outbox(store, box)
+        self.sign_ins = SignIns(store, self.outbox)
         self.deliveries = Deliveries(store, box)
         self.destinations = Destinations(store, box, self.outbox)
         self.reporting = Reporting(store)
         self.shares = Shares(store, self.outbox)
         self.users = Users(store, people, self.sign_ins, self.outbox, self.shares)
         self.codes = Codes(store, box, self.users, self.outbox, cache(self.secret_key))
-        self.second_factor = SecondFactor(store, box)
+        self.second_factor = SecondFactor(store, box, self.outbox)
         self.tokens = Tokens(store, people)
         self.accounts = Accounts(store, box)
         self.sessions = SqliteSessions(store, box)
@@ -137,6 +137,12 @@ class Data:
     def on_change(self, callback: Callable[[], None]) -> None:
         """Called after each change of configuration, also by another process; must return at once."""
         self._store.changes.on_change(callback)
+
+    def unreadable(self) -> tuple[str, ...]:
+        """Places ("table id") of what is encrypted and no key of ours opens."""
+        from app.data.rotation import unreadable
+
+        return unreadable(self._store.readers, self.box)
 
     def close(self) -> None:
         self._store.changes.close()

@@ -6,9 +6,11 @@ Whether one is alive is answered from memory, because every request with a cooki
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from app.data.notices import new_sign_in
+from app.data.outbox import Outbox
 from app.data.rows import Actor
 from app.data.store import Store, found
 from app.data.values import micros, seconds
@@ -20,9 +22,6 @@ KEPT = 400 * 24 * 3600.0
 """Seconds for which what is over is remembered: an address seen within them is not new."""
 SEEN_EVERY = 60.0  # seconds between two writes of when somebody was last here
 MOST_AGENT = 300
-
-Tell = Callable[[sqlite3.Connection, "Browser"], None]
-"""Says, in the transaction of the sign-in itself, that it came from an address that its person never used before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,9 @@ class Browser:
 class SignIns:
     """Whether a sign-in is alive is answered by the (small) set of all of them, read at once and thrown away when one begins or ends."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, outbox: Outbox) -> None:
         self._store = store
+        self._outbox = outbox
         self._alive: Mapping[str, Browser] | None = None
         self._age = 0
         self._noted: dict[str, Timestamp] = {}
@@ -51,9 +51,9 @@ class SignIns:
         self._age += 1
         self._alive = None
 
-    def begin(self, user_id: str, ip: str | None, agent: str | None, *, tell: Tell | None = None) -> str:
-        """The id that goes into the cookie: on disk when this returns. `tell` hears, in the same transaction, of one from an address that is new
-        for its person; the very first of a person is not news."""
+    def begin(self, user_id: str, ip: str | None, agent: str | None, *, called: str = "", mail: bool = False) -> str:
+        """The id that goes into the cookie: on disk when this returns. From an address that is new for this person it is told to them, in the same
+        transaction, with the browser as it is `called` in words and by `mail` where that can be sent; their very first sign-in is not news."""
         now = self._store.clock.now()
         made = Browser(self._store.ids.new(), user_id, now, now, ip or "", _clean(agent or ""))
 
@@ -64,8 +64,9 @@ class SignIns:
                 "INSERT INTO sign_ins (sign_in_id, user_id, created_at, seen_at, ip, agent) VALUES (?, ?, ?, ?, ?, ?)",
                 (made.sign_in_id, user_id, micros(now), micros(now), made.ip, made.agent),
             )
-            if known == 0 and tell is not None:
-                tell(db, made)
+            if known == 0:
+                told = called or made.agent
+                new_sign_in(db, self._outbox, user_id, made.sign_in_id, ip=made.ip, browser=told, at=now, mail=mail)
 
         self._store.journal.run(work)
         self.forget()

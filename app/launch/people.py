@@ -1,4 +1,4 @@
-"""`user add` and `token add`: people and API tokens from the command line, before the first start or while it runs.
+"""`user add`, `user reset-second-factor` and `token add`: people and API tokens from the command line, before the first start or while it runs.
 
 A password comes only from standard input and is never echoed; a token is printed once, alone on standard output.
 """
@@ -8,13 +8,15 @@ from __future__ import annotations
 import argparse
 import sys
 
-from app.data import UserRole
+from app.data import Conflict, Data, User, UserRole
 from app.launch.common import CLI, opened, settings_for
 from app.launch.errors import CannotRun
 
 
 def run(args: argparse.Namespace) -> int:
-    return {"user": add_user, "token": add_token}[args.command](args)
+    return {("user", "add"): add_user, ("user", "reset-second-factor"): reset_second_factor, ("token", "add"): add_token}[
+        args.command, args.action
+    ](args)
 
 
 def add_user(args: argparse.Namespace) -> int:
@@ -26,6 +28,18 @@ def add_user(args: argparse.Namespace) -> int:
     return 0
 
 
+def reset_second_factor(args: argparse.Namespace) -> int:
+    settings = settings_for(args)
+    with opened(settings) as data:
+        user = _person(data, args.email)
+        try:
+            data.second_factor.clear(user.user_id, by=CLI, mail=settings.mail_ready)
+        except Conflict:
+            raise CannotRun(f"{user.email} has no second factor") from None
+    print(f"{user.email} signs in with the password alone")
+    return 0
+
+
 def add_token(args: argparse.Namespace) -> int:
     with opened(settings_for(args)) as data:
         user = data.users.find(args.email)
@@ -34,6 +48,13 @@ def add_token(args: argparse.Namespace) -> int:
         _, token = data.tokens.create(user.user_id, args.name, by=CLI)
     print(token)
     return 0
+
+
+def _person(data: Data, email: str) -> User:
+    user = data.users.find(email)
+    if user is None:
+        raise CannotRun(f"there is no {email}; add them with: run_strategy_system.py user add {email} --password-stdin")
+    return user
 
 
 def read_password() -> str:

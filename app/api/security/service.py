@@ -23,7 +23,6 @@ from app.api.security.schemas import (
 from app.api.wire import Page, moment
 from app.auth import guard_password, second, this_sign_in
 from app.auth.browsers import in_words, is_phone
-from app.auth.notices import factor_cleared
 from app.data import Actor, Browser, Conflict, Enrolment, Invalid, User
 from app.problems import Problem
 from app.workspace import workspace
@@ -109,7 +108,7 @@ def clear(owner: User, user_id: str, body: PasswordProof, by: Actor) -> SecondFa
     shop = workspace()
     person = shop.data.users.get(user_id)
     prove_password(owner, body.password)
-    shop.data.second_factor.clear(user_id, by=by, tell=factor_cleared(shop, person))
+    shop.data.second_factor.clear(user_id, by=by, mail=shop.settings.mail_ready)
     return second_factor(person)
 
 
