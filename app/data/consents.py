@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from enum import StrEnum
 from functools import partial
 
@@ -77,8 +78,8 @@ def objection(consents: Sequence[Consent], now: Timestamp) -> str:
     if not others or any(consent.state(now) is ConsentState.STANDS for consent in consents):
         return ""
     last = max(others, key=_end)
-    said = "was revoked" if last.state(now) is ConsentState.REVOKED else "ran out"
-    return f"the consent of {last.holder} ({last.relation}) {said} on {_day(_end(last))}: record a new one to trade this account"
+    said = f"was revoked on {_day(_end(last))}" if last.state(now) is ConsentState.REVOKED else f"ran out on {_day(_end(last) - 1e-6)}"
+    return f"the consent of {last.holder} ({last.relation}) {said}: record a new one to trade this account"
 
 
 def _end(consent: Consent) -> Timestamp:
@@ -88,7 +89,8 @@ def _end(consent: Consent) -> Timestamp:
 
 
 def _day(at: Timestamp) -> str:
-    return session_day(at, HOME_EXCHANGE)
+    day = date.fromisoformat(session_day(at, HOME_EXCHANGE))
+    return f"{day.day} {day:%b %Y}"
 
 
 def of_account(db: sqlite3.Connection, account_id: str) -> tuple[Consent, ...]:

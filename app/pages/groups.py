@@ -66,7 +66,7 @@ def index() -> Response:
         by_id={account.id: account for account in accounts()},
         states=STATES,
         consents=[(consent, *_told(consent, now)) for consent in consents],
-        relations=dict(RELATIONS),
+        relations={**dict(RELATIONS), "self": "trades it"},
         scopes={value: label for value, label, _ in SCOPES},
         last_day=last_day,
     )

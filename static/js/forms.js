@@ -174,7 +174,7 @@ export function done(from, data) {
     location.assign(filled(place, data));
     return;
   }
-  if (said) toast(told(said, data), NOT_WELL.includes(data.state) ? "bad" : undefined);
+  if (said) toast(told(said, data), NOT_WELL.includes(data.state) || data.ok === false ? "bad" : undefined);
   if ("stay" in from.dataset) return;
   closeDialog(from);
   document.body.dispatchEvent(new CustomEvent("tandem:wrote"));

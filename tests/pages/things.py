@@ -155,7 +155,7 @@ def group(id: str, name: str, days: int, *members: MemberOut) -> GroupOut:
     )
 
 
-_NO = "the consent of Meera Rao (spouse) was revoked on 2026-11-12: record a new one to trade this account"
+_NO = "the consent of Meera Rao (spouse) was revoked on 12 Nov 2026: record a new one to trade this account"
 GROUPS = [
     group(
         "G1",
