@@ -15,12 +15,14 @@ from app.api.calendar.routes import routes as calendar
 from app.api.combined.routes import routes as combined
 from app.api.consents.routes import routes as consents
 from app.api.datasets.routes import routes as datasets
+from app.api.destinations.routes import routes as destinations
 from app.api.endpoint import JSON, Operation, Routes
 from app.api.groups.routes import routes as groups
 from app.api.invites.routes import routes as invites
 from app.api.look.routes import routes as look
 from app.api.mappings.routes import routes as mappings
 from app.api.market.routes import routes as market
+from app.api.messages.routes import routes as messages
 from app.api.multi_account.routes import routes as multi_account
 from app.api.openapi import document
 from app.api.orders.routes import routes as orders
@@ -72,6 +74,8 @@ RESOURCES = (
     calendar,
     timetable,
     multi_account,
+    destinations,
+    messages,
     about,
 )
 
