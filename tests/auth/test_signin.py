@@ -7,8 +7,9 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
-from app.data import UserRole
+from app.data import UserRole, users
 from tests.api.rig import MACHINE, PASSWORD, Rig
+from tests.auth.front import Front, new_email
 
 EMAIL = "trader@example.com"
 
@@ -164,3 +165,46 @@ def test_a_cookie_that_we_did_not_make_is_worth_nothing(rig: Rig, cookie: str) -
     client = rig.app.test_client()
     client.set_cookie("tandem", cookie)
     assert client.get("/api/me").status_code == 401
+
+
+def test_nothing_planted_before_the_sign_in_survives_it(front: Front) -> None:
+    """Session fixation: a cookie that somebody else knows beforehand is another one afterwards, and its form tokens are worth nothing."""
+    email, victim, attacker = front.person(), front.visitor(), front.visitor()
+    attacker.get("/login")
+    planted = attacker.client.get_cookie("tandem")
+    assert planted is not None
+    token = csrf(attacker.get("/login").text)
+    victim.client.set_cookie("tandem", planted.value)
+    assert victim.sign_in(email).status_code == 302
+    kept = victim.client.get_cookie("tandem")
+    assert kept is not None
+    assert kept.value != planted.value
+    assert attacker.me() is None
+    forged = victim.client.patch("/api/me", json={"name": "x"}, headers={"X-CSRFToken": token})
+    assert forged.status_code == 400
+
+
+def test_each_sign_in_has_an_id_of_its_own(front: Front) -> None:
+    email, browser, ids = front.person(), front.visitor(), set()
+    for _ in range(3):
+        assert browser.sign_in(email).status_code == 302
+        ids.add(browser.get("/api/me/sign-ins").json["items"][0]["id"])
+        browser.send("/logout", page="/settings")
+    assert len(ids) == 3
+
+
+@pytest.mark.parametrize("state", ["known", "unknown", "switched off"])
+def test_a_hash_is_computed_whoever_asks(front: Front, monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    email = new_email() if state == "unknown" else front.person()
+    if state == "switched off":
+        front.data.users.set_active(front.data.users.find(email).user_id, False, by=MACHINE)
+    counted: list[str] = []
+    plain = users._fits
+    monkeypatch.setattr(users, "_fits", lambda hashed, password: counted.append(hashed) or plain(hashed, password))
+    assert front.visitor().sign_in(email, "not the password").status_code == 401
+    assert len(counted) == 1
+
+
+def test_the_words_after_a_new_password_are_ours_alone(front: Front) -> None:
+    text = front.visitor().get("/login?said=<b>pay+here</b>").text
+    assert "pay" not in text

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from app.auth.throttle import MOST_KEYS, Throttle
+import pytest
+
+from app.auth.throttle import MOST_KEYS, Guards, Throttle
 
 
 class Clock:
@@ -46,3 +48,45 @@ def test_memory_is_bounded_under_attack() -> None:
     clock.at = 61
     throttle.failed("new")
     assert throttle.wait("new") == 0
+
+
+@pytest.mark.parametrize(
+    ("guesses", "same", "waits"),
+    [
+        ([("a@x.example", "10.0.0.1")] * 5, ("a@x.example", "10.0.0.1"), True),
+        ([("a@x.example", "10.0.0.1")] * 5, ("a@x.example", "10.0.0.2"), False),
+        ([("a@x.example", "10.0.0.1")] * 5, ("b@x.example", "10.0.0.1"), False),
+        ([(f"{n}@x.example", "10.0.0.1") for n in range(20)], ("new@x.example", "10.0.0.1"), True),
+        ([("a@x.example", f"10.0.0.{n}") for n in range(50)], ("a@x.example", "10.0.1.1"), True),
+        ([("a@x.example", "2001:db8::1")] * 5, ("a@x.example", "2001:db8::ffff:1"), True),
+        ([("a@x.example", "2001:db8::1")] * 5, ("a@x.example", "2001:db8:0:1::1"), False),
+        ([("a@x.example", "::ffff:10.0.0.1")] * 5, ("a@x.example", "10.0.0.1"), True),
+        ([("a@x.example", "")] * 5, ("a@x.example", ""), True),
+    ],
+)
+def test_guesses_count_for_the_pair_the_address_and_the_e_mail(guesses: list[tuple[str, str]], same: tuple[str, str], waits: bool) -> None:
+    guards = Guards(Clock())
+    for email, address in guesses:
+        assert guards.wait(email, address) == 0
+        guards.failed(email, address)
+    assert (guards.wait(*same) > 0) == waits
+
+
+def test_whoever_shows_that_the_e_mail_is_theirs_no_longer_waits_for_others_guesses() -> None:
+    guards = Guards(Clock())
+    for number in range(50):
+        guards.failed("a@x.example", f"10.0.0.{number}")
+    assert guards.wait("a@x.example", "10.9.9.9") > 0
+    guards.forgiven("a@x.example", "10.9.9.9")
+    assert guards.wait("a@x.example", "10.9.9.9") == 0
+
+
+def test_an_address_asks_so_often_an_hour_for_each_thing() -> None:
+    clock = Clock()
+    guards = Guards(clock)
+    assert [guards.ask("forgot", "10.0.0.1") for _ in range(10)] == [0.0] * 10
+    clock.at = 600
+    assert guards.ask("forgot", "10.0.0.1") == 3000
+    assert guards.ask("sign-up", "10.0.0.1") == 0
+    clock.at = 3600
+    assert guards.ask("forgot", "10.0.0.1") == 0
