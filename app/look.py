@@ -144,9 +144,10 @@ def problems(look: Look) -> dict[str, list[str]]:
 def checks(colours: Colours, scheme: str) -> tuple[Check, ...]:
     """One for each own colour, in the order of PARTS."""
     found = [_check_bar(part, ground) for part in ("header", "navbar") if (ground := getattr(colours, part))]
+    body = TOKENS[scheme]["bg"]
     if colours.body:
         found.append(_check_body(colours.body))
-    body = colours.body or TOKENS[scheme]["bg"]
+        body = body if found[-1].refused else colours.body  # what is refused is not worn, and legs do not stand on it
     return (*found, *(_check_leg(part, colours, body) for part in ("targets", "stops") if getattr(colours, part)))
 
 

@@ -23,6 +23,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/accounts/create-zerodha"): KITE,
     ("PATCH", "/api/accounts/{id}"): {"name": "mine now"},
     ("POST", "/api/accounts/{id}/kill-switch"): {"on": True},
+    ("POST", "/api/accounts/{id}/credentials/reveal"): {"password": PASSWORD},
     ("POST", "/api/accounts/{id}/auto-trade"): {"on": False},
     ("POST", "/api/strategies"): STRATEGY,
     ("PATCH", "/api/strategies/{id}"): {"active": True},
@@ -61,6 +62,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/invites"): {"email": "y@example.com"},
     ("PATCH", "/api/workspace"): {"open_sign_up": True},
     ("PATCH", "/api/me"): {"name": "x"},
+    ("PUT", "/api/me/look"): {"theme": "light"},
+    ("PATCH", "/api/me/look"): {"palette": "blue"},
     ("POST", "/api/me/password"): {"current": "x", "new": "long enough it is"},
     ("POST", "/api/me/sign-out-everywhere"): {"password": PASSWORD},
     ("POST", "/api/me/second-factor"): {"password": PASSWORD},
@@ -68,10 +71,15 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/me/second-factor/off"): {"password": PASSWORD, "code": "123456"},
     ("POST", "/api/me/recovery-codes"): {"password": PASSWORD, "code": "123456"},
     ("POST", "/api/users/{id}/clear-second-factor"): {"password": PASSWORD},
+    ("POST", "/api/destinations"): {"channel": "discord", "url": "https://discord.com/api/webhooks/123456789012345678/" + "w" * 68},
+    ("PATCH", "/api/destinations/{id}"): {"name": "mine now"},
+    ("POST", "/api/destinations/{id}/confirm"): {"code": "123456"},
+    ("POST", "/api/telegram/chats"): {"token": "123456789:" + "a" * 35},
 }
 QUERIES = {
     "/api/backtests/{id}/chart": "?symbol=NSE:INFY",
     "/api/days": "?symbols=NSE:INFY",
+    "/api/me/look/preview": "?scheme=dark&header=%23102030",
     "/api/quotes": "?symbols=NSE:INFY",
     "/api/candles": "?symbol=NSE:INFY&timeframe=1m",
 }
@@ -137,6 +145,10 @@ def belongings(rig: Rig) -> Belongings:
         "groups": group,
         "consents": trader.post("/api/consents", {"account_id": account, "holder": "The trader's spouse", "relation": "spouse"}).json["id"],
         "bot": account,
+        "destinations": trader.post("/api/destinations", BODIES["POST", "/api/destinations"]).json["id"],
+        "messages": "no-such-message",  # theirs are numbers, which are in every answer: see test_messages
+        "deliveries": "no-such-delivery",
+        "telegram": "no-such-search",
         "combined": rule,
         "signals": signal,
         "orders": order,
@@ -195,7 +207,8 @@ WORDS = {
     "accounts": "account", "strategies": "strategy", "mappings": "mapping", "signals": "signal", "orders": "order", "positions": "position",
     "webhooks": "webhook", "tokens": "token", "users": "user", "invites": "invite", "system": "stop", "backtests": "study",
     "datasets": "dataset", "replays": "replay", "watchlists": "watchlist", "groups": "group", "consents": "consent", "bot": "account", "combined": "rule",
-    "calendar": "day", "timetable": "job", "me": "sign-in",
+    "calendar": "day", "timetable": "job", "me": "sign-in", "destinations": "destination", "messages": "message", "deliveries": "delivery",
+    "telegram": "search",
 }  # fmt: skip
 
 
