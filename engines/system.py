@@ -49,7 +49,7 @@ from engines.execution.guard import Guard
 from engines.execution.halts import HaltBoard
 from engines.execution.hours import TradingHours
 from engines.execution.incidents import IncidentLog
-from engines.execution.jobs import Cancel, Connect, Exit, Flatten, Modify, Progress, ReadBook, Settle
+from engines.execution.jobs import Cancel, Connect, Exit, Flatten, Inspect, Modify, Progress, ReadBook, Settle
 from engines.execution.lane import LaneTools
 from engines.execution.latency import LatencyBoard
 from engines.execution.monitor import Monitor
@@ -60,7 +60,7 @@ from engines.execution.roster import LANE, Roster
 from engines.execution.sessions import SessionWatch
 from engines.execution.stopper import Stopper
 from engines.execution.supervisor import Death, Supervisor
-from engines.execution.views import AccountView, BrokerBook, HaltReport, Pnl, PositionView, SignalOutcome, SystemStatus
+from engines.execution.views import AccountView, BrokerAnswers, BrokerBook, HaltReport, Pnl, PositionView, SignalOutcome, SystemStatus
 from engines.live_prices import LiveMarketMaker, LivePrices
 from engines.market.candle_store import CandleStore, combined_past
 from engines.market.instruments import InstrumentTable
@@ -358,6 +358,19 @@ class TradingSystem:
         if job.book is None:
             raise Conflict(job.error or "the broker does not answer")
         return job.book
+
+    def inspect(self, account_id: str) -> BrokerAnswers:
+        """What the broker answers, thing by thing, asked through the lane; Conflict when the account is not connected or nothing comes back."""
+        self._desk(account_id)
+        lane = self.roster.lane(account_id)
+        if lane is None:
+            raise Conflict("the account is not connected")
+        job = Inspect()
+        lane.put(job)
+        if not job.done.wait(self.settings.connect_patience):
+            raise Conflict("the broker does not answer")
+        job.answers.streams = lane.broker.stream_key() is not None
+        return job.answers
 
     # --- reads -----------------------------------------------------------------------------------------------------------
 

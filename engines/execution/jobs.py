@@ -21,7 +21,7 @@ from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
 from engines.execution.lane import Lane
 from engines.execution.outcomes import Tracker
-from engines.execution.views import BrokerBook
+from engines.execution.views import BrokerAnswers, BrokerBook
 from engines.ports import Halted, JournalDown, NeedsLogin, Refused, TandemError
 
 SETTLE_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -111,6 +111,29 @@ class ReadBook:
             self.book = BrokerBook(lane.broker.order_book(), lane.broker.positions())
         except (TandemError, OSError, ValueError) as error:
             self.error = str(error)
+        self.done.set()
+
+
+@dataclass(slots=True)
+class Inspect:
+    """Ask the broker for each thing that a trading day asks it for, so that a person sees which of them works; nothing of ours changes."""
+
+    urgent: bool = False
+    done: threading.Event = field(default_factory=threading.Event)
+    answers: BrokerAnswers = field(default_factory=BrokerAnswers)
+
+    def run(self, lane: Lane) -> None:
+        broker = lane.broker
+        for name, ask in (
+            ("balance", broker.balance),
+            ("orders", broker.order_book),
+            ("positions", broker.positions),
+            ("profile", broker.profile),
+        ):
+            try:
+                setattr(self.answers, name, ask())
+            except (TandemError, OSError, ValueError) as error:
+                self.answers.errors[name] = str(error)
         self.done.set()
 
 

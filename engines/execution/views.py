@@ -9,7 +9,7 @@ from typing import Any
 
 from engines.core.facts import SignalTimed
 from engines.core.model import ZERO, ExitPlan, Halt, Order, Position, Timestamp
-from engines.ports import Balance, BrokerPosition, OrderReport
+from engines.ports import Balance, BrokerPosition, OrderReport, Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,18 @@ class BrokerBook:
 
     orders: Sequence[OrderReport]
     positions: Sequence[BrokerPosition]
+
+
+@dataclass(slots=True)
+class BrokerAnswers:
+    """What a broker answered when it was asked for one thing after the other; `errors` has the words where it did not."""
+
+    balance: Balance | None = None
+    orders: Sequence[OrderReport] | None = None
+    positions: Sequence[BrokerPosition] | None = None
+    profile: Profile | None = None
+    errors: dict[str, str] = field(default_factory=dict)
+    streams: bool = False  # market data come through this account's own sign-in
 
 
 @dataclass(frozen=True, slots=True)

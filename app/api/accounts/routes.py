@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.api.accounts import books, service
+from app.api.accounts import books, keys, service
 from app.api.accounts import login as logging_in
 from app.api.accounts.schemas import (
     AccountIn,
@@ -20,6 +20,9 @@ from app.api.accounts.schemas import (
     CreatedZerodha,
     KillSwitchIn,
     LoginOut,
+    RevealIn,
+    RevealOut,
+    VerifiedOut,
     ZerodhaIn,
 )
 from app.api.endpoint import Call, Routes
@@ -68,10 +71,16 @@ def delete(call: Call, id: str) -> None:  # noqa: A002
     service.delete_account(call.user, id, call.by)
 
 
-@routes.post("/api/accounts/{id}/verify", out=AccountOut)
-def verify(call: Call, id: str) -> AccountOut:  # noqa: A002
-    """Connect to the broker (again); state and state_detail say what came of it."""
-    return service.verify(call.user, id)
+@routes.post("/api/accounts/{id}/verify", out=VerifiedOut)
+def verify(call: Call, id: str) -> VerifiedOut:  # noqa: A002
+    """Connect to the broker (again) and try thing by thing what a trading day needs; `checks` says what works and what to do."""
+    return keys.verified(call.user, id, call.by)
+
+
+@routes.post("/api/accounts/{id}/credentials/reveal", body=RevealIn, out=RevealOut, secret=True)
+def reveal(call: Call, id: str) -> RevealOut:  # noqa: A002
+    """The account's credentials in clear, after the caller's own password. In the audit log; wrong passwords are throttled as at sign-in."""
+    return keys.reveal(call.user, id, call.body, call.by)
 
 
 @routes.post("/api/accounts/{id}/login", out=LoginOut)

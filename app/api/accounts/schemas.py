@@ -336,6 +336,30 @@ class AccountOut(Out):
     created_at: Moment | None
 
 
+class CheckedOut(Out):
+    """One thing that was tried: signed_in, balance, order_book, market_data, may_trade, withdrawals, address, instruments. `ok` null: it cannot be
+    known here, or was not asked. `remedy`: what to do, empty when nothing is."""
+
+    name: str
+    ok: bool | None
+    says: str
+    remedy: str
+
+
+class VerifiedOut(AccountOut):
+    checks: list[CheckedOut]
+
+
+class RevealIn(Body):
+    password: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+
+class RevealOut(Out):
+    """The clear values, shown to their owner alone and kept nowhere."""
+
+    credentials: dict[str, str] = Field(repr=False)
+
+
 class CreatedZerodha(Out):
     account_id: str
     login_url: str
