@@ -100,9 +100,10 @@ def confirm(user: User, destination_id: str, code: str, by: Actor) -> Destinatio
 
 
 def ask_again(user: User, destination_id: str, by: Actor) -> DestinationOut:
-    shop = workspace()
+    places = workspace().data.destinations
+    places.get(user.user_id, destination_id)
     _mail_or_conflict()
-    shop.data.destinations.ask_again(user.user_id, destination_id, _code(), by=by)
+    places.ask_again(user.user_id, destination_id, _code(), by=by)
     return get_destination(user, destination_id)
 
 

@@ -22,7 +22,7 @@ def show(call: Call, id: str) -> MessageOut:  # noqa: A002 - the name of the pat
     return service.get_message(call.user, id)
 
 
-@routes.post("/api/deliveries/{id}/resend", status=204, errors=(409,), own=True)
+@routes.post("/api/deliveries/{id}/resend", status=204, errors=(409,))
 def resend(call: Call, id: str) -> None:  # noqa: A002
     """Tries again what was given up."""
     service.resend(call.user, id, call.by)
