@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.api.destinations import service
-from app.api.destinations.schemas import ChatsOut, CodeIn, DestinationIn, DestinationOut, DestinationPatch, TestOut, TokenIn
+from app.api.destinations.schemas import AddressCodeIn, BotTokenIn, ChatsOut, DestinationIn, DestinationOut, DestinationPatch, SentTestOut
 from app.api.endpoint import Call, Routes
 from app.api.wire import Page
 
@@ -22,7 +22,7 @@ def create(call: Call) -> DestinationOut:
     return service.create_destination(call.user, call.body, call.by)
 
 
-@routes.post("/api/telegram/chats", body=TokenIn, out=ChatsOut, status=202, errors=(409,))
+@routes.post("/api/telegram/chats", body=BotTokenIn, out=ChatsOut, status=202, errors=(409,))
 def find_chats(call: Call) -> ChatsOut:
     """Looks for the chats that a Telegram bot has been written from; ask for the answer by the id. Nothing is kept of the token."""
     return service.find_chats(call.user, call.body.token)
@@ -52,13 +52,13 @@ def delete(call: Call, id: str) -> None:  # noqa: A002
     service.delete_destination(call.user, id, call.by)
 
 
-@routes.post("/api/destinations/{id}/test", out=TestOut, status=202, errors=(409,))
-def test(call: Call, id: str) -> TestOut:  # noqa: A002
+@routes.post("/api/destinations/{id}/test", out=SentTestOut, status=202, errors=(409,))
+def test(call: Call, id: str) -> SentTestOut:  # noqa: A002
     """Sends a test message there, whatever was chosen; look at the message for what came of it."""
     return service.test_destination(call.user, id, call.by)
 
 
-@routes.post("/api/destinations/{id}/confirm", body=CodeIn, out=DestinationOut, errors=(409,))
+@routes.post("/api/destinations/{id}/confirm", body=AddressCodeIn, out=DestinationOut, errors=(409,))
 def confirm(call: Call, id: str) -> DestinationOut:  # noqa: A002
     """The code that was mailed to the address: five tries, ten minutes."""
     return service.confirm(call.user, id, call.body.code, call.by)

@@ -96,11 +96,11 @@ class DestinationPatch(Body):
         return self
 
 
-class CodeIn(Body):
+class AddressCodeIn(Body):
     code: Code
 
 
-class TokenIn(Body):
+class BotTokenIn(Body):
     """The token of a Telegram bot that the person has written to."""
 
     token: Secret
@@ -146,7 +146,7 @@ class DestinationOut(Out):
     updated_at: Moment
 
 
-class TestOut(Out):
+class SentTestOut(Out):
     """The message to look at for what came of it: GET /api/messages/{id}."""
 
     message_id: str

@@ -19,7 +19,7 @@ from app.api.destinations.schemas import (
     DestinationPatch,
     QuietIn,
     QuietOut,
-    TestOut,
+    SentTestOut,
 )
 from app.api.wire import Page, moment, moment_or_none
 from app.data import Actor, Address, Conflict, DestinationRow, Invalid, NotFound, User
@@ -91,8 +91,8 @@ def delete_destination(user: User, destination_id: str, by: Actor) -> None:
     workspace().data.destinations.delete(user.user_id, destination_id, by=by)
 
 
-def test_destination(user: User, destination_id: str, by: Actor) -> TestOut:
-    return TestOut(message_id=str(workspace().data.destinations.test(user.user_id, destination_id, by=by)))
+def test_destination(user: User, destination_id: str, by: Actor) -> SentTestOut:
+    return SentTestOut(message_id=str(workspace().data.destinations.test(user.user_id, destination_id, by=by)))
 
 
 def confirm(user: User, destination_id: str, code: str, by: Actor) -> DestinationOut:

@@ -16,7 +16,7 @@ class MessageQuery(PageQuery):
     status: Literal["pending", "sending", "sent", "dead", "merged"] | None = None
 
 
-class LineOut(Out):
+class MessageLineOut(Out):
     name: str
     value: str
     short: bool
@@ -48,7 +48,7 @@ class MessageOut(Out):
     title: str
     tone: str
     text: str
-    lines: list[LineOut]
+    lines: list[MessageLineOut]
     footer: str
     mode: str
     deliveries: list[DeliveryOut]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.api.messages.schemas import DeliveryOut, LineOut, MessageOut, MessageQuery
+from app.api.messages.schemas import DeliveryOut, MessageLineOut, MessageOut, MessageQuery
 from app.api.wire import Page, moment, moment_or_none
 from app.data import Actor, DeliveryRow, MessageRow, NotFound, User, UserRole
 from app.workspace import workspace
@@ -52,7 +52,7 @@ def message_out(row: MessageRow) -> MessageOut:
         title=said.title if said else "",
         tone=said.tone.value if said else "info",
         text=said.text if said else "",
-        lines=[LineOut(name=line.name, value=line.value, short=line.short) for line in said.lines] if said else [],
+        lines=[MessageLineOut(name=line.name, value=line.value, short=line.short) for line in said.lines] if said else [],
         footer=said.footer if said else "",
         mode=said.mode if said else "",
         deliveries=[delivery_out(way) for way in row.deliveries],
