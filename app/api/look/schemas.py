@@ -83,7 +83,7 @@ class LookOut(Out):
     css: str | None  # address of the style sheet with the own colours, null without any
 
 
-class CheckOut(Out):
+class ContrastOut(Out):
     part: str  # header, navbar, body, targets, stops
     contrast: float  # of what is written on it, or of it on the charts; 4.5 is needed
     ink: str  # "black" or "white": what is written on it; "" for legs
@@ -93,4 +93,4 @@ class CheckOut(Out):
 
 class PreviewOut(Out):
     css: str
-    checks: list[CheckOut]
+    checks: list[ContrastOut]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from app import look
-from app.api.look.schemas import CheckOut, ColoursIn, ColoursOut, LookIn, LookOut, LookPatch, PreviewOut, PreviewQuery
+from app.api.look.schemas import ContrastOut, ColoursIn, ColoursOut, LookIn, LookOut, LookPatch, PreviewOut, PreviewQuery
 from app.data import Actor, Invalid, User
 from app.shades import SCHEMES
 from app.workspace import workspace
@@ -40,7 +40,7 @@ def preview(_user: User, query: PreviewQuery) -> PreviewOut:
     tried = look.Colours(**{part: getattr(query, part) for part in look.PARTS})
     whole = look.Look(dark=tried) if query.scheme == "dark" else look.Look(light=tried)
     checks = [
-        CheckOut(part=c.part, contrast=round(c.ratio, 2), ink=c.ink, refused=c.refused, nearest=c.nearest)
+        ContrastOut(part=c.part, contrast=round(c.ratio, 2), ink=c.ink, refused=c.refused, nearest=c.nearest)
         for c in look.checks(tried, query.scheme)
     ]
     return PreviewOut(css=look.css(whole), checks=checks)
