@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from app import look
-from app.api.look.schemas import ContrastOut, ColoursIn, ColoursOut, LookIn, LookOut, LookPatch, PreviewOut, PreviewQuery
+from app.api.look.schemas import ColoursIn, ColoursOut, ContrastOut, LookIn, LookOut, LookPatch, PreviewOut, PreviewQuery
 from app.data import Actor, Invalid, User
 from app.shades import SCHEMES
 from app.workspace import workspace
