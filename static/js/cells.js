@@ -31,6 +31,15 @@ export function tally() {
   }
 }
 
+// A sum stays that of the rows below it: `data-sum` names the part of the page, `data-of` how the keys of its numbers end.
+export function sums() {
+  for (const cell of document.querySelectorAll("[data-sum]")) {
+    const rows = document.querySelectorAll(`#${CSS.escape(cell.dataset.sum)} [data-key$="${CSS.escape(cell.dataset.of)}"]`);
+    const known = [...rows].filter((row) => row.dataset.currency === cell.dataset.currency && row.dataset.value !== "");
+    if (known.length) write(cell, Number(known.reduce((sum, row) => sum + Number(row.dataset.value), 0).toFixed(6)));
+  }
+}
+
 export function write(cell, value) {
   const text = value === null || value === undefined ? "" : String(value);
   const before = cell.dataset.value;

@@ -1,7 +1,7 @@
 // Live numbers: one stream for each browser, however many tabs are open. The tab that holds the lock reads the stream and passes every
 // event on; when it closes another takes over. Where there are no locks (plain http on a network address) or no stream, it asks every few seconds.
 
-import { leave, patch, tally } from "./cells.js";
+import { leave, patch, sums, tally } from "./cells.js";
 import { toast } from "./toast.js";
 
 const POLL_MS = 3000;
@@ -115,6 +115,7 @@ const HANDLERS = {
       }
       if (row.open_positions !== null && row.open_positions !== undefined) held = (held ?? 0) + row.open_positions;
     }
+    sums();
     if (held !== null) patch("open_positions", held);
     for (const row of event.by_strategy ?? []) for (const name of ["realised", "unrealised", "net"]) patch(`strategy:${row.strategy_id}.${row.currency}.${name}`, row[name]);
   },
