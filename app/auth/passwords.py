@@ -47,7 +47,7 @@ def ask() -> Response:
     if (after := guards().ask("forgot", request.remote_addr or "")) > 0:
         form.form_errors.append(f"Too many requests from here. Wait {math.ceil(after / 60)} minutes and try again.")
         return page("auth/forgot.html", form, 429, retry_after=after)
-    shop.data.codes.ask_reset(form.email.data, by=visitor(), post=post_of(shop))
+    shop.data.resets.ask(form.email.data, by=visitor(), post=post_of(shop))
     return page("auth/forgot_sent.html", mailed=shop.settings.mail_ready, minutes=round(LASTS[Purpose.RESET] / 60))
 
 
@@ -68,7 +68,7 @@ def set_password(token: str) -> Response:
         return page("auth/reset.html", form, 400 if "csrf_token" in form.errors else 422, email=asked.email)
     try:
         with HASHING:
-            user = shop.data.codes.reset(token, form.password.data, by=visitor(), mail=shop.settings.mail_ready)
+            user = shop.data.resets.finish(token, form.password.data, by=visitor(), mail=shop.settings.mail_ready)
     except Invalid as error:
         show(form, error)
         return page("auth/reset.html", form, 422, email=asked.email)

@@ -19,7 +19,8 @@ from app.auth.identity import checks_own_token, guards
 from app.auth.signin import LEAST, OPEN_SIGN_UP, let_in, page, show, visitor
 from app.auth.throttle import HASHING
 from app.data import Invalid
-from app.data.codes import TRIES, Code, Post, Purpose, TooSoon, Typed
+from app.data.codes import TRIES, Code, Post, Purpose, TooSoon
+from app.data.sign_ups import Typed
 from app.workspace import Workspace, workspace
 
 blueprint = Blueprint("sign_up", __name__)
@@ -75,9 +76,7 @@ def ask() -> Response:
         return page("auth/sign_up.html", form, 429, retry_after=after)
     try:
         with HASHING:
-            code_id = shop.data.codes.begin_sign_up(
-                form.email.data, form.name.data or "", form.password.data, by=visitor(), post=post_of(shop)
-            )
+            code_id = shop.data.sign_ups.begin(form.email.data, form.name.data or "", form.password.data, by=visitor(), post=post_of(shop))
     except Invalid as error:
         show(form, error)
         return page("auth/sign_up.html", form, 422)
@@ -107,7 +106,7 @@ def type_code() -> Response:
     if not form.validate_on_submit():
         return _code_page(form, awaited[1], 400 if "csrf_token" in form.errors else 422)
     typed = "".join(form.code.data.split())
-    match shop.data.codes.sign_up(awaited[0], typed, by=visitor()):
+    match shop.data.sign_ups.finish(awaited[0], typed, by=visitor()):
         case Typed.WRONG:
             form.form_errors.append(f"This is not the code. After {TRIES} tries a new one has to be sent.")
             return _code_page(form, awaited[1], 401)
@@ -131,7 +130,7 @@ def send_again() -> Response:
         shown.form_errors.extend(form.errors.get("csrf_token", ()))
         return _code_page(shown, awaited[1], 400)
     try:
-        if shop.data.codes.send_again(awaited[0], post=post_of(shop)):
+        if shop.data.sign_ups.send_again(awaited[0], post=post_of(shop)):
             return _code_page(shown, awaited[1], said="A new code is on its way; the one before is worth nothing now.")
     except TooSoon as error:
         shown.form_errors.append(_too_soon(error))
@@ -159,7 +158,7 @@ def join(token: str) -> Response:
         return _join_page(form, invitation, 400 if "csrf_token" in form.errors else 422)
     try:
         with HASHING:
-            user = workspace().data.codes.accept(token, form.name.data or "", form.password.data, by=visitor())
+            user = workspace().data.invites.accept(token, form.name.data or "", form.password.data, by=visitor())
     except Invalid as error:
         show(form, error)
         return _join_page(form, invitation, 422)

@@ -28,6 +28,7 @@ from app.data.destinations import Destinations
 from app.data.directory import SqliteDirectory
 from app.data.errors import DataError
 from app.data.groups import Groups
+from app.data.invites import Invites
 from app.data.journal import SqliteJournal
 from app.data.latch import FileLatch
 from app.data.levels import Levels
@@ -37,11 +38,13 @@ from app.data.office import Idempotency, Settings
 from app.data.outbox import Outbox
 from app.data.people import People
 from app.data.reporting import Reporting
+from app.data.resets import Resets
 from app.data.rows import Actor
 from app.data.second_factor import SecondFactor
 from app.data.sessions import AutoLogins, SqliteSessions
 from app.data.shares import Shares
 from app.data.sign_ins import SignIns
+from app.data.sign_ups import SignUps
 from app.data.store import Changes, Store
 from app.data.strategies import Strategies
 from app.data.studies import Studies
@@ -77,6 +80,9 @@ class Data:
         self.shares = Shares(store, self.outbox)
         self.users = Users(store, people, self.sign_ins, self.outbox, self.shares)
         self.codes = Codes(store, box, self.users, self.outbox, cache(self.secret_key))
+        self.sign_ups = SignUps(self.codes)
+        self.invites = Invites(self.codes)
+        self.resets = Resets(self.codes)
         self.second_factor = SecondFactor(store, box, self.outbox)
         self.tokens = Tokens(store, people)
         self.accounts = Accounts(store, box)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.data.codes import TRIES, greeting
+from app.data.codes import TRIES
+from app.data.sign_ups import greeting
 from tests.auth.front import PASSWORD, Front, Visitor, new_email, seen
 from tests.support.canaries import watch
 
@@ -114,11 +115,11 @@ def test_a_known_address_sees_what_an_unknown_one_sees(front: Front) -> None:
 
 
 def test_the_hash_of_a_password_is_computed_for_known_and_unknown_alike(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
-    from app.data import codes
+    from app.data import sign_ups
 
     counted: list[str] = []
-    plain = codes.hash_password
-    monkeypatch.setattr(codes, "hash_password", lambda password: counted.append(password) or plain(password))
+    plain = sign_ups.hash_password
+    monkeypatch.setattr(sign_ups, "hash_password", lambda password: counted.append(password) or plain(password))
     for email in (front.person(), new_email()):
         front.visitor().sign_up(email)
     assert len(counted) == 2

@@ -18,13 +18,13 @@ _CODES = CodeQuery()
 
 def list_invites(user: User, query: InviteQuery = _INVITES) -> Page[InviteOut]:
     owner_only(user)
-    return page_of(keep([invite_out(code) for code in workspace().data.codes.invites()], query), query, lambda i: (i.created_at, i.id))
+    return page_of(keep([invite_out(code) for code in workspace().data.invites.open()], query), query, lambda i: (i.created_at, i.id))
 
 
 def invite(user: User, body: InviteIn, by: Actor) -> InviteOut:
     owner_only(user)
     shop = workspace()
-    made = shop.data.codes.invite(body.email, UserRole(body.role), body.name, inviter=user, by=by, post=post_of(shop))
+    made = shop.data.invites.send(body.email, UserRole(body.role), body.name, inviter=user, by=by, post=post_of(shop))
     return invite_out(made)
 
 
@@ -32,7 +32,7 @@ def invite_again(user: User, invite_id: str, by: Actor) -> InviteOut:
     owner_only(user)
     shop = workspace()
     try:
-        return invite_out(shop.data.codes.invite_again(invite_id, inviter=user, by=by, post=post_of(shop)))
+        return invite_out(shop.data.invites.send_again(invite_id, inviter=user, by=by, post=post_of(shop)))
     except TooSoon as error:
         seconds = max(1, round(error.after))
         headers = {"Retry-After": str(seconds)}
@@ -41,7 +41,7 @@ def invite_again(user: User, invite_id: str, by: Actor) -> InviteOut:
 
 def withdraw(user: User, invite_id: str, by: Actor) -> None:
     owner_only(user)
-    workspace().data.codes.withdraw(invite_id, by=by)
+    workspace().data.invites.withdraw(invite_id, by=by)
 
 
 def list_codes(user: User, query: CodeQuery = _CODES) -> Page[CodeOut]:
