@@ -1,4 +1,4 @@
-"""`user add`, `user reset-second-factor` and `token add`: people and API tokens from the command line, before the first start or while it runs.
+"""`user add`, `user password`, `user reset-second-factor` and `token add`: people and API tokens from the command line, before the first start or while it runs.
 
 A password comes only from standard input and is never echoed; a token is printed once, alone on standard output.
 """
@@ -14,9 +14,13 @@ from app.launch.errors import CannotRun
 
 
 def run(args: argparse.Namespace) -> int:
-    return {("user", "add"): add_user, ("user", "reset-second-factor"): reset_second_factor, ("token", "add"): add_token}[
-        args.command, args.action
-    ](args)
+    commands = {
+        ("user", "add"): add_user,
+        ("user", "password"): set_password,
+        ("user", "reset-second-factor"): reset_second_factor,
+        ("token", "add"): add_token,
+    }
+    return commands[args.command, args.action](args)
 
 
 def add_user(args: argparse.Namespace) -> int:
@@ -25,6 +29,17 @@ def add_user(args: argparse.Namespace) -> int:
     with opened(settings_for(args)) as data:
         user = data.users.add(args.email, password, role=role, by=CLI)
     print(f"added {user.email} ({user.role})")
+    return 0
+
+
+def set_password(args: argparse.Namespace) -> int:
+    """For whoever has the machine and no other way in: every sign-in of that person ends."""
+    password = read_password()
+    settings = settings_for(args)
+    with opened(settings) as data:
+        user = _person(data, args.email)
+        data.users.set_password(user.user_id, password, by=CLI, mail=settings.mail_ready)
+    print(f"{user.email} has a new password; every browser is signed out")
     return 0
 
 
@@ -42,9 +57,7 @@ def reset_second_factor(args: argparse.Namespace) -> int:
 
 def add_token(args: argparse.Namespace) -> int:
     with opened(settings_for(args)) as data:
-        user = data.users.find(args.email)
-        if user is None:
-            raise CannotRun(f"there is no {args.email}; add them with: run_strategy_system.py user add {args.email} --password-stdin")
+        user = _person(data, args.email)
         _, token = data.tokens.create(user.user_id, args.name, by=CLI)
     print(token)
     return 0

@@ -47,6 +47,25 @@ def test_the_first_person_is_the_owner_and_the_next_are_traders(
     assert capfd.readouterr() == ("added c@example.com (viewer)\n", "")
 
 
+def test_a_new_password_is_set_where_nobody_can_sign_in_any_more(
+    data_dir: Path, clean: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    add_here(clean, data_dir, "a@example.com")
+    capfd.readouterr()
+    with open_data(data_dir) as data:
+        user = data.users.find("a@example.com")
+        assert user is not None
+        sign_in = data.sign_ins.begin(user.user_id, "127.0.0.1", "a browser")
+    clean.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"an even longer password\n")))
+    words = ["user", "password", "a@example.com", "--password-stdin", "--data-dir", str(data_dir)]
+    assert run(launcher.parse(words)) == 0
+    assert capfd.readouterr().out == "a@example.com has a new password; every browser is signed out\n"
+    with open_data(data_dir) as data:
+        assert data.users.verify("a@example.com", "an even longer password") is not None
+        assert not data.sign_ins.alive(user.user_id, sign_in)
+        assert data.users.session(user.user_id, user.session_epoch) is None
+
+
 def test_only_the_newline_at_its_end_is_not_part_of_the_password(data_dir: Path) -> None:
     add(data_dir, "a@example.com", password=f" {PASSWORD} \n")
     with open_data(data_dir) as data:
