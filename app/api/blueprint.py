@@ -17,6 +17,7 @@ from app.api.consents.routes import routes as consents
 from app.api.datasets.routes import routes as datasets
 from app.api.destinations.routes import routes as destinations
 from app.api.endpoint import JSON, Operation, Routes
+from app.api.export.routes import routes as export
 from app.api.groups.routes import routes as groups
 from app.api.invites.routes import routes as invites
 from app.api.look.routes import routes as look
@@ -68,6 +69,7 @@ RESOURCES = (
     look,
     security,
     audit,
+    export,
     replays,
     watchlists,
     backtests,

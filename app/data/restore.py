@@ -19,9 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.data import chain, database, rotation
+from app.data import chain, database
 from app.data.backup import LARGE, MANIFEST, contents
-from app.data.credentials import CredentialBox, open_box, sync_folder, write_private
+from app.data.credentials import open_box, sync_folder, write_private
 from app.data.errors import DataError
 from app.data.locks import FileLock
 from app.data.rows import Actor
@@ -200,22 +200,10 @@ def _prepare(trial: Path, opener: Opener, clock: Clock, by: Actor) -> tuple[str,
         data.journal.run(work)
         data.journal.commit(f.EngineSwitched(on=False, user_id=None, by="restore", at=clock.now()))
         data.audit.add_now(by, "backup.restored", "backup", "")
-        unreadable = _unreadable(trial / "tandem.db", data.box)
+        unreadable = data.unreadable()
     for left in ("serve.lock", "setup.lock", "tandem.db-wal", "tandem.db-shm", *(path.name for path in trial.glob("*.bak"))):
         (trial / left).unlink(missing_ok=True)
     return unreadable
-
-
-def _unreadable(path: Path, box: CredentialBox) -> tuple[str, ...]:
-    found = []
-    with closing(database.connect(path, read_only=True)) as db:
-        for table, key, column in rotation.SEALED:
-            for row in db.execute(f"SELECT {key}, {column} FROM {table} WHERE {column} IS NOT NULL"):
-                try:
-                    box.open(row[1])
-                except DataError:
-                    found.append(f"{table} {row[0]}")
-    return tuple(found)
 
 
 # --- taking the place ----------------------------------------------------------------------------------------------

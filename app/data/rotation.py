@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from app.data.credentials import CredentialBox, new_key, open_box, write_private
+from app.data.database import Readers
 from app.data.errors import DataError
 from app.data.rows import Actor
 from app.data.store import Store, write_audit
@@ -117,3 +118,16 @@ def _batch(db: sqlite3.Connection, box: CredentialBox, where: tuple[str, str, st
             db.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (sealed, row[0]))
             done += 1
     return done, bad, rows[-1][0] if len(rows) == BATCH else None
+
+
+def unreadable(readers: Readers, box: CredentialBox) -> tuple[str, ...]:
+    """Places ("table id") of what no key of this box opens."""
+    found = []
+    with readers.use() as db:
+        for table, key, column in SEALED:
+            for row in db.execute(f"SELECT {key}, {column} FROM {table} WHERE {column} IS NOT NULL"):
+                try:
+                    box.open(row[1])
+                except DataError:
+                    found.append(f"{table} {row[0]}")
+    return tuple(found)

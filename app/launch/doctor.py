@@ -64,6 +64,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield _disk(settings.data_dir)
         yield _flush(settings.data_dir)
         yield _keys(settings)
+        yield _secrets(settings, data)
+        yield _log(data)
         yield _instruments(data)
         yield from _accounts(data)
 
@@ -139,6 +141,26 @@ def _keys(settings: Settings) -> Finding:
         return Finding("keys", None, "make sure that only your user can read the data folder")
     loose = [p.name for p in settings.data_dir.iterdir() if p.is_file() and "key" in p.name and p.stat().st_mode & 0o077]
     return Finding("keys", not loose, f"readable by others: {', '.join(loose)}" if loose else "readable by their owner only")
+
+
+def _secrets(settings: Settings, data: Data) -> Finding:
+    """Whether the key opens what is sealed: a backup is worth as much."""
+    lost = data.unreadable()
+    if lost:
+        return Finding(
+            "secrets", False, f"cannot be read with these keys, enter it again: {', '.join(lost[:5])}{' …' if len(lost) > 5 else ''}"
+        )
+    if not settings.credential_keys and len(data.box) > 1:
+        return Finding("secrets", None, "a change of the key was cut short: stop the workspace and run keys rotate")
+    return Finding("secrets", True, "all that is encrypted can be read")
+
+
+def _log(data: Data) -> Finding:
+    """Every row of the audit log is there and as it was written. The head is what to note elsewhere, against one who makes the whole chain anew."""
+    told = data.audit.check()
+    if told.whole:
+        return Finding("audit log", True, f"{told.rows} rows, whole; head {told.head[:16] or '-'}")
+    return Finding("audit log", False, f"{told.what}; {told.rows} rows before it are whole")
 
 
 def _instruments(data: Data) -> Finding:

@@ -16,7 +16,6 @@ from engines.ports import Session
 from tests.data.making import CLI, account, cheap_user, opened
 
 KEYS = {"api_key": "rotate-me-1234", "api_secret": "rotate-me-secret-1234"}
-PLACES = len(rotation.SEALED)
 
 
 class Killed(BaseException):
@@ -59,14 +58,7 @@ def furnish(data: Data, accounts: int = 3) -> list[str]:
 
 
 def unreadable(data: Data, box: CredentialBox | None = None) -> list[str]:
-    found = []
-    for table, key, column in rotation.SEALED:
-        for row in data.accounts.store.readers.all(f"SELECT {key}, {column} FROM {table} WHERE {column} IS NOT NULL"):
-            try:
-                (box or data.box).open(row[1])
-            except DataError:
-                found.append(f"{table} {row[0]}")
-    return found
+    return list(rotation.unreadable(data.accounts.store.readers, box or data.box))
 
 
 def keys_of(folder: Path) -> list[str]:

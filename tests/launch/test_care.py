@@ -1,12 +1,14 @@
-"""`backup` and `doctor`: a copy that can be opened again, and a look that says what is wrong."""
+"""`backup`, `restore`, `keys` and `doctor`: a copy that starts elsewhere, a key that changes, and a look that says what is wrong."""
 
 from __future__ import annotations
 
+import sqlite3
 import stat
-import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import config
+from app.data.credentials import new_key
 from app.launch.doctor import Finding, examine
 from tests.support.server import Server, run_command
 
@@ -15,16 +17,38 @@ def findings(data_dir: Path) -> dict[str, Finding]:
     return {finding.check: finding for finding in examine(config.load({}, env_file=Path("none"), data_dir=data_dir, port=0))}
 
 
-def test_a_backup_of_a_running_workspace_has_the_database_and_the_keys_and_is_private(shared_server: Server, tmp_path: Path) -> None:
+def test_a_backup_of_a_running_workspace_is_restored_elsewhere_and_serves_the_same_books(server: Server, tmp_path: Path) -> None:
+    me = server.client()
+    account = me.post("/api/accounts", {"name": "Main", "broker": "paper", "capital": "1000000", "auto_trade": True}).json["id"]
+    kite = {"name": "Kite", "api_key": "abcdefghijk", "api_secret": "canary-of-the-backup", "capital": "1000"}
+    live = me.post("/api/accounts/create-zerodha", kite).json["account_id"]
+    order = {"account_ids": [account], "symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "quantity": "10", "wait_ms": 5000}
+    assert me.post("/api/signals/manual", order).json["orders"][0]["state"] == "filled"
     target = tmp_path / "copy.zip"
-    done = run_command("backup", str(target), data_dir=shared_server.data_dir)
+    done = run_command("backup", str(target), data_dir=server.data_dir)
     assert (done.returncode, done.stderr) == (0, "")
+    assert "2 accounts" in done.stdout
+    assert "canary" not in done.stdout
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
-    restored = tmp_path / "restored"
-    with zipfile.ZipFile(target) as copy:
-        copy.extractall(restored)
-    again = run_command("token", "add", shared_server.owner[0], "--name", "again", data_dir=restored)
-    assert (again.returncode, again.stderr) == (0, "")
+    refused = run_command("restore", str(target), "--replace", data_dir=server.data_dir)
+    assert (refused.returncode, refused.stderr.count("\n"), "in use" in refused.stderr) == (2, 1, True)
+    books = {name: me.get(f"/api/{name}").json["items"] for name in ("orders", "trades", "signals")}
+    server.stop()
+    turned = run_command("keys", "rotate", data_dir=server.data_dir)
+    assert (turned.returncode, "2 accounts" in turned.stdout) == (0, True), turned.stderr
+    back = run_command("restore", str(target), data_dir=tmp_path / "elsewhere")
+    assert (back.returncode, back.stderr) == (0, "")
+    assert "Engines are off until you start them" in back.stdout
+    with Server(tmp_path / "elsewhere") as other:
+        other.token = server.token
+        again = other.client()
+        assert {name: again.get(f"/api/{name}").json["items"] for name in books} == books
+        assert [row["quantity"] for row in again.get("/api/positions").json["items"]] == ["10"]
+        shown = again.post(f"/api/accounts/{live}/credentials/reveal", {"password": server.owner[1]}).json
+        assert shown["credentials"]["api_secret"] == "canary-of-the-backup"
+        assert again.get("/api/system/status").json["on"] is False
+        assert again.post("/api/system/start").status_code == 200
+    assert not [finding for finding in findings(tmp_path / "elsewhere").values() if finding.well is False]
 
 
 def test_a_backup_never_writes_over_a_file(shared_server: Server, tmp_path: Path) -> None:
@@ -64,3 +88,30 @@ def test_keys_that_others_can_read_are_found(data_dir: Path) -> None:
 def test_an_open_door_without_tls_is_noted(data_dir: Path) -> None:
     settings = config.load({"HOST": "0.0.0.0"}, env_file=Path("none"), data_dir=data_dir, port=0)
     assert next(examine(settings)).well is None
+
+
+def test_a_log_that_somebody_changed_and_secrets_that_no_key_opens_are_found(data_dir: Path) -> None:
+    Server(data_dir).make_owner()
+    found = findings(data_dir)
+    assert (found["audit log"].well, found["secrets"].well) == (True, True)
+    with closing(sqlite3.connect(data_dir / "tandem.db")) as db, db:
+        db.execute("DROP TRIGGER audit_stays")
+        db.execute("UPDATE audit SET after = '{}' WHERE audit_id = 2")
+        db.execute("UPDATE users SET totp = x'00'")
+    found = findings(data_dir)
+    assert (found["audit log"].well, found["audit log"].detail) == (False, "row 2 is not as it was written; 1 rows before it are whole")
+    assert (found["secrets"].well, "users " in found["secrets"].detail) == (False, True)
+
+
+def test_a_change_of_the_key_that_was_cut_short_is_noted(data_dir: Path) -> None:
+    Server(data_dir).make_owner()
+    with (data_dir / "credentials.key").open("r+") as file:
+        old = file.read()
+        file.seek(0)
+        file.write(f"{new_key()}\n{old}")
+    assert findings(data_dir)["secrets"].well is None
+
+
+def test_a_new_key_is_alone_on_standard_output(data_dir: Path) -> None:
+    done = run_command("keys", "new", data_dir=data_dir)
+    assert (done.returncode, len(done.stdout), done.stderr) == (0, 45, "")

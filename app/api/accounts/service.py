@@ -27,7 +27,7 @@ from app.api.accounts.schemas import (
 from app.api.money import currency_of
 from app.api.pages import keep, page_of
 from app.api.wire import Page, moment, moment_or_none
-from app.data import AccountRow, Actor, AutoLogin, Conflict, NotFound, SignIn, User
+from app.data import AccountRow, Actor, AutoLogin, Conflict, DataError, NotFound, SignIn, User
 from app.logins import is_our_address
 from app.problems import Problem, field_problem
 from app.workspace import workspace
@@ -123,7 +123,7 @@ def change_account(user: User, account_id: str, body: AccountPatch, by: Actor) -
         raise field_problem("source_address", "is for live accounts")
     _check_auto_login(account, body)
     if body.credentials is not None:
-        _check_credentials(account.broker, body.credentials, complete=False)
+        _check_credentials(account.broker, body.credentials, complete=not _known(account_id))
 
     def edit(now: Account) -> Account:
         simple = {name: getattr(body, name) for name in _SIMPLE if name in given}
@@ -296,7 +296,7 @@ def _check_auto_login(account: Account, body: AccountPatch) -> None:
         return
     if account.broker != "zerodha":
         raise field_problem("auto_login", "is for Zerodha; this account signs in with its keys")
-    known = {**workspace().data.directory.credentials(account.account_id), **(body.credentials or {})}
+    known = {**_known(account.account_id), **(body.credentials or {})}
     if missing := [name.replace("_", " ") for name in NEEDED if not known.get(name)]:
         raise field_problem("auto_login", f"needs {', '.join(missing)}: add them to the account first")
 
@@ -305,6 +305,14 @@ def _check_credentials(broker: str, credentials: Mapping[str, Any], *, complete:
     errors = credential_errors(broker, credentials, complete=complete)
     if errors:
         raise Problem(422, "The credentials do not fit the broker.", errors=errors)
+
+
+def _known(account_id: str) -> Mapping[str, str]:
+    """Nothing where no key opens what is stored: then all of it has to be entered again."""
+    try:
+        return workspace().data.directory.credentials(account_id)
+    except DataError:
+        return {}
 
 
 def _limits(body: LimitFields) -> Limits:
