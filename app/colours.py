@@ -52,8 +52,8 @@ def over(wash: str, ground: str) -> str:
 
 
 def ink(ground: str) -> str:
-    """Black or white, whichever is read better; the better of the two never falls below 4.58."""
-    return WHITE if contrast(WHITE, ground) >= contrast(BLACK, ground) else BLACK
+    """White where it can be read, else black, which then can: one of the two always reaches 4.5."""
+    return WHITE if contrast(WHITE, ground) >= READABLE else BLACK
 
 
 def worst(colour: str, grounds: Sequence[str]) -> float:

@@ -112,10 +112,11 @@ def body_tokens(body: str) -> tuple[Tokens, Reached]:
     made["shade"] = base["shade"]
     reached: Reached = {}
     for name in ("muted", "accent", "warn", "danger", "replay"):
-        wash = base.get(f"{name}-wash", "")[7:]
-        made[name], reached[name] = _signal(base[name], wash, body)
+        wash = base.get(f"{name}-wash", "")
+        own = wash.startswith(base[name])  # of the colour itself, and so it follows it
+        made[name], reached[name] = _signal(base[name], wash[7:] if own else wash, body)
         if wash:
-            made[f"{name}-wash"] = made[name] + wash
+            made[f"{name}-wash"] = made[name] + wash[7:] if own else wash
     return made, reached
 
 
@@ -142,9 +143,13 @@ def weakest(body: str) -> tuple[str, float]:
 
 
 def _signal(colour: str, wash: str, body: str) -> tuple[str, float]:
+    """`wash`: a colour with its alpha, the alpha alone (a wash of the colour itself), or nothing."""
     under = grounds(body)
     plain = tuple(under.values())
-    places = (lambda one: (*plain, over(one + wash, under["panel"]))) if wash else plain
+
+    def places(one: str) -> tuple[str, ...]:
+        return (*plain, over(wash if len(wash) > 2 else one + wash, under["panel"])) if wash else plain
+
     return readable(colour, places, _of(body)[1], READABLE, MOST_CHANGE)
 
 

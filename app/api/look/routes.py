@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.api.endpoint import Call, Routes
 from app.api.look import service
-from app.api.look.schemas import LookIn, LookOut, LookPatch, PreviewOut, PreviewQuery
+from app.api.look.schemas import LookIn, LookOut, LookPatch, PreviewQuery, TriedOut
 
 routes = Routes("look")
 
@@ -27,7 +27,7 @@ def change(call: Call) -> LookOut:
     return service.change_look(call.user, call.body, call.by)
 
 
-@routes.get("/api/me/look/preview", query=PreviewQuery, out=PreviewOut)
-def preview(call: Call) -> PreviewOut:
+@routes.get("/api/me/look/preview", query=PreviewQuery, out=TriedOut)
+def preview(call: Call) -> TriedOut:
     """What own colours would look like in one scheme: the style sheet and the contrast of each. Nothing is kept."""
     return service.preview(call.user, call.query)

@@ -91,6 +91,6 @@ class ContrastOut(Out):
     nearest: str | None  # the nearest colour that would do
 
 
-class PreviewOut(Out):
+class TriedOut(Out):
     css: str
     checks: list[ContrastOut]

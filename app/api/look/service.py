@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from app import look
-from app.api.look.schemas import ColoursIn, ColoursOut, ContrastOut, LookIn, LookOut, LookPatch, PreviewOut, PreviewQuery
+from app.api.look.schemas import ColoursIn, ColoursOut, ContrastOut, LookIn, LookOut, LookPatch, PreviewQuery, TriedOut
 from app.data import Actor, Invalid, User
 from app.shades import SCHEMES
 from app.workspace import workspace
@@ -35,7 +35,7 @@ def change_look(user: User, body: LookPatch, by: Actor) -> LookOut:
     return _keep(user, replace(own(user), **changes), by)
 
 
-def preview(_user: User, query: PreviewQuery) -> PreviewOut:
+def preview(_user: User, query: PreviewQuery) -> TriedOut:
     """What these colours would look like, and which of them cannot be read. Nothing is kept."""
     tried = look.Colours(**{part: getattr(query, part) for part in look.PARTS})
     whole = look.Look(dark=tried) if query.scheme == "dark" else look.Look(light=tried)
@@ -43,7 +43,7 @@ def preview(_user: User, query: PreviewQuery) -> PreviewOut:
         ContrastOut(part=c.part, contrast=round(c.ratio, 2), ink=c.ink, refused=c.refused, nearest=c.nearest)
         for c in look.checks(tried, query.scheme)
     ]
-    return PreviewOut(css=look.css(whole), checks=checks)
+    return TriedOut(css=look.css(whole), checks=checks)
 
 
 def _keep(user: User, wanted: look.Look, by: Actor) -> LookOut:
