@@ -148,6 +148,7 @@ class Consents:
                 ),
             )
             self.store.audit(db, by, "consent.given", made.consent_id, after=made)
+            self._told(db, "consent_given", made, f"Until {_day(made.until - 1e-6)}." if made.until is not None else "Until it is revoked.")
             return made
 
         return self.store.write(work)
@@ -176,7 +177,7 @@ class Consents:
             )
             self.store.audit(db, by, "consent.revoked", consent_id, before=old, after=new)
             self._off(db, new.account_id, by)
-            self._told(db, "consent_revoked", new)
+            self._told(db, "consent_revoked", new, f"By {revoked_by}. {_STAYS}")
             return new
 
         return self.store.write(work)
@@ -190,7 +191,7 @@ class Consents:
         consents = of_account(db, account_id)
         if not objection(consents, self.store.clock.now()) or not self._off(db, account_id, Actor(None)):
             return False
-        self._told(db, "consent_over", max((c for c in consents if c.relation is not Relation.SELF), key=_end))
+        self._told(db, "consent_over", max((c for c in consents if c.relation is not Relation.SELF), key=_end), _STAYS)
         return True
 
     def _off(self, db: sqlite3.Connection, account_id: str, by: Actor) -> bool:
@@ -201,7 +202,7 @@ class Consents:
         self.store.audit(db, by, "account.changed", account_id, before={"auto_trade": True}, after={"auto_trade": False})
         return True
 
-    def _told(self, db: sqlite3.Connection, kind: str, consent: Consent) -> None:
+    def _told(self, db: sqlite3.Connection, kind: str, consent: Consent, why: str) -> None:
         row = db.execute("SELECT name FROM accounts WHERE account_id = ?", (consent.account_id,)).fetchone()
         self.outbox.tell(
             db,
@@ -210,10 +211,11 @@ class Consents:
             user_id=consent.user_id,
             account_id=consent.account_id,
             ref=consent.consent_id,
-            fields={"account": row["name"] if row else "", "holder": consent.holder, "relation": consent.relation.value},
+            fields={"account": row["name"] if row else "", "holder": consent.holder, "relation": consent.relation.value, "why": why},
         )
 
 
+_STAYS = "Positions stay, with their stops."
 _UNAGREED = (
     "SELECT a.account_id FROM accounts a WHERE a.auto_trade AND a.archived_at IS NULL"
     " AND EXISTS (SELECT 1 FROM consents c WHERE c.account_id = a.account_id AND c.relation <> 'self')"

@@ -67,7 +67,11 @@ def test_running_out_switches_off_in_one_transaction_and_is_told_once(tmp_path: 
         assert (watch.look(), told) == ((), ["engines"])
         news = [row for row in data.outbox.new() if row.kind == "consent_over"]
         assert [(row.user_id, row.account_id, dict(row.fields)) for row in news] == [
-            (user, hers.account_id, {"account": "Hers", "holder": "Meera", "relation": "spouse"})
+            (
+                user,
+                hers.account_id,
+                {"account": "Hers", "holder": "Meera", "relation": "spouse", "why": "Positions stay, with their stops."},
+            )
         ]
         logged = data.audit.list(None, limit=1).items[0]
         assert (logged.action, logged.object_id, logged.user_id, logged.after) == (
