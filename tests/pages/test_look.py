@@ -68,7 +68,7 @@ def test_own_colours_start_from_the_style_sheet_s() -> None:
             assert (found["up"], found["down"]) == shades.PROFIT[palette, scheme]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(COLOURS, SCHEME, PALETTE)
 @example(Colours(*["#757575"] * 5), "dark", "green")  # as far from black as from white
 @example(Colours(*["#0f0a24"] * 3), "dark", "green")  # the ground of the paper badge
@@ -102,7 +102,7 @@ def _paper_and_live_are_unmistakable(colours: dict[str, str], ground: str) -> No
         assert max(contrast(colours[one_tone], ground), contrast(colours[other], ground)) >= VISIBLE
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(COLOURS, COLOURS)
 def test_the_sheet_says_nothing_but_colours_and_never_what_is_paper_or_live(dark: Colours, light: Colours) -> None:
     sheet = look.css(Look("system", "green", dark, light))
@@ -263,3 +263,14 @@ def test_the_device_decides_also_while_the_page_is_open(chrome: Browser, preview
     finally:
         device(chrome, "")
         chrome.delete_all_cookies()
+
+
+def test_a_first_page_in_own_colours_is_small_and_asks_little() -> None:
+    """Compressed bytes and requests of the overview with everything that a look adds."""
+    client = create_preview().test_client()
+    client.put("/api/me/look", json={"theme": "system", **MIDNIGHT})
+    text = client.get("/").text
+    files = {*re.findall(r'(?:href|src)="(/(?:static|theme)/[^"#]+)', text)}
+    sizes = [len(client.get(address, headers={"Accept-Encoding": "gzip"}).data) for address in ("/", *files)]
+    assert len(sizes) + 1 <= 12  # and the stream
+    assert sum(sizes) <= 120 * 1024
