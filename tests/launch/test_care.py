@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import sqlite3
 import stat
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 import config
+from app.data import DataError
 from app.data.credentials import new_key
+from app.launch import entry
 from app.launch.doctor import Finding, examine
+from run_strategy_system import parse
 from tests.support.server import Server, run_command
 
 
@@ -17,7 +23,15 @@ def findings(data_dir: Path) -> dict[str, Finding]:
     return {finding.check: finding for finding in examine(config.load({}, env_file=Path("none"), data_dir=data_dir, port=0))}
 
 
-def test_a_backup_of_a_running_workspace_is_restored_elsewhere_and_serves_the_same_books(server: Server, tmp_path: Path) -> None:
+def here(*words: str) -> int:
+    """A command in this process, without the terminal around it: its exit code."""
+    args = parse(words)
+    return int(importlib.import_module(entry.COMMANDS[args.command]).run(args))
+
+
+def test_a_backup_of_a_running_workspace_is_restored_elsewhere_and_serves_the_same_books(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     me = server.client()
     account = me.post("/api/accounts", {"name": "Main", "broker": "paper", "capital": "1000000", "auto_trade": True}).json["id"]
     kite = {"name": "Kite", "api_key": "abcdefghijk", "api_secret": "canary-of-the-backup", "capital": "1000"}
@@ -30,12 +44,13 @@ def test_a_backup_of_a_running_workspace_is_restored_elsewhere_and_serves_the_sa
     assert "2 accounts" in done.stdout
     assert "canary" not in done.stdout
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
-    refused = run_command("restore", str(target), "--replace", data_dir=server.data_dir)
-    assert (refused.returncode, refused.stderr.count("\n"), "in use" in refused.stderr) == (2, 1, True)
+    for words in (("restore", str(target), "--replace"), ("keys", "rotate")):
+        with pytest.raises(DataError, match="in use by another Tandem"):
+            here(*words, "--data-dir", str(server.data_dir))
     books = {name: me.get(f"/api/{name}").json["items"] for name in ("orders", "trades", "signals")}
     server.stop()
-    turned = run_command("keys", "rotate", data_dir=server.data_dir)
-    assert (turned.returncode, "2 accounts" in turned.stdout) == (0, True), turned.stderr
+    assert here("keys", "rotate", "--data-dir", str(server.data_dir)) == 0
+    assert "sealed anew: 2 accounts" in capsys.readouterr().out
     back = run_command("restore", str(target), data_dir=tmp_path / "elsewhere")
     assert (back.returncode, back.stderr) == (0, "")
     assert "Engines are off until you start them" in back.stdout
@@ -47,7 +62,7 @@ def test_a_backup_of_a_running_workspace_is_restored_elsewhere_and_serves_the_sa
         shown = again.post(f"/api/accounts/{live}/credentials/reveal", {"password": server.owner[1]}).json
         assert shown["credentials"]["api_secret"] == "canary-of-the-backup"
         assert again.get("/api/system/status").json["on"] is False
-        assert again.post("/api/system/start").status_code == 200
+        assert again.post("/api/system/start").status == 200
     assert not [finding for finding in findings(tmp_path / "elsewhere").values() if finding.well is False]
 
 
@@ -112,6 +127,7 @@ def test_a_change_of_the_key_that_was_cut_short_is_noted(data_dir: Path) -> None
     assert findings(data_dir)["secrets"].well is None
 
 
-def test_a_new_key_is_alone_on_standard_output(data_dir: Path) -> None:
-    done = run_command("keys", "new", data_dir=data_dir)
-    assert (done.returncode, len(done.stdout), done.stderr) == (0, 45, "")
+def test_a_new_key_is_alone_on_standard_output(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert here("keys", "new") == 0
+    assert len(capsys.readouterr().out) == 45
+    assert not data_dir.exists()
