@@ -10,6 +10,7 @@ from app.pages.room import page, reads, room
 
 routes = room("people")
 
+INVITED_AS = (("trader", "Trader"), ("viewer", "Viewer"), ("owner", "Owner"))
 PURPOSES = {"sign_up": "Sign-up code", "invite": "Invitation", "reset": "New password"}
 
 
@@ -21,10 +22,11 @@ def index() -> Response:
     house = read.workspace()
     return page(
         "people.html",
-        people=read.people(),
+        people=sorted(read.people(), key=lambda person: (not person.active, person.created_at)),
         invites=read.invites(),
         house=house,
         codes=[] if house.mail else read.codes(),
         roles=words.ROLES,
+        invited_as=INVITED_AS,
         purposes=PURPOSES,
     )
