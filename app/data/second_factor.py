@@ -184,7 +184,7 @@ class SecondFactor:
         orders to write."""
         row = self._store.readers.one("SELECT totp FROM users WHERE user_id = ?", (user_id,))
         sealed: bytes | None = row["totp"] if row else None
-        code = code.strip()
+        code = "".join(code.split())  # apps show it as 123 456
         if sealed is None or len(code) != 6 or not (code.isascii() and code.isdecimal()):
             return sealed, []
         app, now = _app(self._box.open(sealed)["secret"]), int(self._store.clock.now()) // STEP

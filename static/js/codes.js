@@ -5,10 +5,14 @@ import { toast } from "./toast.js";
 export function startCodes() {
   document.addEventListener("tandem:done", ({ target, detail }) => {
     if (!target.dataset.codes) return;
-    const box = target.parentElement.querySelector("[data-codes-box]");
+    const asked = target.closest("[data-codes-hide]") ?? target;
+    const box = asked.parentElement.querySelector("[data-codes-box]");
     box.querySelector("[data-codes-list]").replaceChildren(...detail[target.dataset.codes].map(line));
-    target.hidden = true;
+    asked.hidden = true;
     box.hidden = false;
+    const badge = target.closest(".panel").querySelector(".panel-head .badge");
+    badge.className = "badge ok";
+    badge.textContent = "on";
     box.scrollIntoView({ block: "nearest", behavior: "smooth" });
     box.querySelector("[data-codes-copy]").focus({ preventScroll: true });
   });
