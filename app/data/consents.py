@@ -157,10 +157,11 @@ class Consents:
         sql = "SELECT * FROM consents WHERE consent_id = ? AND (? IS NULL OR user_id = ?)"
         return _row(found(self.store.readers.one(sql, (consent_id, user_id, user_id)), "consent"))
 
-    def list(self, user_id: str | None) -> tuple[Consent, ...]:
+    def list(self, user_id: str) -> tuple[Consent, ...]:
         """Oldest first."""
-        sql = "SELECT * FROM consents WHERE (? IS NULL OR user_id = ?) ORDER BY given_at, consent_id"
-        return tuple(map(_row, self.store.readers.all(sql, (user_id, user_id))))
+        return tuple(
+            map(_row, self.store.readers.all("SELECT * FROM consents WHERE user_id = ? ORDER BY given_at, consent_id", (user_id,)))
+        )
 
     def revoke(self, user_id: str | None, consent_id: str, revoked_by: str, *, by: Actor) -> Consent:
         """A no is a no: auto-trade of its account goes off in the same transaction, whatever else was agreed. Conflict when it was revoked before."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +15,7 @@ from app.pages import words
 from app.pages.chrome import FEED_SILENT_MS
 
 WARN_PCT = Decimal(80)
+CONSENT_DAYS = 14  # before it runs out a consent should be renewed
 LANE = "lane "  # what the name of a lane's engine begins with; the account's id follows
 BROKEN = ("needs_login", "error")
 SIGN_IN = ("needs_login", "login_failed")
@@ -31,12 +33,22 @@ class Need:
     since: Any = None
 
 
-def needs(accounts: Sequence[Any], strategies: Sequence[Any], mappings: Sequence[Any], status: Any, incidents: Sequence[Any]) -> list[Need]:
+def needs(
+    accounts: Sequence[Any],
+    strategies: Sequence[Any],
+    mappings: Sequence[Any],
+    status: Any,
+    incidents: Sequence[Any],
+    consents: Sequence[Any] = (),
+    now: datetime | None = None,
+) -> list[Need]:
+    """`consents` are looked at when `now` is said."""
     found = [
         *_machine(status, accounts),
         *_accounts(accounts, strategies, mappings, incidents),
         *_strategies(strategies, mappings),
         *_incidents(incidents, accounts),
+        *(_consents(consents, accounts, now) if now is not None else ()),
     ]
     return sorted(found, key=lambda need: _ORDER[need.tone])
 
@@ -138,6 +150,35 @@ def _incidents(incidents: Sequence[Any], accounts: Sequence[Any]) -> list[Need]:
         for incident in incidents
         if incident.until is None and incident.kind not in own and (not incident.account_id or incident.account_id in names)
     ]
+
+
+def days_left(consent: Any, now: datetime) -> int | None:
+    """Whole days until a consent that stands runs out, when that is soon."""
+    if consent.state != "stands" or consent.until is None:
+        return None
+    days = max((consent.until - now).days, 0)
+    return days if days < CONSENT_DAYS else None
+
+
+def _consents(consents: Sequence[Any], accounts: Sequence[Any], now: datetime) -> list[Need]:
+    """Accounts that strategies would have to leave soon, because no other record stands longer."""
+    found = []
+    for account in accounts:
+        own = [each for each in consents if each.account_id == account.id]
+        standing = [each for each in own if each.state == "stands"]
+        if (
+            not account.auto_trade
+            or not standing
+            or all(each.relation == "self" for each in own)
+            or any(days_left(each, now) is None for each in standing)
+        ):
+            continue
+        last = max(standing, key=lambda each: each.until)
+        days = days_left(last, now) or 0
+        when = "today" if not days else f"in {days} day{'' if days == 1 else 's'}"
+        text = f"The consent of {last.holder} for {account.name} ends {when}: auto-trade will go off there"
+        found.append(Need("warn", "journal-text", text, "/groups", "Renew"))
+    return found
 
 
 def _named(name: str, text: str) -> str:

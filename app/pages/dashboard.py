@@ -34,7 +34,7 @@ def dashboard() -> Response:
         strategy_names={strategy.id: strategy.name for strategy in strategies},
         where=_where(strategies, mappings, own),
         running=_running(own, mappings, strategies),
-        needs=needs(own, strategies, mappings, status, incidents),
+        needs=needs(own, strategies, mappings, status, incidents, read.consents(), datetime.now(UTC)),
         status=status,
         pnl=pnl,
         pnl_by_strategy=by_strategy(pnl.by_strategy),

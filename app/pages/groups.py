@@ -10,6 +10,7 @@ from typing import Any
 from flask import Response, abort, request
 
 from app.pages import format as fmt
+from app.pages.attention import days_left
 from app.pages.room import accounts, form, page, reads, room
 from engines.core.sessions import HOME_EXCHANGE, session_day
 
@@ -37,8 +38,6 @@ STATES = {
     "disabled": ("switched off", ""),
     "empty": ("no accounts", ""),
 }
-SOON = 14 * 86_400.0
-"""A consent that ends within two weeks is shown as one to be renewed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +136,7 @@ def _told(consent: Any, now: datetime) -> tuple[str, str]:
         case "over":
             return "over", "bad"
         case _:
-            left = None if consent.until is None else (consent.until - now).total_seconds()
-            if left is None or left > SOON:
+            days = days_left(consent, now)
+            if days is None:
                 return "stands", "ok"
-            days = int(left // 86_400)
-            return ("ends today" if days < 1 else f"ends in {days} day{'' if days == 1 else 's'}"), "warn"
+            return (f"ends in {days} day{'' if days == 1 else 's'}" if days else "ends today"), "warn"
