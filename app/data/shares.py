@@ -21,9 +21,10 @@ from engines.core.model import Timestamp
 SHARED, ENDED, CHANGED, OFF = "strategy_shared", "strategy_unshared", "strategy_changed", "mapping_off"
 """Kinds of messages: to whom it is given; to both when that ends; to whoever trades it when its owner changes what it does; to a viewer whose mapping ends."""
 
-BY_OWNER, DELETED = "its owner ended it", "the strategy was deleted"
-OWNER_OFF, OWNER_LOOKS = "its owner was switched off", "its owner may only look on from now on"
-PERSON_OFF, LOOKS_ONLY = "the person was switched off", "who may only look trades no strategy of others"
+BY_OWNER, DELETED = "Its owner ended it.", "The strategy was deleted: nothing but their exit plans closes what it opened."
+OWNER_OFF, OWNER_LOOKS = "Its owner was switched off.", "Its owner may only look on from now on."
+PERSON_OFF, LOOKS_ONLY = "The person was switched off.", "Whoever may only look trades no strategy of others."
+_FIELDS = {"active": "switched {state}", "params": "parameters", "timeframe": "candles", "exit_plan": "exit plan", "reentry": "re-entries"}
 NOBODY = "nobody who may sign in here has this e-mail address"
 
 _OF = "SELECT u.*, h.shared_at FROM strategy_shares AS h JOIN users AS u USING (user_id) WHERE h.strategy_id = ? ORDER BY h.shared_at, u.user_id"
@@ -64,7 +65,7 @@ class Shares:
             now = self.store.now()
             db.execute("INSERT INTO strategy_shares (strategy_id, user_id, shared_at) VALUES (?, ?, ?)", (strategy_id, person.user_id, now))
             self.store.audit(db, by, "strategy.shared", strategy_id, after={"user_id": person.user_id, "email": person.email})
-            self._tell(db, SHARED, person.user_id, strategy, with_whom=person.user_id)
+            self._tell(db, SHARED, person.user_id, strategy)
             return Share(person, seconds(now))
 
         return self.store.write(work)
@@ -95,9 +96,11 @@ class Shares:
         """Its owner has changed these fields: whoever risks money with it is told."""
         strategy = db.execute("SELECT * FROM strategies WHERE strategy_id = ?", (strategy_id,)).fetchone()
         sql = "SELECT DISTINCT user_id FROM mappings WHERE strategy_id = ? AND enabled AND user_id <> ? ORDER BY user_id"
-        what, state = ", ".join(sorted(fields)), "on" if strategy["active"] else "off"
+        state = "on" if strategy["active"] else "off"
+        what = ", ".join(_FIELDS.get(name, name).format(state=state) for name in sorted(fields))
+        text = f"{_name(db, strategy['user_id'])} changed it: {what}. It trades on accounts of yours: look at what it does now."
         for row in db.execute(sql, (strategy_id, strategy["user_id"])).fetchall():
-            self._tell(db, CHANGED, row["user_id"], strategy, with_whom=row["user_id"], what=what, state=state)
+            self._tell(db, CHANGED, row["user_id"], strategy, title=f"{strategy['name']} was changed", text=text)
 
     def person_changes(self, db: sqlite3.Connection, user: User, *, by: Actor) -> None:
         """Somebody was switched off or may only look from now on. Nobody trades a strategy that its owner cannot stop or change any more, and who may
@@ -112,7 +115,7 @@ class Shares:
             if not user.active:
                 self._end(db, strategy, user.user_id, PERSON_OFF, by)
             elif self._switch_off(db, strategy["strategy_id"], user.user_id, LOOKS_ONLY):
-                self._tell(db, OFF, user.user_id, strategy, with_whom=user.user_id, why=LOOKS_ONLY)
+                self._tell(db, OFF, user.user_id, strategy, title=f"{strategy['name']} no longer trades on your accounts", text=LOOKS_ONLY)
 
     # --- helpers ---------------------------------------------------------------------------------------------------------
 
@@ -122,8 +125,8 @@ class Shares:
         self._switch_off(db, strategy["strategy_id"], user_id, why)
         gone = {"user_id": user_id, "email": person.email}
         self.store.audit(db, by, "strategy.unshared", strategy["strategy_id"], before=gone, after={"why": why})
-        for whom in (user_id, strategy["user_id"]):
-            self._tell(db, ENDED, whom, strategy, with_whom=user_id, why=why)
+        self._tell(db, ENDED, user_id, strategy, why=why)
+        self._tell(db, ENDED, strategy["user_id"], strategy, to=_name(db, user_id), why=why)
 
     def _switch_off(self, db: sqlite3.Connection, strategy_id: str, user_id: str, why: str) -> int:
         """The rows of the log are that person's own: whoever ended it must not learn what was mapped."""
@@ -138,10 +141,10 @@ class Shares:
             )
         return len(ids)
 
-    def _tell(self, db: sqlite3.Connection, kind: str, whom: str, strategy: sqlite3.Row, *, with_whom: str, **more: str) -> None:
-        owner, other = (_name(db, user_id) for user_id in (strategy["user_id"], with_whom))
-        fields = {"strategy": strategy["name"], "owner": owner, "person": other, **more}
-        name = f"{kind}:{strategy['strategy_id']}:{with_whom}:{whom}:{self.store.ids.new()}"
+    def _tell(self, db: sqlite3.Connection, kind: str, whom: str, strategy: sqlite3.Row, **more: str) -> None:
+        """`to`: the other's name where its owner is told of them."""
+        fields = {"name": strategy["name"], "by": _name(db, strategy["user_id"]), **more}
+        name = f"{kind}:{strategy['strategy_id']}:{whom}:{self.store.ids.new()}"
         self.outbox.tell(db, kind, dedupe=name, user_id=whom, ref=strategy["strategy_id"], fields=fields)
 
 
