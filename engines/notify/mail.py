@@ -95,10 +95,8 @@ class Mailer:
             return Answer(Fate.FAILED, taken, "the mail server does not offer what the settings ask for (STARTTLS or a sign-in)", wide=True)
         except ssl.SSLError:
             return Answer(Fate.FAILED, taken, "the mail server's certificate cannot be trusted", wide=True)
-        except TimeoutError:
-            return Answer(Fate.FAILED, taken, "the mail server did not answer in time", wide=True)
-        except (smtplib.SMTPException, OSError):
-            return Answer(Fate.FAILED, taken, "the mail server could not be reached", wide=True)
+        except (smtplib.SMTPException, OSError) as error:
+            return Answer(Fate.FAILED, taken, _lost(error, "could not be reached"), wide=True)
         done = False
         try:
             kept.smtp.send_message(made, self._envelope(), [to])
@@ -115,10 +113,8 @@ class Mailer:
             return Answer(Fate.FAILED, taken, f"the mail server asks to come again later ({error.smtp_code})")
         except (UnicodeError, ValueError, smtplib.SMTPNotSupportedError):
             return Answer(Fate.BAD_MESSAGE, taken, "the address is not one that the mail server takes")
-        except TimeoutError:
-            return Answer(Fate.FAILED, taken, "the mail server did not answer in time", wide=True)
-        except (smtplib.SMTPException, OSError):
-            return Answer(Fate.FAILED, taken, "the mail server broke the connection off", wide=True)
+        except (smtplib.SMTPException, OSError) as error:
+            return Answer(Fate.FAILED, taken, _lost(error, "broke the connection off"), wide=True)
         finally:
             self._put_back(kept, good=done)
 
@@ -184,6 +180,12 @@ class Mailer:
             self._idle = [kept for kept in self._idle if now - kept.used_at < IDLE]
         for kept in old:
             _leave(kept.smtp)
+
+
+def _lost(error: Exception, otherwise: str) -> str:
+    """smtplib tells of a time-out as of a connection that was closed; what it was stands behind."""
+    late = isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)
+    return f"the mail server {'did not answer in time' if late else otherwise}"
 
 
 def _recipient(code: int, channel: Channel, taken: int) -> Answer:

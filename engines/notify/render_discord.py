@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engines.core.messages import Line, Message, Tone
-from engines.notify.text import cut, size
+from engines.notify.text import cut, one_line, size
 
 EMBEDS = 10
 TOTAL = 6000
@@ -40,8 +40,9 @@ def payload(messages: Sequence[Message]) -> tuple[dict[str, Any], int]:
 def plain(message: Message) -> dict[str, Any]:
     """The same in one short text, for when the embed is not accepted."""
     mode = f"{MODES[message.mode]} " if message.mode in MODES else ""
-    words = "\n".join(filter(None, (f"**{mode}{safe(message.title)}**", safe(message.text), f"#{message.message_id}")))
-    return {"username": "Tandem", "content": cut(words, CONTENT), "allowed_mentions": {"parse": []}}
+    words = "\n".join(filter(None, (f"**{mode}{safe(one_line(message.title))}**", safe(message.text))))
+    content = f"{cut(words, CONTENT - 30)}\n#{message.message_id}"
+    return {"username": "Tandem", "content": content, "allowed_mentions": {"parse": []}}
 
 
 def weigh(embed: dict[str, Any]) -> int:
@@ -57,9 +58,10 @@ def safe(text: str) -> str:
 
 def _embed(message: Message) -> dict[str, Any]:
     number = f"#{message.message_id}"
-    footer = cut(f"{message.footer} · {number}" if message.footer else number, FOOTER)
+    foot = cut(one_line(message.footer), FOOTER)
+    footer = f"{foot} · {number}" if foot else number
     embed: dict[str, Any] = {
-        "title": cut(safe(message.title), TITLE) or "–",
+        "title": cut(safe(one_line(message.title)), TITLE) or "–",
         "color": COLOURS[message.tone],
         "footer": {"text": footer},
         "timestamp": datetime.fromtimestamp(message.at, UTC).isoformat(timespec="milliseconds"),

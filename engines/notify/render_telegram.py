@@ -48,16 +48,18 @@ def escape(words: str) -> str:
 
 
 def _message(message: Message) -> tuple[str, int]:
-    """HTML, and how long what is seen of it is."""
+    """HTML, and how long what is seen of it is. What does not fit is left out between the head and the number at its foot."""
+    foot = cut(one_line(message.footer), 200)
+    foot = f"{foot} · #{message.message_id}" if foot else f"#{message.message_id}"
     rows: list[str] = []
-    room = LONGEST
+    room = LONGEST - size(foot) - 2  # "…" and a line break
     for html, seen in _rows(message):
-        if seen + 1 > room - 40:  # what is cut off is said
+        if seen + 1 > room:
             rows.append("…")
-            room -= 2
             break
         rows.append(html)
         room -= seen + 1
+    rows.append(f"<i>{escape(foot)}</i>")
     return "\n".join(rows), LONGEST - room
 
 
@@ -72,9 +74,6 @@ def _rows(message: Message) -> Iterator[tuple[str, int]]:
         pairs = [(cut(one_line(line.name), 100), cut(line.value.strip(), _VALUE) or "–") for line in row]
         html = " · ".join(f"{escape(name)} <b>{escape(value)}</b>" for name, value in pairs)
         yield html, sum(size(name) + size(value) + 1 for name, value in pairs) + 3 * (len(pairs) - 1)
-    foot = f"{message.footer} · #{message.message_id}" if message.footer else f"#{message.message_id}"
-    foot = cut(one_line(foot), 200)
-    yield f"<i>{escape(foot)}</i>", size(foot)
 
 
 def _pairs(lines: Sequence[Line]) -> Iterator[tuple[Line, ...]]:

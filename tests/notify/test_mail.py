@@ -1,0 +1,206 @@
+"""Mail through a real SMTP server: every answer it can give, encryption, a sign-in, and connections that are used again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.data import Data
+from engines.notify.mail import MailServer
+from engines.notify.outbox import MAILS
+from tests.notify.house import GoingClock, HandClock, Office, counts, destination, message, states, target, tell
+from tests.notify.mailbox import Mailbox, html_of, mailbox, text_of, throw_away_certificate
+from tests.support import canaries
+
+PASSWORD = "smtpPASSWORDcanary0000000001"
+canaries.watch([PASSWORD])
+
+
+def send(data: Data, *codes: str, to: str = "asha@example.com") -> None:
+    expires = data.outbox.store.clock.now() + 600
+    for code in codes:
+        fields = {"name": "Asha", "code": code, "minutes": 10}
+        data.journal.run(
+            lambda db, code=code, fields=fields: data.outbox.mail(  # type: ignore[misc]
+                db, to=to, kind="sign_up", fields=fields, dedupe=f"code:{code}", expires_at=expires
+            )
+        )
+
+
+def test_a_code_arrives_once_and_to_whom_it_is_for(office: Office, data: Data, post: Mailbox) -> None:
+    send(data, "123456")
+    office.walk()
+    (mail,) = post.mails
+    assert post.to == ["asha@example.com"]
+    assert (mail["From"], mail["To"], mail["Subject"]) == ("Tandem <tandem@example.com>", "asha@example.com", "Your code for Tandem")
+    assert (mail["Auto-Submitted"], mail["Message-ID"].endswith("@example.com>")) == ("auto-generated", True)
+    assert "123456" in text_of(mail)
+    assert "123456" in html_of(mail)
+    assert counts(data) == {"sent": 1}
+
+
+def test_what_is_due_together_is_one_mail(office: Office, data: Data, post: Mailbox) -> None:
+    there = destination(data, "email", {"to": "ravi@example.com"})
+    numbers = tell(data, [there], 60)
+    office.walk()
+    assert (len(post.mails), post.numbers) == (2, numbers)
+    assert post.mails[0]["Subject"].startswith("50 messages: PAPER · BUY INFY – FILLED")
+
+
+def test_the_mails_of_one_signal_are_one_thread(office: Office, data: Data, post: Mailbox) -> None:
+    there = destination(data, "email", {"to": "ravi@example.com"})
+    for _ in range(2):
+        tell(data, [there], make=lambda number: message(number, thread="S1"))
+        office.walk()
+    assert post.mails[0]["References"] == post.mails[1]["References"] is not None
+    assert post.mails[0]["Message-ID"] != post.mails[1]["Message-ID"]
+
+
+@pytest.mark.parametrize(
+    ("mood", "status", "attempts", "state", "words"),
+    [
+        ("later", "pending", 1, "ok", "the mail server asks to come again later (451)"),
+        ("not now", "pending", 1, "ok", "the mail server asks to come again later (451)"),
+        ("nobody", "pending", 1, "refused", "the mail server says that there is no such mailbox (550)"),
+        ("never", "dead", 1, "ok", "the mail server does not take the mail (554)"),
+        ("die", "pending", 1, "ok", "the mail server broke the connection off"),
+    ],
+)
+def test_each_mood_of_a_mail_server(
+    office: Office, data: Data, post: Mailbox, mood: str, status: str, attempts: int, state: str, words: str
+) -> None:
+    there = destination(data, "email", {"to": "ravi@example.com"})
+    tell(data, [there])
+    post.moods.append(mood)
+    office.walk()
+    assert states(data, "status", "attempts", "error") == [(status, attempts, words)]
+    assert target(data, there)["state"] == state
+
+
+def test_a_mailbox_that_says_later_gets_its_mail_later_and_the_others_at_once(office: Office, data: Data, post: Mailbox) -> None:
+    send(data, "111111")
+    send(data, "222222", to="ravi@example.com")
+    post.moods.append("later")
+    office.walk()
+    assert post.to == ["ravi@example.com"]
+    office.pass_(2)
+    assert post.to == ["ravi@example.com", "asha@example.com"]
+    assert post.connections == 2  # the refused one was left, the next was used again
+
+
+def test_a_mailbox_that_does_not_exist_gets_nothing_and_nothing_of_the_secret_is_left(office: Office, data: Data, post: Mailbox) -> None:
+    send(data, "111111")
+    post.moods.append("nobody")
+    office.walk()
+    assert states(data, "status", "sealed") == [("dead", None)]
+
+
+def test_an_address_with_a_line_break_never_reaches_the_server(office: Office, data: Data, post: Mailbox) -> None:
+    send(data, "111111", to="a@example.com\r\nBcc: evil@example.com")
+    send(data, "222222", to="ravi@example.com")
+    office.walk()
+    assert post.to == ["ravi@example.com"]
+    assert states(data, "status", "error") == [("dead", "it cannot be made into a mail"), ("sent", "")]
+
+
+def test_what_was_taken_without_an_answer_has_the_same_number_when_it_comes_again(office: Office, data: Data, post: Mailbox) -> None:
+    send(data, "111111")
+    post.moods.append("die")
+    office.walk()
+    office.pass_(3)
+    assert len({mail["Message-ID"] for mail in post.mails}) == 1
+    assert (len(post.mails), counts(data)) == (2, {"sent": 1})
+
+
+def test_fifty_mails_share_a_connection(office: Office, data: Data, post: Mailbox) -> None:
+    send(data, *(f"{number:06d}" for number in range(52)))
+    office.walk()
+    assert (len(post.mails), post.connections) == (52, 2)
+
+
+def test_a_connection_that_the_server_has_closed_is_replaced_unnoticed(office: Office, data: Data, post: Mailbox) -> None:
+    send(data, "111111")
+    office.walk()
+    for kept in office.mailer._idle:
+        kept.smtp.sock.shutdown(2)  # type: ignore[union-attr]
+    send(data, "222222")
+    office.walk()
+    assert (len(post.mails), states(data, "attempts")) == (2, [(1,), (1,)])
+
+
+@contextmanager
+def _office(data: Data, clock: HandClock, server: MailServer, **options: Any) -> Iterator[tuple[Office, list[str]]]:
+    told: list[str] = []
+    made = Office(data, clock, mail=server, trouble=told, **options)
+    yield made, told
+    made.close()
+
+
+def test_a_server_that_hangs_costs_its_time_out_and_no_more(data: Data, post: Mailbox) -> None:
+    with _office(data, GoingClock(), MailServer("127.0.0.1", post.port, "t@example.com", tls=False), read=0.2) as (office, _):
+        send(data, "111111")
+        post.moods.append("hang")
+        office.walk()
+        assert states(data, "status", "attempts", "error") == [("pending", 1, "the mail server did not answer in time")]
+
+
+def test_starttls_and_a_sign_in(data: Data, clock: HandClock, tmp_path: Path) -> None:
+    server, trust = throw_away_certificate(tmp_path)
+    with mailbox(login=("desk", PASSWORD), tls=server) as box:
+        good = MailServer("localhost", box.port, "t@example.com", "desk", PASSWORD)
+        with _office(data, clock, good, trust=trust) as (office, _):
+            send(data, "111111")
+            office.walk()
+            assert len(box.mails) == 1
+        with _office(data, clock, good) as (office, _):
+            send(data, "222222")
+            office.walk()
+            assert states(data, "error")[-1] == ("the mail server's certificate cannot be trusted",)
+        clock.passed += 5
+        with _office(data, clock, MailServer("localhost", box.port, "t@example.com", "desk", "wrong"), trust=trust) as (office, _):
+            office.walk()
+            assert states(data, "error")[-1] == ("the mail server refuses the sign-in (535): see MAIL_USERNAME",)
+        assert len(box.mails) == 1
+
+
+def test_the_owner_is_told_when_no_mail_can_be_sent_and_when_it_can_again(data: Data, clock: HandClock, post: Mailbox) -> None:
+    asleep = MailServer("127.0.0.1", 9, "t@example.com", tls=False)
+    with _office(data, clock, asleep) as (office, told):
+        send(data, "111111")
+        for wait in (0, 2, 10, 30):
+            office.pass_(wait)
+        assert told == ["mail_down: Mail cannot be sent: the mail server could not be reached"]
+        office.mailer._server = MailServer("127.0.0.1", post.port, "t@example.com", tls=False)
+        office.pass_(120)
+        assert told[1:] == ["mail_down is over"]
+    assert counts(data) == {"sent": 1}
+
+
+@pytest.mark.parametrize(
+    ("server", "words"),
+    [
+        (None, "no mail server is set (MAIL_SERVER)"),
+        (
+            MailServer("mail.example.com", 25, "t@example.com", tls=False),
+            "mail is sent without encryption (MAIL_USE_TLS) only to this machine",
+        ),
+    ],
+)
+def test_settings_with_which_nothing_is_sent(data: Data, clock: HandClock, server: MailServer | None, words: str) -> None:
+    office = Office(data, clock, mail=server)
+    send(data, "111111")
+    office.walk()
+    assert states(data, "status", "error") == [("pending", words)]
+    assert data.deliveries.agenda()[0].target == MAILS
+
+
+def test_a_server_without_starttls_gets_no_password(data: Data, clock: HandClock, post: Mailbox) -> None:
+    with _office(data, clock, MailServer("127.0.0.1", post.port, "t@example.com", "desk", PASSWORD)) as (office, _):
+        send(data, "111111")
+        office.walk()
+        assert states(data, "error") == [("the mail server does not offer what the settings ask for (STARTTLS or a sign-in)",)]
+        assert post.mails == []
