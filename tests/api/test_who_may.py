@@ -114,7 +114,11 @@ class Belongings:
 
 @pytest.fixture(scope="module")
 def belongings(rig: Rig) -> Belongings:
-    trader = rig.trader
+    return everything_of(rig, rig.trader)
+
+
+def everything_of(rig: Rig, trader: Person) -> Belongings:
+    """One of each kind of thing, all of them this person's."""
     account, strategy = trader.account()["id"], trader.strategy()["id"]
     mapping = trader.mapping(account, strategy)["id"]
     order = trader.bought(account)["order_id"]

@@ -33,10 +33,11 @@ class SignedIn:
     broker_user_id: str
 
 
-def login(user: User, account_id: str) -> LoginOut:
+def login(user: User, account_id: str, by: Actor) -> LoginOut:
     """Tries what is stored (keys, a session, a pasted token); where that is not enough, the page where a person signs in."""
     shop = workspace()
     account = shop.owners.account(user, account_id)
+    shop.data.audit.add(by, "account.login_asked", "account", account_id)
     if account.broker == ZERODHA and not _something_to_try(account_id):
         return LoginOut(login_url=shop.logins.begin(user.user_id, account_id))
     shown = verify(user, account_id)

@@ -86,7 +86,7 @@ def reveal(call: Call, id: str) -> RevealOut:  # noqa: A002
 @routes.post("/api/accounts/{id}/login", out=LoginOut)
 def login(call: Call, id: str) -> LoginOut:  # noqa: A002
     """The address where a person has to sign in at the broker, or the state when nobody has to."""
-    return logging_in.login(call.user, id)
+    return logging_in.login(call.user, id, call.by)
 
 
 @routes.post("/api/accounts/{id}/auto-login", body=AutoLoginIn, out=AutoLoginOut, errors=(409,))

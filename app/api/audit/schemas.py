@@ -16,7 +16,7 @@ class AuditQuery(PageQuery):
     object_kind: str | None = None
     object_id: str | None = None
     actor: str | None = None
-    via: Literal["web", "token", "cli", "system"] | None = None
+    via: Literal["web", "token", "webhook", "cli", "system"] | None = None
     from_: When | None = Field(default=None, validation_alias="from")
     to: When | None = None
     q: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)] | None = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from app.api.accounts import keys
 from app.api.accounts import service as accounts
-from app.api.accounts.schemas import AccountOut, AccountQuery, BalanceOut
+from app.api.accounts.schemas import AccountOut, AccountQuery, BalanceOut, VerifiedOut
 from app.api.endpoint import Call, Routes
 from app.api.multi_account import service
 from app.api.multi_account.schemas import ApiKeyIn, ApiKeyPatch, DashboardOut
@@ -39,10 +40,10 @@ def delete(call: Call, id: str) -> None:  # noqa: A002
     accounts.delete_account(call.user, id, call.by)
 
 
-@routes.post(f"{ROOT}/api-keys/{{id}}/verify", out=AccountOut)
-def verify(call: Call, id: str) -> AccountOut:  # noqa: A002
-    """Connect to the broker (again); state and state_detail say what came of it."""
-    return accounts.verify(call.user, id)
+@routes.post(f"{ROOT}/api-keys/{{id}}/verify", out=VerifiedOut)
+def verify(call: Call, id: str) -> VerifiedOut:  # noqa: A002
+    """Connect to the broker (again) and try thing by thing what a trading day needs; `checks` says what works and what to do."""
+    return keys.verified(call.user, id, call.by)
 
 
 @routes.get(f"{ROOT}/orders", query=OrderQuery, out=Page[OrderOut])

@@ -14,7 +14,7 @@ routes = Routes("signals")
 def manual(call: Call) -> tuple[SignalAnswer, int]:
     """One signal, every account.
     200 when wait_ms was given and all orders are settled, or when the signal id was used before (nothing is sent then)."""
-    return service.submit_manual(call.user, call.body)
+    return service.submit_manual(call.user, call.body, call.by)
 
 
 @routes.post("/api/signals/preview", body=SignalIn, out=PreviewOut)

@@ -24,7 +24,7 @@ from app.api.signals.schemas import (
 )
 from app.api.terms import check_ticks
 from app.api.wire import Page, moment
-from app.data import NotFound, SignalRow, User
+from app.data import Actor, NotFound, SignalRow, User
 from app.problems import Problem, field_problem
 from app.workspace import workspace
 from engines.core.exit_specs import BadSpec, check_spec
@@ -36,12 +36,13 @@ from engines.execution.views import SignalOutcome
 _ALL = SignalQuery()
 
 
-def submit_manual(user: User, body: SignalIn) -> tuple[SignalAnswer, int]:
+def submit_manual(user: User, body: SignalIn, by: Actor) -> tuple[SignalAnswer, int]:
     """The answer and its status: 202, or 200 when it waited until all is settled, or when this signal id was used before."""
     accounts = owned_accounts(user, body.account_ids)
     if body.strategy_id is not None:
         workspace().owners.strategy(user, body.strategy_id)
     outcome = send(user, body, Source.MANUAL, body.strategy_id, accounts, body.signal_id or derived_name(), body.wait_ms)
+    log_signal(body, outcome, by)
     done = outcome.duplicate or (body.wait_ms > 0 and outcome.settled)
     return answer(outcome), 200 if done else 202
 
@@ -67,6 +68,19 @@ def send(
         if signal_id is None or not _known(user, signal_id):  # the market may have moved since the first of this name was accepted
             raise
     return shop.system.submit(signal, wait_ms / 1000)
+
+
+def log_signal(wish: Wish, outcome: SignalOutcome, by: Actor) -> None:
+    """Into the audit log behind the orders, not before them: the signal itself is durable already, with each of its orders."""
+    if not outcome.duplicate:
+        after = {
+            "symbol": wish.symbol,
+            "side": wish.side,
+            "order_type": wish.order_type,
+            "quantity": wish.quantity,
+            "orders": len(outcome.orders),
+        }
+        workspace().data.audit.add(by, "signal.sent", "signal", outcome.signal_id, after=after)
 
 
 def preview(user: User, body: SignalIn) -> PreviewOut:

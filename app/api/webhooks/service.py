@@ -13,7 +13,7 @@ from pydantic import model_validator
 
 from app.api.pages import keep, page_of
 from app.api.signals.schemas import SignalAnswer, WaitMs, Wish
-from app.api.signals.service import answer, owned_accounts, send
+from app.api.signals.service import answer, log_signal, owned_accounts, send
 from app.api.webhooks import alerts
 from app.api.webhooks.schemas import CreatedWebhook, WebhookIn, WebhookOut, WebhookQuery
 from app.api.wire import Flag, Page, When, moment, moment_or_none
@@ -84,6 +84,7 @@ def receive(secret: str, data: bytes, mimetype: str) -> tuple[SignalAnswer, int]
     )
     if outcome.duplicate:
         raise Conflict("This alert was received before; nothing was sent.")
+    log_signal(alert, outcome, Actor(user.user_id, "webhook", request.remote_addr))
     return answer(outcome), 200 if alert.wait_ms > 0 and outcome.settled else 202
 
 
