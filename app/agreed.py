@@ -21,15 +21,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ConsentWatch:
-    """`taken_over` makes the engines read accounts again, before the next signal."""
+    """`taken_over` makes the engines read accounts again, before the next signal; `take_back` cancels the entries that still wait on an account."""
 
     data: Data
     taken_over: Callable[[], None]
+    take_back: Callable[[str], object]
 
     def start(self, supervisor: Supervisor) -> None:
         supervisor.add(NAME, self.loop)
 
     def loop(self, worker: Worker) -> None:
+        for account_id in self.data.unagreed:  # ran out while nobody looked: it was switched off before the engines started
+            self.take_back(account_id)
+        self.data.unagreed = ()
         waited = EVERY
         while not worker.stopping:
             worker.beat()
@@ -48,4 +52,6 @@ class ConsentWatch:
         if ended:
             log.warning("consents ran out: auto-trade is off on %d account(s)", len(ended))
             self.taken_over()
+            for account_id in ended:
+                self.take_back(account_id)
         return ended

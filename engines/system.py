@@ -281,6 +281,14 @@ class TradingSystem:
         self._flatten(desk, None)
         return outcomes
 
+    def cancel_entries(self, account_id: str) -> int:
+        """Take back what would still raise exposure on one account; how many orders that is. Does not wait. Positions, stops and targets stay."""
+        waiting = sum(order.raises_exposure for order in self.live_orders(account_id))
+        lane = self.roster.lane(account_id)
+        if waiting and lane is not None:
+            lane.put(Flatten(self.exit_desk, Progress(), close=False))
+        return waiting
+
     def set_exit_plan(self, position_id: str, spec: ExitSpec) -> ExitPlan | None:
         """Guard an open position as a person wants it; an empty spec takes the plan away. ValueError with the reason when it makes no sense."""
         desk, position = self._position(position_id)

@@ -97,6 +97,7 @@ class Data:
         self.audit = Audit(store)
         self.settings = Settings(store)
         self.consents = Consents(store, self.outbox)
+        self.unagreed: tuple[str, ...] = ()  # accounts whose consent had run out when this was opened
         self.datasets = Datasets(store, data_dir)
         self.books = Books(store)
         self.calendar = CalendarDays(store)
@@ -109,7 +110,7 @@ class Data:
             self.idempotency.free_unfinished()
             self.datasets.sweep()
             self._end_incidents()
-            self.consents.run_out()
+            self.unagreed = self.consents.run_out()
             store.changes.watch()
 
     def _end_incidents(self) -> None:

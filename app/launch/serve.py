@@ -76,7 +76,7 @@ def serve(settings: Settings, *, engines: bool, browser: bool, prepare: Prepare 
         app.extensions[EXTENSION].studies.start(system.supervisor)
         app.extensions[EXTENSION].post.start(system.supervisor)
         Newsroom(data, LiveBooks(system), system.clock, SystemClock()).start(system.supervisor)
-        ConsentWatch(data, system.runtime.refresh_now).start(system.supervisor)
+        ConsentWatch(data, system.runtime.refresh_now, system.cancel_entries).start(system.supervisor)
         stack.callback(app.extensions[EXTENSION].replays.close)
         stack.callback(app.extensions[EXTENSION].post.close)
         if not engines:

@@ -11,6 +11,7 @@ import pytest
 from app.agreed import ConsentWatch
 from app.data import Conflict, Consent, ConsentScope, Relation, objection
 from tests.api.rig import Person, Rig
+from tests.api.test_groups import until
 from tests.api.test_webhooks import Hook, now
 from tests.data import making
 from tests.data.making import DAY, NOON, HandClock
@@ -62,9 +63,9 @@ def test_running_out_switches_off_in_one_transaction_and_is_told_once(tmp_path: 
         assert (data.consents.run_out(), on()) == ((), {"Hers": True, "Mine": True})
         clock.wall = NOON + 3 * DAY
         told: list[str] = []
-        watch = ConsentWatch(data, lambda: told.append("engines"))
+        watch = ConsentWatch(data, lambda: told.append("engines"), told.append)
         assert (watch.look(), on()) == ((hers.account_id,), {"Hers": False, "Mine": True})
-        assert (watch.look(), told) == ((), ["engines"])
+        assert (watch.look(), told) == ((), ["engines", hers.account_id])
         news = [row for row in data.outbox.new() if row.kind == "consent_over"]
         assert [(row.user_id, row.account_id, dict(row.fields)) for row in news] == [
             (
@@ -94,6 +95,7 @@ def test_what_ran_out_while_tandem_was_off_is_switched_off_before_anything_start
     clock.wall = NOON + 2 * DAY
     with making.opened(tmp_path, clock=clock, exclusive=True) as data:
         assert [row.account.auto_trade for row in data.accounts.list(user)] == [False]
+        assert data.unagreed == (account.account_id,)  # whose waiting entries are taken back once there are engines
 
 
 # --- over the API ----------------------------------------------------------------------------------------------------
@@ -154,11 +156,19 @@ def test_a_group_is_named_only_for_an_account_that_is_in_it(trader: Person) -> N
     given(trader, account, 404, group_id="no-such-group")
 
 
+def resting(person: Person, account: str) -> str:
+    """An entry that waits far below the market."""
+    order = person.buy(account, status=202, order_type="LIMIT", price=str(round(person.price() * 0.9)), wait_ms=0)["orders"][0]
+    until(lambda: person.get(f"/api/orders/{order['order_id']}").json["state"] == "open")
+    return str(order["order_id"])
+
+
 def test_revoking_stops_entries_at_once_and_nothing_switches_them_on_again(trader: Person) -> None:
     account = trader.account(name="Revoked")["id"]
     alert = Hook(trader, account_ids=[account])
     consent = given(trader, account)
-    trader.bought(account)
+    trader.bought(account, stop_loss={"pct": "5"})
+    waiting = resting(trader, account)
     revoked = trader.post(f"/api/consents/{consent['id']}/revoke", {"by": "Meera's father"})
     assert (revoked.status_code, revoked.json["state"], revoked.json["revoked_by"]) == (200, "revoked", "Meera's father")
     entry = alert.send({"symbol": "NSE:INFY", "side": "BUY", "quantity": 1, "time": now(), "wait_ms": 5000})
@@ -167,6 +177,8 @@ def test_revoking_stops_entries_at_once_and_nothing_switches_them_on_again(trade
     assert (shown["auto_trade"], shown["open_positions"], shown["kill_switch"]) == (False, 1, False)
     told = [row for row in trader.rig.data.outbox.new() if row.kind == "consent_revoked" and row.account_id == account]
     assert [(row.ref, row.fields["holder"]) for row in told] == [(consent["id"], "Meera")]
+    until(lambda: trader.get(f"/api/orders/{waiting}").json["state"] == "cancelled")
+    assert trader.get(f"/api/positions?account_id={account}").json["items"][0]["exit_plan"]["stop"]
     why = "auto-trade stays off: the consent of Meera (spouse) was revoked on "
     for refused in (
         trader.patch(f"/api/accounts/{account}", {"auto_trade": True}),

@@ -204,6 +204,19 @@ def test_start_leaves_whoever_does_not_agree_as_they_are_and_says_so(trader: Per
     assert (member["state"], member["consent"], member["objection"][:20]) == ("stopped", "revoked", "the consent of Meera")
 
 
+def test_a_pause_says_which_entries_still_wait_and_a_stop_takes_them_back(trader: Person) -> None:
+    account = trader.account()["id"]
+    group = grouped(trader, "Waiting entry", account)
+    order = trader.buy(account, status=202, order_type="LIMIT", price=str(round(trader.price() * 0.9)), wait_ms=0)["orders"][0]["order_id"]
+    until(lambda: trader.get(f"/api/orders/{order}").json["state"] == "open")
+    paused = act(trader, group, "pause")
+    assert paused["said"] == "Waiting entry: 1 of 1 paused; 1 entry still waits at the broker: cancel it, or stop the group"
+    assert trader.get(f"/api/groups/{group}").json["members"][0]["entries_waiting"] == 1
+    act(trader, group, "stop")
+    until(lambda: trader.get(f"/api/orders/{order}").json["state"] == "cancelled")
+    assert trader.get(f"/api/groups/{group}").json["members"][0]["entries_waiting"] == 0
+
+
 def test_a_start_lifts_no_halt(fresh: Rig) -> None:
     account = fresh.trader.account()["id"]
     group = grouped(fresh.trader, "Halted", account)

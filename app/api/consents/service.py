@@ -43,11 +43,12 @@ def record(user: User, body: ConsentIn, by: Actor) -> ConsentOut:
 
 
 def revoke(user: User, consent_id: str, body: RevokeIn, by: Actor) -> ConsentOut:
-    """When this is answered no strategy enters on the account any more."""
+    """When this is answered no strategy enters on the account any more, and entries that still wait there are being taken back."""
     shop = workspace()
     holder = shop.data.consents.get(user.user_id, consent_id).holder
     revoked = shop.data.consents.revoke(user.user_id, consent_id, body.by or holder, by=by)
     shop.taken_over()
+    shop.system.cancel_entries(revoked.account_id)
     return consent_out(revoked, _accounts(user))
 
 

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from app.api.groups.schemas import DoneOut, GroupDoneOut, GroupStartIn, GroupStopIn, MemberOut
+from app.api.groups.schemas import DoneOut, GroupDoneOut, GroupOut, GroupStartIn, GroupStopIn, MemberOut
 from app.api.groups.service import get_group
 from app.data import Actor, User
 from app.problems import field_problem
@@ -100,16 +100,23 @@ def _told(user: User, group_id: str, what: str, left: Mapping[str, str], *, flat
     group = get_group(user, group_id)
     says = "nothing enters; what is open is being closed" if flatten else _STAY[what]
     accounts = [_done(member, left.get(member.account_id, ""), says, what) for member in group.members]
-    return GroupDoneOut(id=group.id, state=group.state, ok=not left, said=_sentence(group.name, what, accounts), accounts=accounts)
+    return GroupDoneOut(id=group.id, state=group.state, ok=not left, said=_sentence(group, what, accounts), accounts=accounts)
 
 
 def _done(member: MemberOut, left: str, says: str, what: str) -> DoneOut:
     state = ("failed" if what == "stopped" else "refused") if left else member.state
     detail = left or (says if member.state in ("paused", "stopped") else member.detail)
+    if what == "paused" and member.entries_waiting:
+        detail = f"{detail}; {waiting_words(member.entries_waiting)}"
     return DoneOut(account_id=member.account_id, name=member.name, state=state, detail=detail)
 
 
-def _sentence(name: str, what: str, accounts: Sequence[DoneOut]) -> str:
+def waiting_words(entries: int) -> str:
+    return f"{entries} entr{'y' if entries == 1 else 'ies'} still wait{'s' if entries == 1 else ''} at the broker"
+
+
+def _sentence(group: GroupOut, what: str, accounts: Sequence[DoneOut]) -> str:
+    name = group.name
     if not accounts:
         return f"{name} has no accounts"
     left = [each for each in accounts if each.state in ("refused", "failed")]
@@ -117,6 +124,9 @@ def _sentence(name: str, what: str, accounts: Sequence[DoneOut]) -> str:
     said = f"{name}: {len(accounts) - len(left)} of {len(accounts)} {what}"
     if waits:
         said += f", {len(waits)} waiting ({'; '.join(f'{each.name}: {each.detail}' for each in waits)})"
+    entries = sum(member.entries_waiting for member in group.members) if what == "paused" else 0
+    if entries:
+        said += f"; {waiting_words(entries)}: cancel {'it' if entries == 1 else 'them'}, or stop the group"
     if left:
         said += f". Not {what}: {'; '.join(f'{each.name}: {each.detail}' for each in left)}"
     return said

@@ -63,7 +63,8 @@ class GroupStopIn(Body):
 
 class MemberOut(Out):
     """One account of a group. `state`: running (strategies may enter), waiting (they may, but something else forbids it: log-in, a stop, a limit of the
-    day), paused (auto-trade is off), stopped (its kill switch is on), disabled. `consent`: none | self | stands | over | revoked, of the holder;
+    day), paused (auto-trade is off), stopped (its kill switch is on), disabled. `entries_waiting`: orders
+    at the broker that would still raise exposure. `consent`: none | self | stands | over | revoked, of the holder;
     `objection`: why auto-trade may not be on, empty when it may."""
 
     account_id: str
@@ -76,6 +77,7 @@ class MemberOut(Out):
     objection: str
     day_pnl: Amount | None
     open_positions: int | None
+    entries_waiting: int
     currency: str
 
 

@@ -122,6 +122,7 @@ def member_out(account: Account, standing: Standing) -> MemberOut:
         objection=why,
         day_pnl=view.day_pnl if view else None,
         open_positions=view.open_positions if view else None,
+        entries_waiting=sum(order.raises_exposure for order in workspace().system.live_orders(account.account_id)),
         currency=view.currency if view else currency_of(account.broker),
     )
 
