@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from app.data.codes import HOUR, LASTS, RESEND_AFTER, Code, Codes, Post, Purpose, TooSoon, body_of, code_of, new_token, row_of, user_id_of
 from app.data.errors import Conflict, NotFound
 from app.data.rows import Actor, User, UserRole
-from app.data.users import clean_email, hash_password
+from app.data.users import clean_email, clean_name, hash_password
 from app.data.values import seconds, to_json
 
 
@@ -22,7 +22,7 @@ class Invites:
     def send(self, email: str, role: UserRole, name: str = "", *, inviter: User, by: Actor, post: Post) -> Code:
         """Sends a link. Conflict for an address that has an account, or an invitation that is still good."""
         address, token = clean_email(email), new_token()
-        body = {"name": name.strip(), "role": role.value, "by": inviter.user_id}
+        body = {"name": clean_name(name), "role": role.value, "by": inviter.user_id}
         code_id, sealed = self.codes.store.ids.new(), self.codes.seal(f"/invite/{token}")
 
         def work(db: sqlite3.Connection) -> Code:

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from app.data.codes import HOUR, LASTS, TRIES, Codes, Post, Purpose, body_of, user_id_of
 from app.data.rows import Actor, User, UserRole
-from app.data.users import clean_email, hash_password
+from app.data.users import clean_email, clean_name, hash_password
 from app.data.values import micros
 
 
@@ -32,7 +32,7 @@ class SignUps:
     def begin(self, email: str, name: str, password: str, *, by: Actor, post: Post) -> str:
         """Sends a code, or word that the address has an account already; the id under which the code is typed in. Invalid, TooSoon."""
         address, hashed = clean_email(email), hash_password(password)
-        body = {"name": name.strip(), "password_hash": hashed}
+        body = {"name": clean_name(name), "password_hash": hashed}
         secret, code_id = _digits(), self.codes.store.ids.new()
         sealed = self.codes.seal(secret)
 

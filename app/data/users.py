@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
 LEAST_PASSWORD = 10
+MOST_NAME = 100
 MOST_PASSWORD = 1024  # characters; hashing more is a way to keep us busy
 TOLD_WITHIN = 24 * 3600.0  # seconds in which the mail about a new password is of use
 _EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,190}")
@@ -123,7 +124,7 @@ class Users:
         return user
 
     def set_name(self, user_id: str, name: str, *, by: Actor) -> User:
-        return self._set(user_id, "user.changed", "name", name.strip(), by)
+        return self._set(user_id, "user.changed", "name", clean_name(name), by)
 
     def set_role(self, user_id: str, role: UserRole, *, by: Actor) -> User:
         return self._set(user_id, "user.role_changed", "role", role.value, by)
@@ -173,13 +174,21 @@ def clean_email(email: str) -> str:
     return address
 
 
+def clean_name(name: str) -> str:
+    """Invalid for what no name holds: it stands in mails and on pages of others."""
+    name = name.strip()
+    if not name.isprintable() or len(name) > MOST_NAME:
+        raise Invalid.field("name", f"must be at most {MOST_NAME} characters, and none that steer a terminal or a mail")
+    return name
+
+
 def insert_user(db: sqlite3.Connection, user_id: str, email: str, name: str, role: UserRole, hashed: str, now: int) -> None:
     """Conflict when the address is taken."""
     if db.execute("SELECT 1 FROM users WHERE email_key = ?", (email.casefold(),)).fetchone():
         raise Conflict("this e-mail address is taken")
     db.execute(
         "INSERT INTO users (user_id, email, email_key, name, role, password_hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (user_id, email, email.casefold(), name.strip(), role.value, hashed, now),
+        (user_id, email, email.casefold(), clean_name(name), role.value, hashed, now),
     )
 
 

@@ -182,6 +182,21 @@ def test_a_form_that_is_wrong_leaves_the_link_as_it_was(front: Front, form: dict
     assert join(visitor, path).status_code == 302
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"email": "x@y.example\r\nBcc: z@y.example"},
+        {"email": "no address"},
+        {"email": new_email(), "name": "A\nB"},
+        {"email": new_email(), "role": "god"},
+        {"email": new_email(), "state": "open"},
+    ],
+)
+def test_what_no_invitation_can_hold_is_refused(front: Front, body: dict[str, str]) -> None:
+    assert mailing_owner(front).post("/api/invites", body).status_code == 422
+    assert front.mails(body["email"]) == []
+
+
 def test_a_name_is_text_wherever_it_is_shown(front: Front) -> None:
     _, _, path = invited(front)
     visitor = front.visitor()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from app.auth import second
 from app.auth.throttle import Throttle
 from app.data import Actor, Conflict, Data, Invalid, UserRole, open_data
 from app.data.second_factor import BEGUN_LASTS, STEP, SecondFactor
+from app.launch import people
+from app.launch.errors import CannotRun
 from tests.api.rig import MACHINE
 from tests.auth.front import PASSWORD, Front, Visitor
 from tests.support import canaries
@@ -334,3 +337,33 @@ def test_an_owner_clears_a_lost_one_and_its_person_is_told(front: Front, clock: 
     assert "second_factor_cleared" in [row["kind"] for row in told]
     cleared = [row for row in front.audited("user.second_factor_cleared") if row.object_id == user.user_id]
     assert [row.via for row in cleared] == ["web"]
+
+
+def test_a_new_password_by_link_still_asks_for_the_code(front: Front, clock: Hand) -> None:
+    email, app, _ = guarded(front, clock)
+    visitor = front.visitor()
+    visitor.send("/forgot", {"email": email})
+    link = next(mail["link"] for mail in front.mails(email) if mail["kind"] == "reset")
+    new = "a new password of one's own"
+    path = "/" + link.split("/", 3)[3]
+    assert visitor.send(path, {"password": new, "confirm": new}).status_code == 302
+    assert visitor.sign_in(email, new).location == "/login/code"
+    assert show(visitor, app.at(clock.now())) == 302
+
+
+def test_whoever_runs_the_machine_clears_it_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "data"
+    with open_data(folder) as data:
+        user = data.users.add("asha@example.com", PASSWORD, by=MACHINE)
+        app = pyotp.TOTP(data.second_factor.begin(user.user_id, by=MACHINE).secret)
+        data.second_factor.confirm(user.user_id, app.now(), by=MACHINE)
+    args = argparse.Namespace(command="user", action="reset-second-factor", email="Asha@example.com", data_dir=folder)
+    assert people.run(args) == 0
+    assert "with the password alone" in capsys.readouterr().out
+    with open_data(folder) as data:
+        assert not data.second_factor.is_on(user.user_id)
+        assert data.audit.list(None).items[0].via == "cli"
+        assert data.outbox.new(10)[0].kind == "second_factor_cleared"
+    for email, said in (("asha@example.com", "has no second factor"), ("nobody@example.com", "there is no nobody")):
+        with pytest.raises(CannotRun, match=said):
+            people.run(argparse.Namespace(**vars(args) | {"email": email}))

@@ -170,17 +170,6 @@ def test_signing_out_everywhere_asks_for_the_password_and_may_spare_this_one(fro
     assert here.me() is None
 
 
-def test_signing_out_ends_the_sign_in_also_for_a_copy_of_its_cookie(front: Front) -> None:
-    email = front.person()
-    visitor, copy = signed_in(front, email), front.visitor()
-    cookie = visitor.client.get_cookie("tandem")
-    assert cookie is not None
-    copy.client.set_cookie("tandem", cookie.value)
-    assert copy.me() is not None
-    visitor.send("/logout", page="/settings")
-    assert (visitor.me(), copy.me()) == (None, None)
-
-
 def test_a_program_with_a_token_is_no_browser_but_may_end_them(front: Front) -> None:
     email = front.person()
     visitor = signed_in(front, email)

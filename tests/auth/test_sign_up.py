@@ -125,6 +125,18 @@ def test_the_hash_of_a_password_is_computed_for_known_and_unknown_alike(front: F
     assert len(counted) == 2
 
 
+def test_nobody_makes_themselves_an_owner(front: Front) -> None:
+    visitor, email = front.visitor(), new_email()
+    visitor.send("/sign-up", {"email": email, "password": PASSWORD, "role": "owner", "active": "1", "user_id": "me"})
+    done = visitor.send("/sign-up/code", {"code": front.mails(email)[-1]["code"], "role": "owner"})
+    assert done.status_code == 302
+    me = visitor.me()
+    assert me is not None
+    assert me["role"] == "trader"
+    assert visitor.json("PATCH", "/api/me", {"role": "owner"}).status_code == 422
+    assert visitor.json("PATCH", f"/api/users/{me['id']}", {"role": "owner"}).status_code == 403
+
+
 def test_whoever_joined_meanwhile_does_not_join_twice(front: Front) -> None:
     first, email, code = begun(front)
     front.later(61)
@@ -166,6 +178,8 @@ def test_sign_up_is_closed_until_an_owner_opens_it(front: Front) -> None:
         ({"email": "a@b.example\r\nBcc: x@y.example"}, "is not an e-mail address"),
         ({"password": "short"}, "At least 10"),
         ({"name": "n" * 101}, "100"),
+        ({"name": "Asha\r\nBcc: x@y.example"}, "none that steer"),
+        ({"name": "Asha\u202egro.live"}, "none that steer"),
     ],
 )
 def test_what_is_wrong_is_said_beside_its_field(front: Front, change: dict[str, str], says: str) -> None:

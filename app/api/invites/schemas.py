@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import StringConstraints
 
 from app.api.people.schemas import Email, Role
-from app.api.wire import BadValue, Body, Moment, Out, PageQuery
-
-
-def _printable(value: str) -> str:
-    if not value.isprintable():
-        raise BadValue("must not contain control characters")
-    return value
+from app.api.wire import Body, Moment, Out, PageQuery
 
 
 class InviteIn(Body):
     email: Email
-    name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100), AfterValidator(_printable)] = ""
+    name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)] = ""
     role: Role = "trader"
 
 
