@@ -12,6 +12,7 @@ from pathlib import Path
 import pyotp
 import pytest
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select
 
 from tests.notify.mailbox import Mailbox, mailbox, text_of
 from tests.support.browser import browser
@@ -56,8 +57,13 @@ def test_two_people_one_strategy_and_each_sees_only_theirs(house: House) -> None
     codes = _adds_a_second_factor(house.ravi)
     _signs_in_again_with_a_recovery_code(house.ravi, codes)
     _invites_somebody_who_comes_by_the_link(house)
-    assert house.asha.complaints() == house.ravi.complaints() == []
-    assert strategy
+    _shares_the_strategy(house.asha, strategy)
+    _maps_what_was_shared(house.ravi, strategy)
+    _sends_one_signal(house.asha, strategy)
+    _each_sees_only_theirs(house)
+    _takes_colours_of_their_own(house)
+    assert house.asha.complaints() == []
+    assert [line for line in house.ravi.complaints() if " 401 " not in line] == []  # wrong codes were refused
 
 
 # --- coming in -----------------------------------------------------------------------------------------------------------
@@ -190,3 +196,96 @@ def _invites_somebody_who_comes_by_the_link(house: House) -> None:
         assert meera.complaints() == []
         meera.go(link.removeprefix(house.server.base))
         meera.see("h1", "over")
+
+
+# --- one strategy, two people --------------------------------------------------------------------------------------------
+
+
+def _shares_the_strategy(asha: Person, strategy: str) -> None:
+    asha.go(f"/strategies/{strategy}")
+    asha.type("#shares [name=email]", RAVI)
+    asha.click("#shares [type=submit]")
+    asha.see("#shares", "Ravi Iyer")
+    asha.photograph("shared")
+
+
+def _maps_what_was_shared(ravi: Person, strategy: str) -> None:
+    ravi.go("/accounts/new")
+    ravi.type("#f-name", "Ravi's paper")
+    ravi.type("#f-capital", "3,00,000")
+    ravi.click("label[for=f-auto_trade]")
+    ravi.click("form[data-api] [type=submit]")
+    ravi.see("h1", "Ravi's paper")
+    ravi.go("/strategies")
+    ravi.see("#t-strategies", "Bank momentum")
+    ravi.photograph("what-others-share")
+    ravi.go(f"/strategies/{strategy}")
+    ravi.see("main", OWNER[0])
+    assert not ravi.chrome.find_elements(By.CSS_SELECTOR, f"main a[href='/strategies/{strategy}/edit'], #shares")
+    ravi.photograph("a-strategy-of-another")
+    ravi.go("/mappings")
+    ravi.click("a.cell.add")
+    ravi.type("#sheet #f-allocation_pct", "40")
+    Select(ravi.see("#sheet [name='sizing.mode']")).select_by_value("fixed_quantity")
+    ravi.type("#sheet #f-value-fixed_quantity", "3")
+    ravi.click("#sheet [type=submit]")
+    ravi.see("a.cell", "40 %")
+    ravi.photograph("mapped")
+
+
+def _sends_one_signal(asha: Person, strategy: str) -> None:
+    asha.go(f"/order?strategy={strategy}&symbol=NSE:INFY")
+    asha.until("document.querySelector('[data-preview-quantity]').textContent === '7'")
+    asha.click("[data-ticket-send]", "Buy INFY")
+    asha.see("h1", "INFY")
+    asha.see("#t-outcome .badge", "filled")
+    assert len(asha.chrome.find_elements(By.CSS_SELECTOR, "#t-outcome tbody tr")) == 1
+    asha.photograph("one-signal")
+
+
+ROOMS = ("/", "/orders", "/positions", "/signals", "/accounts", "/pnl", "/mappings", "/trades", "/settings/log")
+
+
+def _each_sees_only_theirs(house: House) -> None:
+    ravi, asha = house.ravi, house.asha
+    ravi.go("/orders")
+    row = ravi.see("#t-orders tbody tr", "INFY")
+    assert "filled" in row.text
+    ravi.photograph("orders-of-the-other")
+    for person, own, foreign in ((ravi, "Ravi's paper", ("Asha's paper",)), (asha, "Asha's paper", ("Ravi's paper",))):
+        seen = ""
+        for room in ROOMS:
+            person.go(room)
+            seen += person.chrome.page_source
+        assert own.replace("'", "&#39;") in seen or own in seen
+        assert not [name for name in foreign if name in seen or name.replace("'", "&#39;") in seen], person.base
+    quantities = {name: _held(person) for name, person in (("asha", asha), ("ravi", ravi))}
+    assert quantities == {"asha": "+7", "ravi": "+3"}
+
+
+def _held(person: Person) -> str:
+    person.go("/positions")
+    return person.see("#t-positions [data-key$='.quantity']").text
+
+
+# --- the look ------------------------------------------------------------------------------------------------------------
+
+
+def _takes_colours_of_their_own(house: House) -> None:
+    ravi, asha = house.ravi, house.asha
+    ravi.go("/settings/look")
+    ravi.until("document.querySelector('[data-look-preset][aria-pressed=true]')")
+    ravi.click("[name=theme][value=light] + span")
+    ravi.click("[data-look-preset] span", "Forest")
+    ravi.until("getComputedStyle(document.querySelector('.top')).backgroundColor === 'rgb(15, 90, 65)'")
+    ravi.photograph("look")
+    ravi.click("form[data-look] [type=submit]")
+    ravi.until("document.querySelector('link[data-own-look]')")
+    ravi.go("/")
+    ravi.see(".top .mode.paper", "PAPER")
+    assert ravi.chrome.execute_script("return getComputedStyle(document.querySelector('.top')).backgroundColor") == "rgb(15, 90, 65)"
+    ravi.photograph("overview-in-own-colours")
+    asha.go("/")
+    assert asha.chrome.execute_script("return document.documentElement.dataset.bsTheme") == "dark"
+    assert not asha.chrome.find_elements(By.CSS_SELECTOR, "link[data-own-look]")
+    asha.photograph("overview-of-the-owner")
