@@ -42,7 +42,7 @@ def index() -> Response:
 @form
 def new() -> Response:
     read = reads()
-    kinds, strategies, sources = read.kinds(), read.strategies(), read.study_sources()
+    kinds, strategies, sources = read.kinds(), read.own_strategies(), read.study_sources()
     before = read.study(request.args["from"]) if request.args.get("from") else None
     asked: Mapping[str, Any] = before.asked if before else {}
     strategy = next((s for s in strategies if s.id == (request.args.get("strategy") or asked.get("strategy_id"))), None)

@@ -81,7 +81,7 @@ def _rule_form(rule: Any, scope: str, scope_id: str) -> Response:
     read = reads()
     taken = {one.scope_id for one in read.combined_rules()}
     things = {
-        "strategy": [(s.id, s.name) for s in read.strategies() if s.id not in taken],
+        "strategy": [(s.id, s.name) for s in read.own_strategies() if s.id not in taken],
         "account": [(a.id, a.name) for a in accounts() if a.id not in taken],
         "group": [(g.id, g.name) for g in read.groups() if g.id not in taken],
     }

@@ -15,11 +15,13 @@ routes = room("mappings")
 @routes.get("/mappings")
 def index() -> Response:
     read = reads()
-    mappings = read.mappings()
+    mappings, strategies = read.mappings(), read.strategies()
+    seen = {strategy.id for strategy in strategies}
     return page(
         "mappings/matrix.html",
         accounts=accounts(),
-        strategies=read.strategies(),
+        strategies=strategies,
+        ended=list(dict.fromkeys(mapping.strategy_id for mapping in mappings if mapping.strategy_id not in seen)),
         cells={(mapping.strategy_id, mapping.account_id): mapping for mapping in mappings},
         allocated={a.id: sum((m.allocation_pct for m in mappings if m.account_id == a.id), Decimal(0)) for a in accounts()},
     )

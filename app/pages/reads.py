@@ -94,6 +94,10 @@ class Reads:
     def strategies(self) -> list[StrategyOut]:
         return sorted(strategies.list_strategies(self.user, StrategyQuery(limit=ALL)).items, key=lambda strategy: strategy.created_at)
 
+    def own_strategies(self) -> list[StrategyOut]:
+        """Without those that others share: what one may signal through, replay, back-test and guard."""
+        return [strategy for strategy in self.strategies() if strategy.owned]
+
     def strategy(self, strategy_id: str) -> StrategyOut:
         return strategies.get_strategy(self.user, strategy_id)
 

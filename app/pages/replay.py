@@ -38,7 +38,7 @@ def index() -> Response:
     replays = read.replays()
     before = next((each for each in replays if each.id == request.args.get("from")), None)
     wanted = request.args.get("dataset") or (before.dataset_id if before else None)
-    strategies, mappings = read.strategies(), read.mappings()
+    strategies, mappings = read.own_strategies(), read.mappings()
     lacking: dict[str, list[str]] = {dataset.id: [lacks(strategy, dataset) for strategy in strategies] for dataset in datasets}
     likely = max(datasets, key=lambda dataset: ("" in lacking[dataset.id], dataset.created_at), default=None)
     dataset = next((each for each in datasets if each.id == wanted), likely)

@@ -21,7 +21,7 @@ def tokens() -> Response:
         "tokens.html",
         tokens=read.tokens(),
         webhooks=read.webhooks(),
-        strategies=read.strategies(),
+        strategies=read.own_strategies(),
         accounts=accounts(),
         names=names(),
         strategy_names=strategy_names(),

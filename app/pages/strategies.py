@@ -45,6 +45,8 @@ def new() -> Response:
 @form
 def edit(strategy_id: str) -> Response:
     strategy = reads().strategy(strategy_id)
+    if not strategy.owned:
+        abort(403)
     kinds = reads().kinds()
     chosen = next((kind for kind in kinds if kind.kind == strategy.kind), None)
     return page("strategies/form.html", strategy=strategy, kinds=kinds, **_form(chosen, strategy.params))

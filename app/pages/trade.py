@@ -39,7 +39,7 @@ def ticket() -> Response:
     return page(
         "orders/ticket.html",
         accounts=accounts(),
-        strategies=reads().strategies(),
+        strategies=reads().own_strategies(),
         symbol=symbol,
         quote=quote,
         side=request.args.get("side", "BUY"),

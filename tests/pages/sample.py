@@ -88,6 +88,9 @@ class Sample:
     def strategies(self) -> list[Any]:
         return self._some(STRATEGIES)
 
+    def own_strategies(self) -> list[Any]:
+        return [strategy for strategy in self.strategies() if strategy.owned]
+
     def strategy(self, strategy_id: str) -> Any:
         return self._one(STRATEGIES, strategy_id)
 

@@ -204,7 +204,7 @@ def test_strategies_do_not_run_while_nothing_may_enter() -> None:
     text = off.get("/strategies").get_data(as_text=True)
     assert "waiting: engines off" in text
     assert ">running</span>" not in text
-    assert '0<span class="muted">/5</span></a><small>waiting: engines off' in off.get("/").get_data(as_text=True)
+    assert '0<span class="muted">/6</span></a><small>waiting: engines off' in off.get("/").get_data(as_text=True)
 
 
 def test_the_ticket_says_at_the_top_that_entries_will_be_denied() -> None:

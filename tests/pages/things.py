@@ -15,7 +15,7 @@ from app.api.groups.service import state_of
 from app.api.mappings.schemas import MappingOut, SizingOut
 from app.api.positions.schemas import PositionOut
 from app.api.strategies.reentry import ReentryOut
-from app.api.strategies.schemas import LadderOut, LevelOut, LevelsOut, PresetOut, StrategyKindOut, StrategyOut
+from app.api.strategies.schemas import LadderOut, LevelOut, LevelsOut, OwnerOut, PresetOut, ShareOut, StrategyKindOut, StrategyOut
 from app.api.system.schemas import (
     HaltOut,
 )
@@ -136,6 +136,7 @@ def member(of: AccountOut, state: str, detail: str = "", consent: str = "none", 
         objection=objection,
         day_pnl=of.day_pnl,
         open_positions=of.open_positions,
+        entries_waiting=1 if state == "paused" else 0,
         currency=of.currency,
     )
 
@@ -349,8 +350,12 @@ def strategy(id: str, name: str, kind: str, instruments: list[str], state: str =
     return StrategyOut(**{**fields, **changes})
 
 
+SHARES = [
+    ShareOut(user_id="U2", name="Ben Mathew", email="ben@example.com", role="trader", shared_at=ago(86400)),
+    ShareOut(user_id="U3", name="", email="a.very.long.address.of.somebody@somewhere.example.com", role="viewer", shared_at=ago(3600)),
+]
 STRATEGIES = [
-    strategy("S1", "Bank momentum", "ema_cross", ["NSE:SBIN", "NSE:ICICIBANK", "NSE:HDFCBANK"], reentry=AGAIN),
+    strategy("S1", "Bank momentum", "ema_cross", ["NSE:SBIN", "NSE:ICICIBANK", "NSE:HDFCBANK"], reentry=AGAIN, shares=SHARES),
     strategy("S2", "IT dip buyer", "threshold", ["NSE:INFY", "NSE:TCS"], timeframe="1m", exit_plan=None),
     strategy(
         "S3",
@@ -371,6 +376,9 @@ STRATEGIES = [
         timeframe="1m",
         exit_plan=None,
         params=RangeLevel.Params().model_dump(mode="json"),
+    ),
+    strategy(
+        "S6", "Ben's breakout", "ema_cross", ["NSE:RELIANCE"], owned=False, shared_by=OwnerOut(name="Ben Mathew", email="ben@example.com")
     ),
 ]
 
@@ -399,6 +407,7 @@ MAPPINGS = [
     mapping("M5", "A2", "S2", "40", "kelly", "0.5"),
     mapping("M7", "A1", "S5", "20", "fixed_quantity", "50"),
     mapping("M6", "A5", "S3", "50", "percent", "100", enabled=False),
+    mapping("M8", "A5", "S9", "10", "percent", "100", enabled=False),  # of a strategy that is no longer shared
 ]
 
 RULE = ranges.Rule()
