@@ -31,6 +31,7 @@ def test_what_follows_test_belongs_to_pytest() -> None:
         "bench fanout-50 start --json F --data-dir D",
         "backtest ema_cross --data F --param fast=9 --param slow=21 --from 2024-01-01 --to 2024-01-05 --json F --html F --data-dir D",
         "user add a@example.com --password-stdin --role viewer --data-dir D",
+        "user reset-second-factor a@example.com --data-dir D",
         "token add a@example.com --name laptop --data-dir D",
         "doctor --data-dir D",
         "backup F --data-dir D",

@@ -13,6 +13,9 @@ from app.data import UserRole
 from app.replays import Replay, Spec
 from app.workspace import EXTENSION
 from tests.api.rig import PASSWORD, Person, Rig
+from tests.auth.conftest import _front, front
+
+__all__ = ["_front", "front"]
 
 NAME = "Quetzal"
 CAPITAL = "9876543.21"
