@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 
 from app.agreed import ConsentWatch
 from app.data import Conflict, Consent, ConsentScope, Relation, objection
+from engines.execution.supervisor import Supervisor
+from engines.ports import SystemClock
 from tests.api.rig import Person, Rig
 from tests.api.test_groups import until
 from tests.api.test_webhooks import Hook, now
@@ -96,6 +99,18 @@ def test_what_ran_out_while_tandem_was_off_is_switched_off_before_anything_start
     with making.opened(tmp_path, clock=clock, exclusive=True) as data:
         assert [row.account.auto_trade for row in data.accounts.list(user)] == [False]
         assert data.unagreed == (account.account_id,)  # whose waiting entries are taken back once there are engines
+
+
+def test_the_watch_takes_back_what_waits_and_ends_with_the_engines(tmp_path: Path) -> None:
+    with making.opened(tmp_path) as data:
+        data.unagreed = ("A1",)
+        asked: queue.SimpleQueue[str] = queue.SimpleQueue()
+        supervisor = Supervisor(SystemClock(), lambda death: asked.put(str(death)))
+        ConsentWatch(data, lambda: None, asked.put).start(supervisor)
+        assert asked.get(timeout=5) == "A1"
+        supervisor.stop(5)
+        assert not any(worker.alive for worker in supervisor.workers().values())
+        assert data.unagreed == ()
 
 
 # --- over the API ----------------------------------------------------------------------------------------------------

@@ -45,7 +45,8 @@ def test_the_life_of_an_api_key(trader: Person) -> None:
     changed = trader.patch(path, {"label": "Renamed", "is_active": False}).json
     assert (changed["name"], changed["enabled"], changed["state"], changed["capital"]) == ("Renamed", False, "disabled", "250000")
     assert trader.patch(path, {"is_active": True}).json["enabled"] is True
-    assert trader.post(f"{path}/verify").json["state"] == "ready"
+    verified = trader.post(f"{path}/verify").json
+    assert (verified["state"], verified["checks"][0]["ok"]) == ("ready", True)
     order = trader.bought(made["id"])
     assert order["order_id"] in {row["order_id"] for row in trader.get(f"{ROOT}/orders?account_id={made['id']}").json["items"]}
     ours, theirs = (trader.get(f"{root}/accounts/{made['id']}/balance").json for root in ("/api", ROOT))

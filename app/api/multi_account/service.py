@@ -48,7 +48,7 @@ def dashboard(user: User) -> DashboardOut:
     return DashboardOut(
         accounts=shown,
         active=sum(account.enabled for account in shown),
-        connected=sum(account.connected for account in shown),
+        connected=sum(account.enabled and account.connected for account in shown),
         pnl=realtime(user),
         positions=list_positions(user, PositionQuery(limit=MOST)).items,
         orders=list_orders(user, OrderQuery(limit=NEWEST)).items,
