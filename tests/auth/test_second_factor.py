@@ -18,7 +18,7 @@ from app.data.second_factor import BEGUN_LASTS, STEP, SecondFactor
 from app.launch import people
 from app.launch.errors import CannotRun
 from tests.api.rig import MACHINE
-from tests.auth.front import PASSWORD, Front, Visitor
+from tests.auth.front import PASSWORD, Front, Visitor, new_email
 from tests.support import canaries
 
 NOW = 1_790_000_010.0  # ten seconds into a step
@@ -63,11 +63,18 @@ class House:
         return self.data.second_factor.check(self.user_id, code, by=self.by())
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     clock = Hand()
-    with open_data(tmp_path / "data", clock=clock) as data:
-        yield House(data, clock, data.users.add("asha@example.com", PASSWORD, by=MACHINE).user_id)
+    with open_data(tmp_path_factory.mktemp("house") / "data", clock=clock) as data:
+        yield House(data, clock, "")
+
+
+@pytest.fixture
+def house(folder: House) -> House:
+    """Somebody new in a folder that the others use, too."""
+    folder.clock.at = NOW
+    return replace(folder, user_id=folder.data.users.add(new_email(), PASSWORD, by=MACHINE).user_id)
 
 
 @pytest.fixture
