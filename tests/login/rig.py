@@ -95,8 +95,9 @@ class Someone:
         with rig.app.test_request_context():
             token = rig.data.tokens.create(user.user_id, "tests", by=MACHINE)[1]
         self.headers = {"Authorization": f"Bearer {token}"}
+        sign_in_id = rig.data.sign_ins.begin(user.user_id, "127.0.0.1", "tests")
         with self.client.session_transaction() as session:
-            session["_user_id"] = f"{user.user_id}:{user.session_epoch}"
+            session["_user_id"] = f"{user.user_id}:{user.session_epoch}:{sign_in_id}"
             session["_fresh"] = True
 
     def api(self, method: str, path: str, body: Any = None) -> TestResponse:
