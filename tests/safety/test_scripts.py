@@ -30,6 +30,7 @@ def hostile(rig: Rig) -> Person:
         ("/api/tokens", {"name": HOSTILE}),
         ("/api/webhooks", {"name": HOSTILE, "account_ids": [account]}),
         ("/api/combined", {"scope": "group", "scope_id": group, "stop": "1000"}),
+        ("/api/consents", {"account_id": account, "holder": HOSTILE, "relation": "other", "note": HOSTILE}),
         ("/api/backtests", {"name": HOSTILE, "kind": "ema_cross", "sample": {"days": 2}}),
     ):
         assert me.post(path, body).status_code == 201, path
