@@ -58,6 +58,8 @@ def change_person(user: User, user_id: str, body: UserPatch, by: Actor) -> UserO
         changed = users.set_role(user_id, UserRole(body.role), by=by)
     if body.active is not None and body.active != changed.active:
         changed = users.set_active(user_id, body.active, by=by)
+    if body.role is not None or body.active is not None:
+        shop.taken_over()  # what was shared with them, or by them, may have ended
     if body.name is not None:
         changed = users.set_name(user_id, body.name, by=by)
     if body.password is not None:
