@@ -41,6 +41,7 @@ STYLES = (
     "css/watch.css",
     "css/security.css",
     "css/people.css",
+    "css/messages.css",
     "css/replay.css",
     "css/look.css",
 )

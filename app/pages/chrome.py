@@ -58,7 +58,15 @@ ROOMS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         ),
     ),
     ("Research", (("Back-tests", "/backtests", "bullseye"), ("Replay", "/replay", "rewind"), ("Data", "/data", "database"))),
-    ("Machine", (("Timetable", "/timetable", "clock-history"), ("Health", "/health", "heart-pulse"), ("Halts", "/halts", "sign-stop"))),
+    (
+        "Machine",
+        (
+            ("Messages", "/messages", "bell"),
+            ("Timetable", "/timetable", "clock-history"),
+            ("Health", "/health", "heart-pulse"),
+            ("Halts", "/halts", "sign-stop"),
+        ),
+    ),
 )
 OWN = (("Settings", "/settings", "gear"), ("Help", "/help", "question-circle"))
 OWNER_ONLY = ("People", "/people", "people")
@@ -66,6 +74,7 @@ SETTINGS: tuple[tuple[str, str], ...] = (
     ("You", "/settings"),
     ("Security", "/settings/security"),
     ("Look", "/settings/look"),
+    ("Messages", "/settings/messages"),
     ("Tokens", "/settings/tokens"),
     ("Log", "/settings/log"),
 )

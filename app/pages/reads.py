@@ -32,6 +32,8 @@ from app.api.consents import service as consents
 from app.api.consents.schemas import ConsentOut, ConsentQuery
 from app.api.datasets import service as datasets
 from app.api.datasets.schemas import DatasetOut, DatasetQuery, DatasetStoryOut, GapQuery, GapsOut, RecordingOut
+from app.api.destinations import service as destinations
+from app.api.destinations.schemas import DestinationOut
 from app.api.groups import service as groups
 from app.api.groups.schemas import GroupOut, GroupQuery
 from app.api.invites import service as invites
@@ -42,6 +44,8 @@ from app.api.mappings import service as mappings
 from app.api.mappings.schemas import MappingOut, MappingQuery
 from app.api.market import service as market
 from app.api.market.schemas import CandleOut, CandleQuery, InstrumentListsOut, InstrumentOut, InstrumentQuery, QuoteOut, QuoteQuery
+from app.api.messages import service as messages
+from app.api.messages.schemas import MessageOut, MessageQuery
 from app.api.orders import service as orders
 from app.api.orders.schemas import OrderOut, OrderQuery, OrderStoryOut, TradeOut, TradeQuery
 from app.api.people import service as people
@@ -260,6 +264,16 @@ class Reads:
     def codes(self) -> list[CodeOut]:
         """What the owner passes on; only where no mail is sent."""
         return invites.list_codes(self.user, CodeQuery(limit=ALL)).items
+
+    # messages
+    def messages(self, args: Mapping[str, Any]) -> Page[MessageOut]:
+        return messages.list_messages(self.user, MessageQuery.model_validate(args))
+
+    def destinations(self) -> list[DestinationOut]:
+        return destinations.list_destinations(self.user).items
+
+    def destination(self, destination_id: str) -> DestinationOut:
+        return destinations.get_destination(self.user, destination_id)
 
     def sign_ins(self) -> list[SignInOut]:
         return security.list_sign_ins(self.user, SignInQuery(limit=ALL)).items

@@ -58,6 +58,7 @@ from tests.pages.things import (
     levels,
     watched_day,
 )
+from tests.pages.told import DESTINATIONS, MESSAGES
 
 
 class Sample:
@@ -75,6 +76,17 @@ class Sample:
             if getattr(item, name) == id:
                 return item
         raise NotFound("There is no such thing.")
+
+    def destinations(self) -> list[Any]:
+        return self._some(DESTINATIONS)
+
+    def destination(self, destination_id: str) -> Any:
+        return self._one(DESTINATIONS, destination_id)
+
+    def messages(self, args: Mapping[str, Any]) -> Any:
+        wanted, kind = args.get("status"), args.get("kind")
+        some = [each for each in self._some(MESSAGES) if wanted is None or any(way.status == wanted for way in each.deliveries)]
+        return Page(items=[each for each in some if kind in (None, each.kind)], next=None)
 
     def accounts(self) -> list[Any]:
         return self._some(ACCOUNTS)

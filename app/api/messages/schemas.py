@@ -23,7 +23,7 @@ class MessageLineOut(Out):
 
 
 class DeliveryOut(Out):
-    """`status`: pending (tried at `next_at`) | sending | sent | dead (given up: `error` says why) | merged (in the summary of its signal)."""
+    """`status`: pending (not before `next_at`, if that is ahead) | sending | sent | dead (given up: `error` says why) | merged (in the summary of its signal)."""
 
     id: str
     destination_id: str

@@ -67,7 +67,7 @@ def delivery_out(row: DeliveryRow) -> DeliveryOut:
         destination=row.name,
         status=row.status,
         attempts=row.attempts,
-        next_at=moment(row.next_at) if row.status in _WAITS else None,
+        next_at=moment(row.next_at) if row.status in _WAITS and row.next_at > workspace().clock.now() else None,
         error=row.error,
         sent_at=moment_or_none(row.sent_at),
     )

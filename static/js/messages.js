@@ -1,0 +1,93 @@
+// Messages: a test that shows what came of it, and the chats that a Telegram bot has been written from. Both wait for somebody else, and say so.
+
+import { Failure, send } from "./api.js";
+import { PREPARE } from "./forms.js";
+
+const PATIENCE = 45_000;
+const STEP = 700;
+
+PREPARE.destination = ({ quiet_on: on, quiet, ...body }) => ({ ...body, quiet: on ? quiet : null });
+
+export function startMessages() {
+  document.addEventListener("click", (event) => {
+    const tried = event.target.closest("[data-try]");
+    if (tried) attempt(tried);
+    const finder = event.target.closest("[data-find-chats]");
+    if (finder) findChats(finder);
+    const chat = event.target.closest("[data-chat]");
+    if (chat) choose(chat);
+  });
+}
+
+const later = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// Asks again until `over` finds an answer in what came back.
+async function until(address, over) {
+  const end = Date.now() + PATIENCE;
+  while (Date.now() < end) {
+    const found = over(await send(`GET ${address}`));
+    if (found) return found;
+    await later(STEP);
+  }
+  return null;
+}
+
+async function attempt(button) {
+  const box = button.closest(".panel").querySelector("[data-tried]");
+  const say = (text, tone = "muted") => {
+    box.textContent = text;
+    box.className = `tried small ${tone}`;
+  };
+  button.disabled = true;
+  say("Sending …");
+  try {
+    const { message_id: id } = await send(`POST ${button.dataset.try}`, {});
+    const way = await until(`/api/messages/${id}`, ({ deliveries: [first] }) => {
+      if (first?.error && first.status === "pending") say(`Not yet: ${first.error}`, "warn");
+      return ["sent", "dead"].includes(first?.status) && first;
+    });
+    if (!way) say("Still on its way: it will stand under Messages.", "warn");
+    else if (way.status === "sent") say("Sent: look there.", "ok");
+    else say(`Not delivered: ${way.error}`, "bad");
+  } catch (failure) {
+    if (!(failure instanceof Failure)) throw failure;
+    say(failure.message, "bad");
+  } finally {
+    button.disabled = false;
+  }
+}
+
+async function findChats(button) {
+  const field = button.closest("[data-field]");
+  const box = field.querySelector("[data-chats]");
+  const error = field.querySelector(".error");
+  error.textContent = "";
+  box.replaceChildren("Asking Telegram …");
+  button.disabled = true;
+  try {
+    const asked = await send("POST /api/telegram/chats", { token: field.querySelector("input").value.trim() });
+    const found = await until(`/api/telegram/chats/${asked.id}`, (answer) => answer.done && answer);
+    if (!found || found.problem) box.replaceChildren(found?.problem || "Telegram has not answered yet: try again in a moment.");
+    else box.replaceChildren("Found: ", ...found.chats.map(chip));
+  } catch (failure) {
+    if (!(failure instanceof Failure)) throw failure;
+    box.replaceChildren();
+    error.textContent = failure.errors.token ? `The token ${failure.errors.token[0]}` : failure.message;
+  } finally {
+    button.disabled = false;
+  }
+}
+
+function chip({ chat, name, kind }) {
+  const button = document.createElement("button");
+  Object.assign(button, { type: "button", className: "chip", textContent: `${name} (${kind})` });
+  button.dataset.chat = chat;
+  return button;
+}
+
+function choose(chip) {
+  const input = chip.closest("form").elements.chat;
+  input.value = chip.dataset.chat;
+  input.dispatchEvent(new Event("input", { bubbles: true }));
+  input.focus();
+}
