@@ -144,7 +144,9 @@ class Dispatcher:
                     self._wait(worker)
             except JournalDown:
                 log.info("the outbox cannot be read or written at the moment")
-                self._wait(worker)
+                with self._lock:
+                    if not worker.stopping:
+                        self._lock.wait(min(self._poll, 0.5))
 
     def step(self, worker: Worker) -> bool:
         """One errand or one batch; False when nothing is due."""

@@ -34,6 +34,7 @@ class Mailbox:
         self.connections = 0
         self.released = asyncio.Event()
         self._login = login
+        self._open: list[asyncio.Transport] = []
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
@@ -46,8 +47,18 @@ class Mailbox:
         self._controller.start()
 
     def close(self) -> None:
-        self._controller.loop.call_soon_threadsafe(self.released.set)
+        left = asyncio.run_coroutine_threadsafe(self._leave(), self._controller.loop)
+        left.result(5)
         self._controller.stop()
+
+    async def _leave(self) -> None:
+        """Nobody is left waiting, and no connection open."""
+        self.released.set()
+        await asyncio.sleep(0)
+        for transport in self._open:
+            transport.abort()
+        for _ in range(3):
+            await asyncio.sleep(0)  # for what closes them
 
     @property
     def numbers(self) -> list[int]:
@@ -59,8 +70,10 @@ class Mailbox:
 
     # --- aiosmtpd's hooks ---------------------------------------------------------------------------------------------------
 
-    async def handle_EHLO(self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]) -> list[str]:  # noqa: N802
+    async def handle_EHLO(self, server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]) -> list[str]:  # noqa: N802
         self.connections += 1
+        assert server.transport is not None
+        self._open.append(server.transport)
         session.host_name = hostname
         return responses
 

@@ -2,7 +2,7 @@
 
 A mood is asked for by name, one for each request to come: "ok", "limit 0.2" (429), "global 0.2" (429 for the whole address), "error" (500),
 "gone" (404), "forbidden" (403), "bad" (400), "away" (302), "hang" (no answer), "slow" (an answer in drops), "reset" (cut before anything is
-taken), "die" (taken, then cut without an answer), "migrate N" (Telegram: the group is N now).
+taken), "die" (taken, then cut without an answer), "hold" (taken, and then no answer), "migrate N" (Telegram: the group is N now).
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Double:
         self.most_at_once = 0  # requests for one target at the same time
         self.released = threading.Event()  # ends every "hang"
         self.hanging = threading.Event()
+        self.sockets: set[socket.socket] = set()
         self._now: Counter[str] = Counter()
         self._lock = threading.Lock()
         outer = self
@@ -48,6 +49,15 @@ class Double:
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
 
+            def setup(self) -> None:
+                super().setup()
+                outer.sockets.add(self.connection)
+
+            def finish(self) -> None:
+                outer.sockets.discard(self.connection)
+                with contextlib.suppress(OSError, ValueError):
+                    super().finish()
+
             def do_POST(self) -> None:
                 outer.handle(self)
 
@@ -55,7 +65,7 @@ class Double:
                 return
 
         class Server(ThreadingHTTPServer):
-            daemon_threads = True
+            daemon_threads = False  # so that closing waits for them
             request_queue_size = 64
 
             def handle_error(self, *_: object) -> None:
@@ -69,6 +79,9 @@ class Double:
     def close(self) -> None:
         self.released.set()
         self._server.shutdown()
+        for kept in tuple(self.sockets):
+            with contextlib.suppress(OSError):
+                kept.shutdown(socket.SHUT_RDWR)
         self._server.server_close()
         self._thread.join()
 
@@ -98,11 +111,14 @@ class Double:
             return _cut(request)
         if request.headers["Content-Type"] != "application/json":
             self.faults.append("no JSON")
-        if mood not in ("ok", "die", "slow"):
+        if mood not in ("ok", "die", "slow", "hold"):
             status, answer, headers = self.refusal(mood, more)
             return _send(request, status, answer, headers)
         status, answer, headers = self.take(request.path, body)
-        if mood == "die":
+        if mood == "hold":
+            self.hanging.set()
+            self.released.wait()
+        if mood in ("die", "hold"):
             return _cut(request)
         return _send(request, status, answer, headers, drops=mood == "slow")
 

@@ -133,7 +133,7 @@ def test_a_connection_that_the_server_has_closed_is_replaced_unnoticed(office: O
 
 
 @contextmanager
-def _office(data: Data, clock: HandClock, server: MailServer, **options: Any) -> Iterator[tuple[Office, list[str]]]:
+def _office(data: Data, clock: HandClock, server: MailServer | None, **options: Any) -> Iterator[tuple[Office, list[str]]]:
     told: list[str] = []
     made = Office(data, clock, mail=server, trouble=told, **options)
     yield made, told
@@ -191,11 +191,11 @@ def test_the_owner_is_told_when_no_mail_can_be_sent_and_when_it_can_again(data: 
     ],
 )
 def test_settings_with_which_nothing_is_sent(data: Data, clock: HandClock, server: MailServer | None, words: str) -> None:
-    office = Office(data, clock, mail=server)
-    send(data, "111111")
-    office.walk()
-    assert states(data, "status", "error") == [("pending", words)]
-    assert data.deliveries.agenda()[0].target == MAILS
+    with _office(data, clock, server) as (office, _):
+        send(data, "111111")
+        office.walk()
+        assert states(data, "status", "error") == [("pending", words)]
+        assert data.deliveries.agenda()[0].target == MAILS
 
 
 def test_a_server_without_starttls_gets_no_password(data: Data, clock: HandClock, post: Mailbox) -> None:
