@@ -197,13 +197,17 @@ def test_a_second_stop_while_one_holds_is_the_same_stop():
 
 def test_a_traders_stop_covers_only_their_own_accounts():
     with House(account("A1"), account("B1", user_id="U2")) as house:
-        house.send()
+
+        def both() -> dict[str, str | None]:
+            orders = [*house.send(account_ids=("A1",)), *house.send(account_ids=("B1",), user_id="U2")]
+            return {order.account_id: order.reason for order in orders}
+
+        both()
         halt, _ = house.system.emergency_stop(HaltScope.USER, USER, "mine", USER)
         house.until(lambda: flat(house, halt.halt_id))
         assert [row.account_id for row in house.system.halt_report(halt.halt_id).accounts] == ["A1"]
         assert (house.held("A1"), house.held("B1")) == (0, 10)
-        orders = {o.account_id: o.reason for o in house.send()}
-        assert orders == {"A1": "halted", "B1": None}
+        assert both() == {"A1": "halted", "B1": None}
 
 
 def test_while_halted_a_person_may_still_close():
