@@ -164,7 +164,10 @@ def test_signing_out_everywhere_asks_for_the_password_and_may_spare_this_one(fro
     path = "/api/me/sign-out-everywhere"
     assert here.json("POST", path, {"password": "not mine at all"}).status_code == 403
     assert there.me() is not None
+    live = there.client.get("/api/stream", environ_base={"REMOTE_ADDR": there.address}, buffered=False)
+    next(iter(live.response))
     assert here.json("POST", path, {"password": PASSWORD, "keep_this": True}).json == {"ended": 2}
+    assert sum(1 for _ in live.response) < 50, "its live stream has ended, too"
     assert [visitor.me() is None for visitor in (here, there, elsewhere)] == [False, True, True]
     assert here.json("POST", path, {"password": PASSWORD}).json == {"ended": 1}
     assert here.me() is None
