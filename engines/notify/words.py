@@ -101,11 +101,20 @@ def of_order(message_id: int, at: Timestamp, news: OrderNews) -> Message:
         at,
         title,
         Tone.WARN if partly else _TONES.get(order.state, Tone.MUTED),
-        _PLAIN.get(order.state, ""),
+        _headline(order, account),
         tuple(_order_lines(news)),
         _ids(order, news.signal_id),
         order.signal_key,
         account.mode,
+    )
+
+
+def _headline(order: Order, account: AccountNews) -> str:
+    """Like this: 20 of 50 @ 1,520.05 on Main. It was cancelled before it traded in full."""
+    traded = order.filled_quantity and order.average_price is not None
+    at = f" @ {_price_of(order.symbol)(order.average_price)}" if traded and order.average_price is not None else ""
+    return (
+        f"{_quantity(order) if traded else figures.quantity(order.quantity)}{at} on {account.name}. {_PLAIN.get(order.state, '')}".rstrip()
     )
 
 

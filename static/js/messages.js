@@ -25,7 +25,7 @@ const later = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 async function until(address, over) {
   const end = Date.now() + PATIENCE;
   while (Date.now() < end) {
-    const found = over(await send(`GET ${address}`));
+    const found = await over(await send(`GET ${address}`));
     if (found) return found;
     await later(STEP);
   }
@@ -33,22 +33,33 @@ async function until(address, over) {
 }
 
 async function attempt(button) {
-  const box = button.closest(".panel").querySelector("[data-tried]");
+  const panel = button.closest(".panel").id;
   const say = (text, tone = "muted") => {
+    const box = document.getElementById(panel)?.querySelector("[data-tried]");
+    if (!box) return;
     box.textContent = text;
     box.className = `tried small ${tone}`;
+  };
+  // The panel shows afresh how the destination stands; what came of the test stays beside it.
+  const ended = (text, tone) => {
+    say(text, tone);
+    document.body.addEventListener("htmx:afterSettle", () => say(text, tone), { once: true });
+    document.body.dispatchEvent(new CustomEvent("tandem:wrote"));
   };
   button.disabled = true;
   say("Sending …");
   try {
     const { message_id: id } = await send(`POST ${button.dataset.try}`, {});
-    const way = await until(`/api/messages/${id}`, ({ deliveries: [first] }) => {
-      if (first?.error && first.status === "pending") say(`Not yet: ${first.error}`, "warn");
-      return ["sent", "dead"].includes(first?.status) && first;
+    const way = await until(`/api/messages/${id}`, async ({ deliveries: [first] }) => {
+      if (["sent", "dead"].includes(first?.status)) return first;
+      if (!first?.error) return null;
+      say(`Not yet: ${first.error}`, "warn");
+      const place = await send(`GET ${button.dataset.try.replace(/\/test$/, "")}`);
+      return place.state === "refused" ? { status: "dead", error: place.detail } : null;
     });
-    if (!way) say("Still on its way: it will stand under Messages.", "warn");
-    else if (way.status === "sent") say("Sent: look there.", "ok");
-    else say(`Not delivered: ${way.error}`, "bad");
+    if (!way) ended("Still on its way: it will stand under Messages.", "warn");
+    else if (way.status === "sent") ended("Sent: look there.", "ok");
+    else ended(`Not delivered: ${way.error}`, "bad");
   } catch (failure) {
     if (!(failure instanceof Failure)) throw failure;
     say(failure.message, "bad");
