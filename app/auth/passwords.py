@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from wtforms import PasswordField, StringField
 from wtforms.validators import EqualTo, InputRequired, Length
 
-from app.auth.identity import checks_own_token, guards, sign_out
+from app.auth.identity import check_form, checks_own_token, guards, sign_out
 from app.auth.sign_up import look, over, post_of
 from app.auth.signin import LEAST, page, show, visitor
 from app.auth.throttle import HASHING
@@ -62,6 +62,7 @@ def reset(token: str) -> Response:
 def set_password(token: str) -> Response:
     asked = look(Purpose.RESET, token)
     if asked is None:
+        check_form()
         return over("link")
     form, shop = ResetForm(), workspace()
     if not form.validate_on_submit():

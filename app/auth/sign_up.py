@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 from wtforms import PasswordField, StringField
 from wtforms.validators import EqualTo, InputRequired, Length
 
-from app.auth.identity import checks_own_token, guards
+from app.auth.identity import check_form, checks_own_token, guards
 from app.auth.signin import LEAST, OPEN_SIGN_UP, let_in, page, show, visitor
 from app.auth.throttle import HASHING
 from app.data import Invalid
@@ -65,10 +65,9 @@ def begin() -> Response:
 @blueprint.post("/sign-up")
 @checks_own_token
 def ask() -> Response:
-    shop = workspace()
+    shop, form = workspace(), SignUpForm()
     if not is_open(shop):
-        return page("auth/closed.html", status=403)
-    form = SignUpForm()
+        return _closed()
     if not form.validate_on_submit():
         return page("auth/sign_up.html", form, 400 if "csrf_token" in form.errors else 422)
     if (after := guards().ask("sign-up", request.remote_addr or "")) > 0:
@@ -100,9 +99,10 @@ def code() -> Response:
 def type_code() -> Response:
     awaited, shop, form = _awaited(), workspace(), CodeForm()
     if awaited is None:
+        check_form()
         return redirect(url_for("sign_up.begin"))
     if not is_open(shop):
-        return page("auth/closed.html", status=403)
+        return _closed()
     if not form.validate_on_submit():
         return _code_page(form, awaited[1], 400 if "csrf_token" in form.errors else 422)
     typed = "".join(form.code.data.split())
@@ -122,9 +122,10 @@ def type_code() -> Response:
 def send_again() -> Response:
     awaited, shop, form = _awaited(), workspace(), FlaskForm()
     if awaited is None:
+        check_form()
         return redirect(url_for("sign_up.begin"))
     if not is_open(shop):
-        return page("auth/closed.html", status=403)
+        return _closed()
     shown = CodeForm(formdata=None)
     if not form.validate_on_submit():
         shown.form_errors.extend(form.errors.get("csrf_token", ()))
@@ -152,6 +153,7 @@ def invited(token: str) -> Response:
 def join(token: str) -> Response:
     invitation = look(Purpose.INVITE, token)
     if invitation is None:
+        check_form()
         return over("invitation")
     form = JoinForm()
     if not form.validate_on_submit():
@@ -176,6 +178,11 @@ def look(purpose: Purpose, token: str) -> Code | None:
 def over(what: str) -> Response:
     """The same for a link that was used, has expired, was withdrawn, or never was one."""
     return page("auth/over.html", status=404, what=what)
+
+
+def _closed() -> Response:
+    check_form()
+    return page("auth/closed.html", status=403)
 
 
 def _awaited() -> tuple[str, str] | None:

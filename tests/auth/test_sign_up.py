@@ -6,7 +6,7 @@ import pytest
 
 from app.data.codes import TRIES
 from app.data.sign_ups import greeting
-from tests.auth.front import PASSWORD, Front, Visitor, new_email, seen
+from tests.auth.front import PASSWORD, Front, Visitor, csrf, new_email, seen
 from tests.support.canaries import watch
 
 
@@ -154,19 +154,16 @@ def test_ten_sign_ups_an_hour_from_one_address(front: Front) -> None:
 
 def test_sign_up_is_closed_until_an_owner_opens_it(front: Front) -> None:
     visitor, _, code = begun(front)
-    form = visitor.get("/sign-up").text
+    again = {"email": new_email(), "password": PASSWORD, "csrf_token": csrf(visitor.get("/sign-up").text)}
     front.open(False)
     assert "Ask the owner" in front.visitor().get("/sign-up").text
     assert 'href="/sign-up"' not in front.visitor().get("/login").text
-    closed = visitor.client.post(
-        "/sign-up", data={"email": new_email(), "password": PASSWORD}, environ_base={"REMOTE_ADDR": visitor.address}
-    )
+    closed = visitor.client.post("/sign-up", data=again, environ_base={"REMOTE_ADDR": visitor.address})
     assert closed.status_code == 403
     assert "Ask the owner" in closed.text
     assert visitor.send("/sign-up/code", {"code": code}).status_code == 403, "nor does a code from before let anybody in"
     assert visitor.me() is None
     front.open(True)
-    assert 'name="password"' in form
     assert 'href="/sign-up"' in front.visitor().get("/login").text
 
 
