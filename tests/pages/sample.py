@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from app.api.audit.schemas import AuditOut
+from app.api.audit.schemas import AuditCheckOut, AuditOut
 from app.api.calendar.schemas import CalendarOut
 from app.api.invites.schemas import CodeOut, InviteOut
 from app.api.look.schemas import ColoursOut, LookOut
@@ -18,6 +18,7 @@ from app.api.orders.schemas import CheckOut, OrderEventOut, OrderStoryOut, Reque
 from app.api.people.schemas import TokenOut, UserOut
 from app.api.pnl.schemas import AccountPnlOut, DayPnlOut, EquityPointOut, PnlOut, RealtimeOut, StrategyPnlOut
 from app.api.security.schemas import EnrolmentOut, SecondFactorOut, SignInOut
+from app.api.security.service import picture
 from app.api.system.schemas import (
     AccountCountsOut,
     AccountHaltOut,
@@ -549,7 +550,7 @@ class Sample:
         return EnrolmentOut(secret=secret, uri=f"otpauth://totp/Tandem:asha?secret={secret}&issuer=Tandem", qr="/settings/security/qr.svg")
 
     def enrolment_qr(self) -> bytes:
-        import segno
+        return picture(self.enrolment().uri)
 
         return bytes(segno.make(self.enrolment().uri).svg_inline(scale=5, border=4, light="#fff"), "utf-8")
 
@@ -584,17 +585,29 @@ class Sample:
 
     def audit(self, args: Mapping[str, Any]) -> Page[Any]:
         row = AuditOut(
-            id="1",
+            id="5",
             at=ago(200),
             actor="U1",
             actor_name="you",
             via="web",
             ip="127.0.0.1",
-            action="change",
+            action="account.changed",
             object_kind="account",
             object_id="A1",
             object_name="Family paper",
-            before={"name": "Paper", "auto_trade": False},
-            after={"name": "Family paper", "auto_trade": True},
+            before={"name": "Paper", "auto_trade": False, "limits": {"max_daily_loss": None, "max_trades_per_day": 10}},
+            after={"name": "Family paper", "auto_trade": True, "limits": {"max_daily_loss": "5000", "max_trades_per_day": 10}},
         )
-        return Page(items=self._some([row]))
+        more = [
+            {"id": "4", "action": "account.credentials_shown", "before": None, "after": {"names": ["api_key", "api_secret"]}},
+            {"id": "3", "action": "signal.sent", "object_kind": "signal", "object_id": "sbin-20261120-1115", "object_name": "", "via": "webhook",
+             "before": None, "after": {"symbol": "NSE:SBIN", "side": "BUY", "order_type": "MARKET", "quantity": "10", "orders": 7}},
+            {"id": "2", "actor": "U2", "actor_name": "Ravi", "action": "user.signed_in", "object_kind": "user", "object_id": "U2",
+             "object_name": "Ravi", "before": None, "after": None},
+            {"id": "1", "actor": None, "actor_name": "command line", "via": "cli", "ip": None, "action": "backup.made", "object_kind": "backup",
+             "object_id": "", "object_name": "", "before": None, "after": {"with_data": False, "log": "4f8a0c11d2e3"}},
+        ]  # fmt: skip
+        return Page(items=self._some([row, *(row.model_copy(update=each) for each in more)]), next="1")
+
+    def audit_check(self) -> AuditCheckOut:
+        return AuditCheckOut(whole=True, rows=12_345, head="4f8a0c11d2e39b7a" * 4, broken_at=None, what="")

@@ -71,15 +71,20 @@ def begun(user: User) -> EnrolmentOut | None:
 
 
 def qr(user: User) -> bytes:
-    """The key that waits, as an SVG picture: black on white whatever the theme, because phones read it. 404 when none waits."""
+    """The key that waits, as an SVG picture. 404 when none waits."""
     enrolment = workspace().data.second_factor.begun(user.user_id)
     if enrolment is None:
         raise Problem(404, "There is no key that waits to be confirmed.")
+    return picture(enrolment.uri)
+
+
+def picture(uri: str) -> bytes:
+    """Black on white whatever the theme, because phones read it."""
     import segno
 
-    picture = io.BytesIO()
-    segno.make(enrolment.uri, error="m", micro=False).save(picture, kind="svg", scale=6, border=4, dark="#000", light="#fff", svgclass=None)
-    return picture.getvalue()
+    drawn = io.BytesIO()
+    segno.make(uri, error="m", micro=False).save(drawn, kind="svg", scale=6, border=4, dark="#000", light="#fff", svgclass=None)
+    return drawn.getvalue()
 
 
 def confirm(user: User, body: CodeProof, by: Actor) -> RecoveryCodesOut:
