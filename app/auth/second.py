@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 from wtforms import StringField
 from wtforms.validators import InputRequired, Length
 
-from app.auth.identity import checks_own_token
+from app.auth.identity import check_form, checks_own_token
 from app.auth.signin import let_in, page
 from app.auth.throttle import Throttle
 from app.data import Actor, User
@@ -81,6 +81,7 @@ def code() -> Response:
 def show_code() -> Response:
     awaited = _awaited()
     if awaited is None:
+        check_form()  # or a strange page could sign somebody out
         session.clear()
         return redirect(url_for("auth.login"))
     user, wanted = awaited

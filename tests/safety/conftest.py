@@ -19,6 +19,7 @@ __all__ = ["_front", "front"]
 
 NAME = "Quetzal"
 CAPITAL = "9876543.21"
+ROOM = f"https://discord.com/api/webhooks/123456789012345678/{NAME}-and-a-secret-of-some-length-0123456789"
 CANDLE = b"time,symbol,open,high,low,close\n2024-01-02 09:15,NSE:INFY,1,1,1,1\n"
 
 
@@ -68,6 +69,8 @@ def belongings(rig: Rig) -> Belongings:
         "backtests": _made(me, "/api/backtests", {"name": f"{NAME} study", "kind": "ema_cross", "sample": {"days": 2}}),
         "data": dataset,
         "replay": replay.replay_id,
+        "consents": _made(me, "/api/consents", {"account_id": account, "holder": f"{NAME} senior", "relation": "parent"}),
+        "destinations": _made(me, "/api/destinations", {"channel": "discord", "name": f"{NAME} room", "url": ROOM}),
         "users": me.user.user_id,
     }
     return Belongings(me, ids, (NAME, "quetzal", CAPITAL, "98,76,543", "9,876,543"))

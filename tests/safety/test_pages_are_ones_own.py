@@ -19,10 +19,11 @@ LINKS = ("/reset/", "/invite/", "/static/", "/theme/")
 PLACES = {
     "/limits/<rule_id>/edit": "limits",
     "/zerodha/login/<account_id>": "accounts",
+    "/settings/messages/<destination_id>/edit": "destinations",
 }
 MACHINES = {"/halts/<halt_id>": "no-such-halt"}
-NEEDS = {"/zerodha/callback", "/zerodha/outcome", "/backtests/compare"}
-"""Pages that are only reached with a question in their address."""
+NEEDS = {"/zerodha/callback", "/zerodha/outcome", "/backtests/compare", "/settings/messages/new", "/settings/security/qr.svg"}
+"""Pages that are only there with a question in their address, or while something is under way."""
 
 
 def pages(rig: Rig) -> list[Rule]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 
 from alembic import op
+from sqlalchemy import Connection
 
 revision = "0004"
 down_revision = "0003"
@@ -131,7 +132,7 @@ def upgrade() -> None:
     bind.exec_driver_sql(STAYS)
 
 
-def _chain(bind) -> None:
+def _chain(bind: Connection) -> None:
     """Rows from before the chain get their links now: the log of today can be checked from its first row on."""
     before = ""
     names = "audit_id, at, user_id, via, ip, action, object_kind, object_id, before, after"
