@@ -158,6 +158,8 @@ _TITLES: Mapping[str, tuple[Event, str, str]] = {
     "halt_not_durable": (Event.HALTS, "A stop could not be written to disk", ""),
     "calendar_unknown": (Event.TROUBLE, "The holidays of the year are not known", ""),
     "instruments": (Event.TROUBLE, "The instrument lists are old", "The instrument lists are fresh again"),
+    "mail_down": (Event.TROUBLE, "No mail can be sent", "Mail can be sent again"),
+    "square_off_missed": (Event.TROUBLE, "Positions were not squared off", ""),
     "job_failed": (Event.TROUBLE, "A job of the day failed", ""),
 }
 _BY_SEVERITY = {"info": Tone.INFO, "warning": Tone.WARN, "critical": Tone.BAD}
@@ -212,7 +214,11 @@ _PEOPLE: Mapping[str, tuple[str, str, Tone]] = {
         Tone.WARN,
     ),
     "consent_given": ("{holder|The holder} agreed", "{account|The account} may be traded. {why|}", Tone.INFO),
-    "consent_revoked": ("The consent of {holder|the holder} was revoked", "Auto-trade of {account|the account} is off. {why|}", Tone.WARN),
+    "consent_revoked": (
+        "The consent of {holder|the holder} was revoked",
+        "{account|The account} enters by itself only while a consent holds. {why|}",
+        Tone.WARN,
+    ),
     "consent_over": ("The consent of {holder|the holder} has run out", "Auto-trade of {account|the account} is off. {why|}", Tone.WARN),
     "new_sign_in": (
         "Signed in from a new address",

@@ -335,7 +335,7 @@ def test_people_are_told_what_others_did_for_them(room: Room) -> None:
     assert room.titles() == ["Cross is shared with you", "The consent of the holder was revoked"]
     message = room.told()[1].message
     assert message is not None
-    assert message.text == "Auto-trade of Paper 1 is off."
+    assert message.text == "Paper 1 enters by itself only while a consent holds."
 
 
 # --- whom and when ------------------------------------------------------------------------------------------------------------
