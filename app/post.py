@@ -16,7 +16,7 @@ from engines.notify.discord import Discord, check_url
 from engines.notify.dispatcher import GATHER, POLL, WORKERS, Dispatcher, Errand
 from engines.notify.mail import Mailer, MailServer
 from engines.notify.outbox import Channel
-from engines.notify.telegram import Telegram, check_chat, check_token
+from engines.notify.telegram import PACE, Telegram, check_chat, check_token
 from engines.notify.wire import Wire
 from engines.ports import Clock, SystemClock
 
@@ -33,15 +33,16 @@ class PostOffice:
         clock: Clock | None = None,
         gather: float = GATHER,
         poll: float = POLL,
+        pace: float = PACE,
         on_trouble: Callable[[str, str, str], None] | None = None,
         on_clear: Callable[[str], None] | None = None,
     ) -> None:
-        """`on_trouble(kind, severity, words)`, `on_clear(kind)`: told when no mail can be sent at all."""
+        """`pace`: seconds between two messages to one Telegram chat. `on_trouble(kind, severity, words)`, `on_clear(kind)`: told when no mail can be sent at all."""
         self._data = data
         self._root = settings.endpoints.discord_root
         the_clock = clock or SystemClock()
         wire = Wire(the_clock)
-        self._telegram = Telegram(wire, settings.endpoints.telegram_root)
+        self._telegram = Telegram(wire, settings.endpoints.telegram_root, pace=pace)
         mailer = Mailer(_server(settings), the_clock)
         senders: dict[Channel, Sender] = {
             Channel.DISCORD: Discord(wire, self._root),

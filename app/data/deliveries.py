@@ -67,7 +67,7 @@ class Deliveries:
             elif row["channel"] is None:
                 dues.append(Due(row["target"], Channel.MAIL, 0.0))
             elif row["enabled"] and row["state"] != Health.REFUSED:
-                dues.append(Due(row["target"], Channel(row["channel"]), seconds(max(row["at"], row["not_before"]))))
+                dues.append(Due(row["target"], Channel(row["channel"]), seconds(row["at"]), seconds(row["not_before"])))
         return tuple(dues)
 
     def claim(self, target: str, most: int, now: Timestamp) -> Batch | None:

@@ -190,7 +190,7 @@ class Dispatcher:
     def _due_at(self, due: Due) -> Timestamp:
         gather = 0.0 if due.channel is Channel.MAIL else self._gather
         opens = max(self._state.closed.get(due.channel, 0.0), self._mails.not_before if due.target == MAILS else 0.0)
-        return max(due.at + gather, opens, self._state.rests.get(due.target, 0.0))
+        return max(due.at + gather, due.opens, opens, self._state.rests.get(due.target, 0.0))
 
     def _take(self) -> Due | None:
         """Of all targets that are due and not busy the one that waited longest for its turn."""

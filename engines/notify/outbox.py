@@ -36,11 +36,12 @@ class SecretMail:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A target with something to send at `at`."""
+    """A target with something to send: its first is due at `at`, and it may not be sent to before `opens`."""
 
     target: str
     channel: Channel
     at: Timestamp
+    opens: Timestamp = 0.0
 
 
 @dataclass(frozen=True, slots=True)

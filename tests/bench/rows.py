@@ -17,6 +17,8 @@ ROWS = {
     "backtest-rate": "tests.bench.backtest",
     "backtest-peers": "tests.bench.peers",
     "backtest-many": "tests.bench.many",
+    "messages": "tests.bench.messages",
+    "messages-fanout": "tests.bench.messages",
     "start": "tests.bench.start",
     "first-page": "tests.bench.page",
     "suite": "tests.bench.suite",
