@@ -552,8 +552,6 @@ class Sample:
     def enrolment_qr(self) -> bytes:
         return picture(self.enrolment().uri)
 
-        return bytes(segno.make(self.enrolment().uri).svg_inline(scale=5, border=4, light="#fff"), "utf-8")
-
     def people(self) -> list[Any]:
         owner = UserOut(
             id="U1",
@@ -607,7 +605,7 @@ class Sample:
             {"id": "1", "actor": None, "actor_name": "command line", "via": "cli", "ip": None, "action": "backup.made", "object_kind": "backup",
              "object_id": "", "object_name": "", "before": None, "after": {"with_data": False, "log": "4f8a0c11d2e3"}},
         ]  # fmt: skip
-        return Page(items=self._some([row, *(row.model_copy(update=each) for each in more)]), next="1")
+        return Page(items=self._some([row, *(row.model_copy(update=each) for each in more)]), next=None)
 
     def audit_check(self) -> AuditCheckOut:
         return AuditCheckOut(whole=True, rows=12_345, head="4f8a0c11d2e39b7a" * 4, broken_at=None, what="")
