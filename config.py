@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -124,6 +125,13 @@ def _host(raw: str) -> str:
     return raw
 
 
+def _ip_address(raw: str) -> str:
+    try:
+        return str(ipaddress.ip_address(raw))
+    except ValueError:
+        raise ValueError("must be the address of one machine, such as 127.0.0.1") from None
+
+
 def _web_address(raw: str) -> str:
     return _address(raw, ("http", "https"))
 
@@ -168,6 +176,12 @@ class Settings:
     host: str = _setting("HOST", "127.0.0.1", "Address to listen on. Anything but loopback belongs behind a TLS proxy.", _host)
     port: int = _setting("PORT", 5000, "Port to listen on; 0 takes any free one.", _port)
     public_url: str | None = _setting("TANDEM_PUBLIC_URL", None, "How browsers reach it, when that is not HOST and PORT.", _web_address)
+    proxy: str | None = _setting(
+        "TANDEM_PROXY",
+        None,
+        "Address of the TLS proxy in front, whose X-Forwarded-For is believed. Without it all who come through one count as one visitor.",
+        _ip_address,
+    )
     secret_key: str | None = _setting(
         "SECRET_KEY", None, "Signs the sign-in cookie. Default: made once and kept in the data folder.", _long_secret, secret=True
     )

@@ -81,7 +81,7 @@ def serve(settings: Settings, *, engines: bool, browser: bool, prepare: Prepare 
         stack.callback(app.extensions[EXTENSION].post.close)
         if not engines:
             system.board.switch_engines(on=False, user_id=None)  # for this run only: nothing is journaled
-        web = WebServer(app, listener, threads=settings.threads)
+        web = WebServer(app, listener, threads=settings.threads, proxy=settings.proxy)
         if begin is not None:
             begin(system, data, settings)
         keep_what_is_there()

@@ -46,9 +46,11 @@ def listen(host: str, port: int) -> socket.socket:
 class WebServer:
     """Serves `app` on `listener` until `stop` is called, from a signal handler or any thread."""
 
-    def __init__(self, app: Any, listener: socket.socket, *, threads: int) -> None:
+    def __init__(self, app: Any, listener: socket.socket, *, threads: int, proxy: str | None = None) -> None:
+        """`proxy`: the address whose word is taken for where a request comes from (X-Forwarded-For); of anybody else it is not."""
         from waitress.server import create_server
 
+        forwarded = {"trusted_proxy": proxy, "trusted_proxy_headers": {"x-forwarded-for"}, "trusted_proxy_count": 1} if proxy else {}
         self._stopping = threading.Event()
         self._server: BaseWSGIServer = create_server(
             app,
@@ -60,6 +62,7 @@ class WebServer:
             max_request_body_size=BODY_LIMIT,
             asyncore_use_poll=hasattr(select, "poll"),
             ident=None,  # what serves it is nobody's business
+            **forwarded,
         )
 
     def run(self) -> None:

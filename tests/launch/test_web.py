@@ -17,7 +17,7 @@ StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 
 class Application:
-    """Answers `hello`; under /slow only once it is let go."""
+    """Answers `hello`; under /slow only once it is let go, under /who with the address that asks."""
 
     def __init__(self) -> None:
         self.entered, self.release = threading.Event(), threading.Event()
@@ -26,15 +26,16 @@ class Application:
         if environ["PATH_INFO"] == "/slow":
             self.entered.set()
             self.release.wait(10)
-        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5")])
-        return [b"hello"]
+        text = environ["REMOTE_ADDR"] if environ["PATH_INFO"] == "/who" else "hello"
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))])
+        return [text.encode()]
 
 
 @contextmanager
-def serving(app: Application) -> Iterator[tuple[WebServer, int, threading.Thread]]:
+def serving(app: Application, proxy: str | None = None) -> Iterator[tuple[WebServer, int, threading.Thread]]:
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    server = WebServer(app, listener, threads=4)
+    server = WebServer(app, listener, threads=4, proxy=proxy)
 
     def run() -> None:
         server.run()
@@ -95,3 +96,21 @@ def test_the_port_is_free_again_at_once() -> None:
         connection.getresponse().read()
     listen("127.0.0.1", port).close()
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("proxy", "told", "seen"),
+    [
+        (None, "203.0.113.9", "127.0.0.1"),
+        ("127.0.0.1", "203.0.113.9", "203.0.113.9"),
+        ("127.0.0.1", "10.6.6.6, 203.0.113.9", "203.0.113.9"),
+        ("127.0.0.1", None, "127.0.0.1"),
+        ("192.0.2.1", "203.0.113.9", "127.0.0.1"),
+    ],
+)
+def test_only_the_proxy_that_was_named_says_who_asks(proxy: str | None, told: str | None, seen: str) -> None:
+    with serving(Application(), proxy) as (_, port, _thread):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.request("GET", "/who", headers={"X-Forwarded-For": told} if told else {})
+        assert connection.getresponse().read().decode() == seen
+        connection.close()
