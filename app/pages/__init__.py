@@ -16,6 +16,7 @@ from jinja2 import StrictUndefined
 
 from app.pages import (
     accounts,
+    audit,
     backtests,
     calendar,
     dashboard,
@@ -67,6 +68,7 @@ ROOMS = (
     messages,
     timetable,
     calendar,
+    audit,
     settings,
     people,
     security,

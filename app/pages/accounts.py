@@ -54,6 +54,16 @@ def edit(account_id: str) -> Response:
     return page("accounts/form.html", account=reads().account(account_id), **_form())
 
 
+@routes.get("/accounts/<account_id>/keys")
+@form
+def keys(account_id: str) -> Response:
+    """The fields of this broker alone, to be entered again; what stays empty stays as it is."""
+    account = reads().account(account_id)
+    if account.broker == "paper":
+        return page("accounts/form.html", account=account, **_form())
+    return page("accounts/keys.html", account=account, **_form())
+
+
 @routes.get("/accounts/<account_id>")
 def show(account_id: str) -> Response:
     read = reads()
@@ -73,6 +83,8 @@ def show(account_id: str) -> Response:
         allocated=sum((mapping.allocation_pct for mapping in mappings), Decimal(0)),
         strategy_names=strategy_names(),
         live=account.broker != "paper",
+        credential_words=brokers.FIELDS,
+        secrets=[name for name in (*CREDENTIALS[account.broker][0], *CREDENTIALS[account.broker][1]) if name != "testnet"],
         session=brokers.session_words(account, time.time()),
         going_live=brokers.going_live(account) if account.broker != "paper" else [],
         auto_login_risk=brokers.AUTO_LOGIN_RISK,

@@ -40,6 +40,7 @@ STYLES = (
     "css/day.css",
     "css/watch.css",
     "css/security.css",
+    "css/log.css",
     "css/people.css",
     "css/messages.css",
     "css/replay.css",

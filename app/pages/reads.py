@@ -11,7 +11,7 @@ from typing import Any
 from app.api.accounts import service as accounts
 from app.api.accounts.schemas import AccountOut, AccountQuery
 from app.api.audit import service as audit
-from app.api.audit.schemas import AuditOut, AuditQuery
+from app.api.audit.schemas import AuditCheckOut, AuditOut, AuditQuery
 from app.api.backtests import results as study_results
 from app.api.backtests import service as studies
 from app.api.backtests.schemas import (
@@ -292,3 +292,6 @@ class Reads:
 
     def audit(self, args: Mapping[str, Any]) -> Page[AuditOut]:
         return audit.list_audit(self.user, AuditQuery.model_validate(args))
+
+    def audit_check(self) -> AuditCheckOut:
+        return audit.check(self.user)

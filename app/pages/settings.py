@@ -1,10 +1,10 @@
-"""Settings (own name, API tokens, webhooks, the log of what was changed)."""
+"""Settings: own name, API tokens, webhooks."""
 
 from __future__ import annotations
 
 from flask import Response
 
-from app.pages.room import accounts, filters, names, older, page, reads, room, strategy_names
+from app.pages.room import accounts, names, page, reads, room, strategy_names
 
 routes = room("settings")
 
@@ -26,10 +26,3 @@ def tokens() -> Response:
         names=names(),
         strategy_names=strategy_names(),
     )
-
-
-@routes.get("/settings/log")
-def log() -> Response:
-    args = filters("action", "object_kind", "object_id")
-    found = reads().audit(args)
-    return page("log.html", rows=found, args=args, next_url=older(args, found.next))

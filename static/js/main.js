@@ -2,6 +2,7 @@
 
 import { startActions } from "./actions.js";
 import { startCodes } from "./codes.js";
+import { startCredentials } from "./credentials.js";
 import { startDialogs } from "./dialogs.js";
 import { showForm, startForms } from "./forms.js";
 import { startKeys } from "./keys.js";
@@ -23,6 +24,7 @@ startCodes();
 startDialogs();
 startForms();
 startActions();
+startCredentials();
 startPickers();
 startTables();
 startKeys();

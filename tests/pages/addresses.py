@@ -42,6 +42,8 @@ ROOMS = (
     "/settings/security",
     "/settings/tokens",
     "/settings/log",
+    "/settings/log?check=1",
+    "/settings/log?object_kind=account&from=2026-11-01&to=2026-11-21&q=name",
     "/settings/look",
     "/settings/messages",
     "/settings/messages/new?channel=discord",
@@ -68,6 +70,7 @@ THINGS = (
     *(f"/accounts/A{n}" for n in range(1, 6)),
     "/accounts/A1/edit",
     "/accounts/A3/edit",
+    "/accounts/A3/keys",
     *(f"/strategies/S{n}" for n in range(1, 6)),
     "/strategies/S5?symbol=NSE:TCS",
     "/strategies/S5/edit",
@@ -126,6 +129,7 @@ FORMS = (
     "/accounts/new",
     "/accounts/A1/edit",
     "/accounts/A3/edit",
+    "/accounts/A3/keys",
     "/strategies/new",
     "/strategies/new?kind=threshold",
     "/strategies/new?kind=range_level",
@@ -157,4 +161,4 @@ FORMS = (
     "/positions/P4/close",
 )
 """Pages that are a form, and so nothing for a viewer."""
-FILES = ("/orders.csv", "/trades.csv", "/signals.csv", "/pnl.csv")
+FILES = ("/settings/log.csv", "/orders.csv", "/trades.csv", "/signals.csv", "/pnl.csv")
