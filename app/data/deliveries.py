@@ -23,6 +23,7 @@ log = logging.getLogger("tandem.data")
 
 CROWD = 50
 """More than so many waiting for one destination: what the summary of a signal says anyway is not told order by order."""
+CROWD_EVERY = 2.0  # seconds between two looks for it
 KEPT = 30 * 86_400.0
 DEAD_KEPT = 90 * 86_400.0
 PIECE = 500  # rows deleted in one transaction, so that nobody waits for it
@@ -39,8 +40,9 @@ _CLAIM = (
     f" WHERE %s AND d.{_OPEN} AND d.status = 'pending' AND d.next_at <= ? AND d.expires_at > ? ORDER BY d.delivery_id LIMIT ?"
 )
 _CROWD = (
-    "SELECT d.delivery_id, m.kind, json_extract(m.body, '$.thread') AS thread FROM deliveries d JOIN messages m USING (message_id)"
-    f" WHERE d.target = ? AND d.{_OPEN} AND d.status = 'pending'"
+    "WITH crowd AS MATERIALIZED (SELECT d.delivery_id, m.kind, json_extract(m.body, '$.thread') AS thread"
+    f" FROM deliveries d JOIN messages m USING (message_id) WHERE d.target = ? AND d.{_OPEN} AND d.status = 'pending')"
+    " SELECT delivery_id FROM crowd WHERE kind = 'order' AND thread IN (SELECT thread FROM crowd WHERE kind = 'signal' AND thread <> '')"
 )
 _OUTCOME = (
     "UPDATE deliveries SET status = :status, attempts = :attempts, next_at = :next_at, error = :error, provider_id = :provider_id,"
@@ -56,7 +58,7 @@ _VERDICT = (
 class Deliveries:
     store: Store
     box: CredentialBox
-    _merged: dict[str, int] = field(default_factory=dict)  # target → the newest delivery when it was last looked at for a crowd
+    _looked: dict[str, float] = field(default_factory=dict)  # target → when it was last looked at for a crowd
 
     def agenda(self) -> tuple[Due, ...]:
         """A destination that is gone is among them, so that a claim finds that out."""
@@ -198,17 +200,18 @@ class Deliveries:
 
     def _merge(self, target: str) -> None:
         """After an outage: orders whose signal's summary waits as well are not told one by one."""
-        newest = f"SELECT count(*), max(delivery_id) FROM deliveries WHERE target = ? AND {_OPEN} AND status = 'pending'"
-        row = self.store.readers.one(newest, (target,))
-        if row is None or row[0] <= CROWD or self._merged.get(target) == row[1]:
+        now = self.store.clock.monotonic()
+        if now - self._looked.get(target, -CROWD_EVERY) < CROWD_EVERY:
             return
-        self._merged[target] = row[1]
-        crowd = self.store.readers.all(_CROWD, (target,))
-        summed_up = {row["thread"] for row in crowd if row["kind"] == "signal" and row["thread"]}
-        ids = [(row["delivery_id"],) for row in crowd if row["kind"] == "order" and row["thread"] in summed_up]
-        if ids:
+        self._looked[target] = now
+        crowd = f"SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE target = ? AND {_OPEN} AND status = 'pending' LIMIT {CROWD + 1})"
+        row = self.store.readers.one(crowd, (target,))
+        if row is None or row[0] <= CROWD:
+            return
+        ids = [tuple(row) for row in self.store.readers.all(_CROWD, (target,))]
+        for first in range(0, len(ids), PIECE):
             sql = "UPDATE deliveries SET status = 'merged' WHERE delivery_id = ? AND status = 'pending'"
-            self.store.journal.run(lambda db: db.executemany(sql, ids))
+            self.store.journal.run(lambda db, first=first: db.executemany(sql, ids[first : first + PIECE]))  # type: ignore[misc]
 
 
 def _claim(db: sqlite3.Connection, target: str, most: int, now: int) -> list[sqlite3.Row]:

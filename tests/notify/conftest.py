@@ -27,7 +27,7 @@ def data(kept: tuple[Data, HandClock]) -> Iterator[Data]:
     clock.passed = 0.0
     yield made
     made.journal.run(lambda db: [db.execute(f"DELETE FROM {table}") for table in ("deliveries", "messages", "destinations")])
-    made.deliveries._merged.clear()
+    made.deliveries._looked.clear()
     made.outbox._listeners.clear()
 
 
