@@ -155,12 +155,13 @@ class Deliveries:
             "SELECT message_id FROM messages m WHERE state <> 'new' AND at < ?"
             " AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.message_id = m.message_id)"
         )
-        gone = self._delete("DELETE FROM deliveries WHERE delivery_id = ?", self.store.readers.all(deliveries, (sent, dead)))
-        return gone + self._delete("DELETE FROM messages WHERE message_id = ?", self.store.readers.all(messages, (dead,)))
+        gone = self._in_pieces("DELETE FROM deliveries WHERE delivery_id = ?", self.store.readers.all(deliveries, (sent, dead)))
+        return gone + self._in_pieces("DELETE FROM messages WHERE message_id = ?", self.store.readers.all(messages, (dead,)))
 
     # --- inside -----------------------------------------------------------------------------------------------------------
 
-    def _delete(self, sql: str, rows: Sequence[sqlite3.Row]) -> int:
+    def _in_pieces(self, sql: str, rows: Sequence[sqlite3.Row]) -> int:
+        """For each row, by its first column; in short transactions, since the order path waits for their end."""
         for first in range(0, len(rows), PIECE):
             piece = [(row[0],) for row in rows[first : first + PIECE]]
             self.store.journal.run(lambda db, piece=piece: db.executemany(sql, piece))  # type: ignore[misc]
@@ -208,10 +209,8 @@ class Deliveries:
         row = self.store.readers.one(crowd, (target,))
         if row is None or row[0] <= CROWD:
             return
-        ids = [tuple(row) for row in self.store.readers.all(_CROWD, (target,))]
-        for first in range(0, len(ids), PIECE):
-            sql = "UPDATE deliveries SET status = 'merged' WHERE delivery_id = ? AND status = 'pending'"
-            self.store.journal.run(lambda db, first=first: db.executemany(sql, ids[first : first + PIECE]))  # type: ignore[misc]
+        merge = "UPDATE deliveries SET status = 'merged' WHERE delivery_id = ? AND status = 'pending'"
+        self._in_pieces(merge, self.store.readers.all(_CROWD, (target,)))
 
 
 def _claim(db: sqlite3.Connection, target: str, most: int, now: int) -> list[sqlite3.Row]:
