@@ -36,6 +36,7 @@ startStudies();
 startMessages();
 startLive();
 document.querySelectorAll("form").forEach(showForm);
+document.querySelectorAll(".tabs [aria-current]").forEach((tab) => tab.scrollIntoView({ block: "nearest", inline: "nearest" }));
 window.tandem = { want };
 
 // A list that one's own write changed fetches itself afresh.
