@@ -91,15 +91,14 @@ class FanOut:
         """Every order on every account, in the order of the routes; `parts` gets what each person's own share of it is, the asker's first."""
         own = _Part(signal, tracker)
         parts.append(own)
-        orders: list[Order] = []
-        planned: list[tuple[Desk, tuple[Order, ...]]] = []
+        mine, planned = signal.user_id, []
         try:
             for desk, mapping in self.routes(signal):
                 market = self.market(desk, signal.symbol)
                 if market is None:
                     continue
                 user_id = desk.account.user_id
-                part = own if user_id == signal.user_id else self._part_of(user_id, parts)
+                part = own if user_id == mine else self._part_of(user_id, parts)
                 try:
                     made = plan(desk, part.signal, mapping, market, self.plan_tools)
                 except Exception as error:
@@ -109,7 +108,6 @@ class FanOut:
                     continue
                 planned.append((desk, made))
                 part.orders += made
-                orders += made
             self._stamp("planned", parts)
             crash("before-commit")
             self.journal.commit(*[SignalPlanned(part.signal, tuple(part.orders)) for part in parts])
@@ -120,7 +118,7 @@ class FanOut:
         self._stamp("journaled", parts)
         for part in parts:
             part.tracker.attach(part.orders)
-        return orders
+        return own.orders if len(parts) == 1 else [order for _, made in planned for order in made]
 
     def _part_of(self, user_id: str, parts: list[_Part]) -> _Part:
         """The share of somebody to whom the strategy is shared, begun when the first of their accounts is met."""

@@ -28,8 +28,8 @@ BrokerFactory = Callable[[Account, Desk], Broker]
 class _Audience:
     """Whom a strategy's signals reach, the largest account first: those it trades on, and those that only what they still hold may leave."""
 
-    on: tuple[AccountMapping, ...] = ()
-    off: tuple[AccountMapping, ...] = ()
+    on: tuple[Route, ...] = ()
+    off: tuple[Route, ...] = ()
     people: frozenset[str] = frozenset()  # whose accounts they are, the strategy's owner apart
 
 
@@ -80,7 +80,7 @@ class Roster:
         """Who else has mapped it to an account, on or off: whoever is to know of what becomes of it, apart from its owner."""
         return self._audiences.get(strategy_id, _NOBODY).people
 
-    def routes(self, signal: Signal) -> list[Route]:
+    def routes(self, signal: Signal) -> Sequence[Route]:
         """Where a signal goes: the accounts it names (with their mapping, if they have one), else its strategy's mappings that are on, and what closes
         also to those that are off and still hold something."""
         if signal.account_ids:
@@ -88,11 +88,10 @@ class Roster:
             if signal.strategy_id is None:
                 return [(desk, None) for desk in desks]
             return [(desk, self._by_pair.get((desk.account.account_id, signal.strategy_id))) for desk in desks]
-        audience, known = self._audiences.get(signal.strategy_id or "", _NOBODY), self._desks
-        routes: list[Route] = [(known[m.account_id], m) for m in audience.on if m.account_id in known]
+        audience = self._audiences.get(signal.strategy_id or "", _NOBODY)
         if audience.off and signal.reduce_only:
-            routes += [(known[m.account_id], m) for m in audience.off if m.account_id in known and _holds(known[m.account_id], signal)]
-        return routes
+            return audience.on + tuple(route for route in audience.off if _holds(route[0], signal))
+        return audience.on
 
     # --- changing
 
@@ -134,16 +133,18 @@ class Roster:
 
     def _take_mappings(self, mappings: Sequence[AccountMapping]) -> None:
         """Whom each strategy reaches. It is replaced in one step, so that a signal never sees half of a change."""
-        on: dict[str, list[AccountMapping]] = {}
-        off: dict[str, list[AccountMapping]] = {}
+        on: dict[str, list[Route]] = {}
+        off: dict[str, list[Route]] = {}
         people: dict[str, set[str]] = {}
+        known = [(self._desks[mapping.account_id], mapping) for mapping in mappings if mapping.account_id in self._desks]
         # The largest account first: it has the most to lose from being late.
-        for mapping in sorted(mappings, key=lambda m: -self._desks[m.account_id].account.capital if m.account_id in self._desks else 0):
-            strategy, whose = self._strategies.get(mapping.strategy_id), self.owner_of(mapping.account_id)
-            allowed = strategy is not None and whose is not None and (whose == strategy.user_id or whose in strategy.shared_with)
-            (on if mapping.enabled and allowed else off).setdefault(mapping.strategy_id, []).append(mapping)
-            if strategy is not None and whose is not None and whose != strategy.user_id:
-                people.setdefault(mapping.strategy_id, set()).add(whose)
+        for desk, mapping in sorted(known, key=lambda route: -route[0].account.capital):
+            key, strategy, whose = mapping.strategy_id, self._strategies.get(mapping.strategy_id), desk.account.user_id
+            owned = strategy is not None and whose == strategy.user_id
+            allowed = owned or (strategy is not None and whose in strategy.shared_with)
+            (on if mapping.enabled and allowed else off).setdefault(key, []).append((desk, mapping))
+            if not owned:
+                people.setdefault(key, set()).add(whose)
         self._audiences = {
             key: _Audience(tuple(on.get(key, ())), tuple(off.get(key, ())), frozenset(people.get(key, ())))
             for key in on.keys() | off.keys()
