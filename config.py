@@ -213,10 +213,12 @@ class Settings:
         _record,
     )
     mail_server: str | None = _setting("MAIL_SERVER", None, "Host that sends mail. Without it nothing is mailed.", _host)
-    mail_port: int = _setting("MAIL_PORT", 587, "Its port.", _port)
+    mail_port: int = _setting("MAIL_PORT", 587, "Its port; on 465 TLS from the first byte.", _port)
     mail_username: str | None = _setting("MAIL_USERNAME", None, "Its sign-in.")
     mail_password: str | None = _setting("MAIL_PASSWORD", None, "Its password.", secret=True)
-    mail_use_tls: bool = _setting("MAIL_USE_TLS", True, "STARTTLS when sending mail.", _switch)
+    mail_use_tls: bool = _setting(
+        "MAIL_USE_TLS", True, "STARTTLS when sending mail. Without it mail is handed in at this machine only.", _switch
+    )
     mail_default_sender: str | None = _setting("MAIL_DEFAULT_SENDER", None, "From whom mail comes. Default: MAIL_USERNAME.")
     kite_api_key: str | None = _setting("API_KEY", None, "Kite app used where an account brings none of its own.")
     kite_api_secret: str | None = _setting("API_SECRET", None, "Its secret.", secret=True)
