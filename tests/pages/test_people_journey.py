@@ -60,8 +60,10 @@ def test_two_people_one_strategy_and_each_sees_only_theirs(house: House) -> None
     _signs_in_again_with_a_recovery_code(house.ravi, codes)
     _shares_the_strategy(house.asha, strategy)
     _maps_what_was_shared(house.ravi, strategy)
+    _wants_mail(house.ravi)
     _sends_one_signal(house.asha, strategy)
     _each_sees_only_theirs(house)
+    _was_told_and_nobody_else(house)
     _takes_colours_of_their_own(house)
     assert house.asha.complaints() == []
     assert [line for line in house.ravi.complaints() if " 401 " not in line] == []  # wrong codes were refused
@@ -236,6 +238,16 @@ def _maps_what_was_shared(ravi: Person, strategy: str) -> None:
     ravi.photograph("mapped")
 
 
+def _wants_mail(ravi: Person) -> None:
+    ravi.go("/settings/messages/new?channel=email")
+    assert ravi.see("#f-d-to").get_attribute("value") == RAVI
+    ravi.click("main form[data-api] [type=submit]", "Add")
+    ravi.see(".place", RAVI)
+    ravi.click("[data-try]")
+    ravi.see(".tried.ok")
+    ravi.photograph("destination")
+
+
 def _sends_one_signal(asha: Person, strategy: str) -> None:
     asha.go(f"/order?strategy={strategy}&symbol=NSE:INFY")
     asha.until("document.querySelector('[data-preview-quantity]').textContent === '7'")
@@ -280,6 +292,18 @@ def _each_sees_only_theirs(house: House) -> None:
 def _held(person: Person) -> str:
     person.go("/positions")
     return person.see("#t-positions [data-key$='.quantity']").text
+
+
+def _was_told_and_nobody_else(house: House) -> None:
+    """The summary of their own side of the signal; the owner asked for no mail and gets none, and nobody reads of the other's account."""
+    said = _mailed(house.box, RAVI, r"(?s)(.*INFY.*)")
+    assert "Ravi's paper" in said
+    told = "".join(f"{mail['Subject']} {text_of(mail)}" for mail in house.box.mails)
+    assert "Asha's paper" not in told
+    assert OWNER[0] not in house.box.to
+    house.ravi.go("/messages")
+    house.ravi.see(".message", "INFY")
+    house.ravi.photograph("messages")
 
 
 # --- the look ------------------------------------------------------------------------------------------------------------
