@@ -123,9 +123,11 @@ def _strategies(strategies: Sequence[Any], mappings: Sequence[Any]) -> list[Need
     found = []
     for strategy in strategies:
         href = f"/strategies/{strategy.id}"
+        if not strategy.owned and strategy.id not in mapped:
+            continue  # another's, to look at
         if strategy.state == "quarantined":
             found.append(Need("bad", "bug", f"{strategy.name} was stopped: {strategy.state_detail}", href, "Look"))
-        elif strategy.active and strategy.id not in mapped:
+        elif strategy.active and strategy.id not in mapped and not strategy.shares:
             found.append(
                 Need(
                     "info", "diagram-3", f"{strategy.name} runs but no account is mapped to it", f"/mappings?strategy={strategy.id}", "Map"

@@ -108,9 +108,9 @@ def _price(instrument: Instrument, price: float | None) -> Decimal | None:
 
 
 def _levels(shop: Workspace, user: User) -> dict[str, list[dict[str, Any]]]:
-    """Instrument → what the caller's active strategies have worked out for the present session."""
+    """Instrument → what active strategies, the caller's and those shared with them, have worked out for the present session."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for row in shop.data.strategies.list(user.user_id):
+    for row in shop.data.strategies.list_seen(user.user_id):
         if not row.strategy.active:
             continue
         for day in shop.data.levels.of(user.user_id, row.strategy.strategy_id):
