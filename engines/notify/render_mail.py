@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 DIGEST = 50
 """Messages in one mail at most."""
-COLOURS = {Tone.GOOD: "#1f8a4c", Tone.BAD: "#c62f3b", Tone.WARN: "#a66a00", Tone.INFO: "#3f51c7", Tone.MUTED: "#66707a"}
-MODES = {"live": ("LIVE", "#c62f3b"), "paper": ("PAPER", "#3f51c7")}
+COLOURS = {Tone.GOOD: "#1f8a4c", Tone.BAD: "#c62f3b", Tone.WARN: "#a66a00", Tone.INFO: "#2362d3", Tone.MUTED: "#66707a"}
+MODES = {"live": ("LIVE", "#ffb020", "#1c1200"), "paper": ("PAPER", "#4a1ca8", "#ffffff")}
+"""Word, ground and ink: amber and violet, as on the pages; red is for what is bad."""
 _FONT = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
 
 
@@ -120,8 +121,8 @@ def _card(message: Message) -> str:
     colour = COLOURS[message.tone]
     mode = ""
     if message.mode in MODES:
-        name, ground = MODES[message.mode]
-        mode = f'<span style="background:{ground};color:#ffffff;border-radius:3px;padding:1px 6px;font-size:12px">{name}</span> '
+        name, ground, ink = MODES[message.mode]
+        mode = f'<span style="background:{ground};color:{ink};border-radius:3px;padding:1px 6px;font-size:12px">{name}</span> '
     rows = "".join(
         f'<tr><td style="padding:2px 16px 2px 0;color:#66707a;vertical-align:top">{html.escape(line.name)}</td>'
         f'<td style="padding:2px 0;font-variant-numeric:tabular-nums">{_lines(line.value)}</td></tr>'
@@ -151,7 +152,7 @@ def _words_html(said: Words) -> str:
     if said.link:
         link = html.escape(said.link, quote=True)
         style = (
-            "display:inline-block;background:#3f51c7;color:#ffffff;text-decoration:none;border-radius:6px;padding:10px 18px;font-weight:600"
+            "display:inline-block;background:#2362d3;color:#ffffff;text-decoration:none;border-radius:6px;padding:10px 18px;font-weight:600"
         )
         parts.append(f'<p style="margin:14px 0"><a href="{link}" style="{style}">{html.escape(said.button)}</a></p>')
         parts.append(f'<p style="color:#66707a;font-size:12px;word-break:break-all;margin:0 0 10px">{link}</p>')
