@@ -69,7 +69,7 @@ def log() -> Response:
     return page(
         "log.html",
         rows=found,
-        changes={row.id: changes(row.before, row.after) for row in found.items},
+        changes={row.id: changes(row) for row in found.items},
         few=FEW,
         args=args,
         next_url=older(args, found.next),
@@ -125,15 +125,25 @@ def said(action: str) -> str:
     return verb.replace("_", " ")
 
 
-def changes(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[Change]:
-    """Field by field what differs, with what lies inside of fields told by name: limits.max_daily_loss."""
-    old, new = dict(_flat(before or {})), dict(_flat(after or {}))
+def changes(row: Any) -> list[Change]:
+    """Field by field what differs, with what lies inside of fields told by name: limits › max daily loss. Of what was made or has gone, what was set:
+    the row says already what it is and whose."""
+    old, new = dict(_flat(row.before or {})), dict(_flat(row.after or {}))
     names = list(dict.fromkeys((*old, *new)))
+    if row.before is None or row.after is None:
+        known = {row.object_id, row.actor, row.object_name}
+        return [
+            Change(name.replace("_", " "), _words(old[name]) if name in old else None, _words(new[name]) if name in new else None)
+            for name in names
+            if not _unset(value := old.get(name, new.get(name))) and not (isinstance(value, str) and value in known)
+        ]
     return [
-        Change(name.replace("_", " "), _words(old[name]) if name in old else None, _words(new[name]) if name in new else None)
-        for name in names
-        if old.get(name) != new.get(name) or name not in old or name not in new
+        Change(name.replace("_", " "), _words(old.get(name)), _words(new.get(name))) for name in names if old.get(name) != new.get(name)
     ]
+
+
+def _unset(value: Any) -> bool:
+    return value is None or value == "" or value == [] or value == {}
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -145,7 +155,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def _words(value: Any) -> str:
-    if value is None or value in ("", [], {}):
+    if _unset(value):
         return "–"
     if isinstance(value, bool):
         return "on" if value else "off"

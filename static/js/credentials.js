@@ -80,7 +80,7 @@ function draw() {
 
 function note() {
   for (const place of document.querySelectorAll("[data-reveal-note]"))
-    place.textContent = shown ? `hides in ${shown.left} s` : "asks for your password, hides after 30 seconds";
+    place.textContent = shown ? `hides in ${shown.left} s` : "for 30 seconds, after your password";
 }
 
 async function copyOut(value) {
@@ -113,17 +113,29 @@ async function verifyNow(button) {
   }
 }
 
+// What was not asked for the same reason is one line.
+function gathered(checks) {
+  const lines = [];
+  for (const check of checks) {
+    const label = NAMES[check.name] ?? check.name;
+    const same = check.ok === null && lines.find((line) => line.ok === null && line.says === check.says && line.remedy === check.remedy);
+    if (same) same.label += `, ${label.charAt(0).toLowerCase()}${label.slice(1)}`;
+    else lines.push({ ...check, label });
+  }
+  return lines;
+}
+
 function drawLines() {
   const box = document.querySelector("[data-verify-box]");
   if (!box || !kept) return;
   const list = box.querySelector("[data-verify-lines]");
   list.replaceChildren(
-    ...kept.map((check) => {
+    ...gathered(kept).map((check) => {
       const line = box.querySelector("[data-verify-line]").content.firstElementChild.cloneNode(true);
       const tone = check.ok === true ? "ok" : check.ok === false ? "bad" : "unknown";
-      line.className = tone;
+      line.className = `is-${tone}`;
       line.querySelector(".verify-mark").replaceChildren(box.querySelector(`[data-verify-icon=${tone}]`).content.cloneNode(true));
-      line.querySelector("strong").textContent = NAMES[check.name] ?? check.name;
+      line.querySelector("strong").textContent = check.label;
       line.querySelector(".verify-says").textContent = check.says;
       line.querySelector(".verify-remedy").textContent = check.remedy;
       return line;
