@@ -10,9 +10,10 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from typing import Protocol
 
 from app.data import Data, Wanting
@@ -33,7 +34,9 @@ log = logging.getLogger("tandem.newsroom")
 NAME = "newsroom"
 POLL = 0.5
 PAGE = 500
-CHUNK = 25  # messages that are frozen in one transaction: the journal's writer serves orders, too
+CALM, HURRY = (10, 0.002), (50, 0.0005)
+"""Messages that are frozen in one transaction, and the rest after each of them: whoever sends orders needs the interpreter and the journal's writer more.
+So an hour's worth of news does not slow down one order, and ten thousand at once are told in some ten seconds."""
 GATHER = 0.5  # seconds after the last word of an order
 UNKNOWN_FOR = 2.0  # seconds an order must be unknown before that is told
 SIGNAL_WAITS = 30.0  # seconds after which a summary does not wait any longer
@@ -49,6 +52,14 @@ _STATE_OF = {
     "e": OrderState.EXPIRED,
     "n": OrderState.NOT_PLACED,
 }
+
+
+Rest = Callable[[float], bool]
+"""Waits so many seconds and says whether to leave it at that."""
+
+
+def _no_rest(_: float) -> bool:
+    return False
 
 
 class Books(Protocol):
@@ -105,30 +116,28 @@ class Newsroom:
         while not worker.stopping:
             worker.beat()
             try:
-                self.step(lambda: _stops(worker))
+                self.step(lambda seconds: _rests(worker, seconds))
             except (JournalDown, sqlite3.Error) as error:  # the journal itself tells of that; what is new stays new
                 log.warning("messages wait: %s", error)
             self._awake.wait(POLL)
 
-    def step(self, stopping: Callable[[], bool] = lambda: False) -> int:
+    def step(self, rest: Rest = _no_rest) -> int:
         """Tells everything that is ripe; how many messages that were."""
         told, after = 0, 0
-        while True:
-            rows = self.data.outbox.new(PAGE, after=after)
-            if rows:
-                desk = _Edition(self, rows)
-                for at in range(0, len(desk.verdicts), CHUNK):
-                    if stopping():
-                        return told
-                    told += desk.publish(at)
-                after = rows[-1].message_id
-            if len(rows) < PAGE:
-                return told
+        while rows := self.data.outbox.new(PAGE, after=after):
+            size, pause = HURRY if len(rows) == PAGE else CALM
+            edition = _Edition(self, rows)
+            for chunk in edition.chunks(size, partial(rest, pause)):
+                told += edition.publish(chunk)
+            if len(rows) < PAGE or rest(0):
+                break
+            after = rows[-1].message_id
+        return told
 
 
-def _stops(worker: Worker) -> bool:
+def _rests(worker: Worker, seconds: float) -> bool:
     worker.beat()
-    return worker.stopping
+    return worker.pause(seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +168,26 @@ class _Edition:
         self.incidents = report.incidents({row.ref for row in rows if row.dedupe.startswith("i:")})
         self.halts = report.halts({row.ref for row in rows if row.dedupe.startswith("h:")})
         self._newest = {(row.ref, row.dedupe.split(":")[2]): row.message_id for row in of_orders}
-        self.verdicts = [verdict for row in rows if (verdict := self._judge(row)) is not None]
+        self._rows = rows
 
-    def publish(self, at: int) -> int:
-        chunk = self.verdicts[at : at + CHUNK]
+    def chunks(self, size: int, rest: Callable[[], bool]) -> Iterator[list[_Verdict]]:
+        """What is ripe, so many at a time."""
+        chunk: list[_Verdict] = []
+        for row in self._rows:
+            verdict = self._judge(row)
+            if verdict is None:
+                continue
+            chunk.append(verdict)
+            over = rest()
+            if over or len(chunk) == size:
+                yield chunk
+                chunk = []
+            if over:
+                return
+        if chunk:
+            yield chunk
+
+    def publish(self, chunk: Sequence[_Verdict]) -> int:
         told = [(verdict.message, verdict.sends) for verdict in chunk if verdict.message is not None]
         self.data.outbox.told(told, [verdict.message_id for verdict in chunk if verdict.message is None])
         return len(told)

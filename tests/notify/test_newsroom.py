@@ -30,6 +30,9 @@ from engines.core.model import (
     StrategyConfig,
     Timeframe,
 )
+from engines.execution.supervisor import Death, Supervisor
+from engines.ports import SystemClock
+from tests.data.house import eventually
 from tests.data.making import CLI, NOON, D, HandClock, Ledger, account, changed, cheap_user, opened, order, signal
 
 
@@ -394,3 +397,24 @@ def test_a_burst_is_told_to_the_last(room: Room) -> None:
     room.fact(*(changed(each, OrderState.REJECTED, room.clock.now()) for each in orders))
     assert room.later(1) == 600
     assert room.data.outbox.stats().pending == 600
+
+
+def test_it_works_on_a_watched_thread_of_its_own_and_rests_between_messages(room: Room) -> None:
+    deaths: list[Death] = []
+    supervisor = Supervisor(SystemClock(), deaths.append)
+    orders = room.signal(*["A1"] * 30, role=Role.EXIT).orders
+    room.fact(*(changed(each, OrderState.REJECTED, room.clock.now()) for each in orders))
+    room.clock.wall += 1
+    worker = room.newsroom.start(supervisor)
+    assert eventually(lambda: len(room.told()) == 30)
+    supervisor.stop(5)
+    assert (worker.alive, deaths) == (False, [])
+
+
+def test_a_stop_leaves_the_rest_for_the_next_start(room: Room) -> None:
+    orders = room.signal(*["A1"] * 30, role=Role.EXIT).orders
+    room.fact(*(changed(each, OrderState.REJECTED, room.clock.now()) for each in orders))
+    room.clock.wall += 1
+    rests = iter([False] * 11 + [True])
+    assert room.newsroom.step(lambda _: next(rests)) == 12
+    assert room.newsroom.step() == 18
