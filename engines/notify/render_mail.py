@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import html
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from engines.core.messages import Message, Tone
 from engines.core.model import Timestamp
+from engines.core.sessions import IST
 from engines.notify.mails import Words, words
 from engines.notify.outbox import Claimed, SecretMail
 from engines.notify.text import cut, one_line
@@ -96,7 +97,8 @@ def _subject(messages: Sequence[Message]) -> str:
 
 
 def _at(moment: Timestamp) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    """In the market's zone, as on the pages."""
+    return datetime.fromtimestamp(moment, timezone(timedelta(seconds=IST))).strftime("%d %b %Y %H:%M:%S IST")
 
 
 def _text(message: Message) -> str:
