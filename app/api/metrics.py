@@ -11,6 +11,7 @@ from flask import Blueprint, Response
 from app.api.endpoint import JSON
 from app.api.system.scope import LANE, scoped, streams
 from app.auth import NotSignedIn, identify
+from app.data import UserRole, Waiting
 from app.problems import Problem
 from app.workspace import workspace
 from engines.execution.views import SystemStatus
@@ -31,6 +32,8 @@ def metrics() -> Response:
         raise Problem(401, "Send a valid API token, or sign in.") from None
     shop = workspace()
     lines = list(_lines(scoped(shop, user, shop.system.status()), streams(shop, user)))
+    if user.role is UserRole.OWNER:  # the outbox is the whole machine's
+        lines += _messages(shop.data.outbox.stats())
     return Response("\n".join([*lines, ""]), content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -74,6 +77,12 @@ def _lines(now: SystemStatus, streams: int) -> Iterator[str]:
         "tandem_events_total", "counter", "Things counted since the start", {_label("name", k): v for k, v in now.counters.items()}
     )
     yield from _family("tandem_streams", "gauge", "Open live streams", {"": streams})
+
+
+def _messages(now: Waiting) -> Iterator[str]:
+    counts = {"new": now.new, "pending": now.pending, "sending": now.sending, "dead": now.dead}
+    yield from _family("tandem_messages", "gauge", "Messages and deliveries by state", {_label("state", k): v for k, v in counts.items()})
+    yield from _family("tandem_messages_oldest_seconds", "gauge", "Since the oldest that waits was due", {"": now.oldest_age})
 
 
 def _family(name: str, kind: str, about: str, samples: Mapping[str, float]) -> Iterator[str]:

@@ -34,6 +34,7 @@ _AGENDA = (
     f"WITH waiting AS (SELECT CASE WHEN {_IS_MAIL} THEN '{MAILS}' ELSE target END AS target, min(next_at) AS at FROM deliveries"
     f" WHERE {_OPEN} AND status = 'pending' AND expires_at > ? GROUP BY 1)"
     " SELECT w.target, w.at, d.channel, d.enabled, d.state, d.not_before FROM waiting w LEFT JOIN destinations d ON d.destination_id = w.target"
+    " LEFT JOIN users u USING (user_id) WHERE u.user_id IS NULL OR u.active"
 )
 _CLAIM = (
     f"SELECT d.delivery_id, d.target, d.attempts, d.expires_at, d.sealed, m.body FROM deliveries d LEFT JOIN messages m USING (message_id)"
@@ -217,7 +218,10 @@ def _claim(db: sqlite3.Connection, target: str, most: int, now: int) -> list[sql
     """One row more than is taken says that more is due."""
     where, names = (_IS_MAIL, ()) if target == MAILS else ("d.target = ?", (target,))
     if target != MAILS:
-        open_ = "SELECT 1 FROM destinations WHERE destination_id = ? AND enabled AND state <> 'refused' AND not_before <= ?"
+        open_ = (
+            "SELECT 1 FROM destinations JOIN users USING (user_id)"
+            " WHERE destination_id = ? AND enabled AND state <> 'refused' AND not_before <= ? AND active"
+        )
         if db.execute(open_, (target, now)).fetchone() is None:
             return []
     rows = db.execute(_CLAIM % where, (*names, now, now, most + 1)).fetchall()

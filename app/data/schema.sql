@@ -638,6 +638,7 @@ CREATE TABLE deliveries ( -- one message on its way to one destination
 );
 CREATE INDEX deliveries_due ON deliveries (target, delivery_id) WHERE status IN ('pending', 'sending');
 CREATE INDEX deliveries_user ON deliveries (user_id, delivery_id);
+CREATE INDEX deliveries_dead ON deliveries (user_id, message_id) WHERE status = 'dead';
 
 CREATE TABLE set_aside ( -- facts that could not be written as they were: a bug, kept as text for the person who repairs it
     seq INTEGER PRIMARY KEY,

@@ -71,6 +71,9 @@ class Discord:
             return Answer(Fate.FAILED, taken, f"Discord {lost}")
         return read(reply, taken)
 
+    def tidy(self) -> None:
+        """Nothing: a provider closes what it no longer wants, and the next request opens a new connection."""
+
     def close(self) -> None:
         self._wire.close()
 

@@ -227,6 +227,8 @@ class Dispatcher:
                 state.tidied_at = tick
         if sweep:
             self._outbox.sweep(now)
+            for sender in set(self._senders.values()):
+                sender.tidy()
         if tidy and not first:  # not while everybody is busy with starting
             self._outbox.tidy(now)
 

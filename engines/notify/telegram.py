@@ -101,6 +101,9 @@ class Telegram:
                 chats.setdefault(chat.chat, chat)
         return tuple(chats.values())
 
+    def tidy(self) -> None:
+        """Nothing: a provider closes what it no longer wants, and the next request opens a new connection."""
+
     def close(self) -> None:
         self._wire.close()
 

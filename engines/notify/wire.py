@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -77,6 +78,8 @@ class Wire:
             if self._pool is None:
                 import urllib3
 
+                # it tells of every request with its address, in which the secret is
+                logging.getLogger("urllib3").setLevel(logging.WARNING)
                 self._pool = urllib3.PoolManager(num_pools=8, maxsize=4, retries=False)
             return self._pool
 
@@ -84,6 +87,8 @@ class Wire:
         with self._lock:
             if self._pool is not None:
                 self._pool.clear()
+                # it tells of every request with its address, in which the secret is
+                logging.getLogger("urllib3").setLevel(logging.WARNING)
                 self._pool = None
 
 

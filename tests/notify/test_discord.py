@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from app.data import Data
@@ -190,6 +192,19 @@ def test_an_address_that_is_none_is_refused_without_a_request(data: Data, office
     office.walk()
     assert target(data, there)["state"] == "refused"
     assert discord.requests == []
+
+
+def test_not_even_the_most_talkative_log_tells_an_address(
+    office: Office, data: Data, discord: DiscordDouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    there = destination(data, "discord", {"url": discord.webhook()})
+    tell(data, [there], 12)
+    discord.moods += ["reset", "error"]
+    for wait in (0, 2, 10, 30):
+        office.pass_(wait)
+    assert counts(data) == {"sent": 12}
+    assert "dscTOKEN" not in caplog.text
 
 
 def test_ten_failures_in_a_row_pause_and_a_success_ends_it(office: Office, data: Data, discord: DiscordDouble) -> None:

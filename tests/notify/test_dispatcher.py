@@ -167,6 +167,9 @@ def test_a_sender_with_a_fault_is_a_failure_like_any_other_and_tells_no_secret(
         def send(self, batch: Batch) -> Answer:
             raise RuntimeError(f"no way to {batch.address}")
 
+        def tidy(self) -> None:
+            return
+
         def close(self) -> None:
             return
 
@@ -228,6 +231,9 @@ class _Accepting:
 
     def send(self, batch: Batch) -> Answer:
         return Answer(Fate.ACCEPTED, len(batch.items))
+
+    def tidy(self) -> None:
+        return
 
     def close(self) -> None:
         return

@@ -122,6 +122,14 @@ def test_fifty_mails_share_a_connection(office: Office, data: Data, post: Mailbo
     assert (len(post.mails), post.connections) == (52, 2)
 
 
+def test_a_connection_that_nobody_uses_is_left(office: Office, data: Data, post: Mailbox) -> None:
+    send(data, "111111")
+    office.walk()
+    assert len(office.mailer._idle) == 1
+    office.pass_(61)
+    assert office.mailer._idle == []
+
+
 def test_a_connection_that_the_server_has_closed_is_replaced_unnoticed(office: Office, data: Data, post: Mailbox) -> None:
     send(data, "111111")
     office.walk()

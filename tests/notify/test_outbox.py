@@ -136,6 +136,14 @@ def test_a_destination_that_may_not_be_sent_to_keeps_its_messages(data: Data, ch
     assert counts(data) == {"pending": 1}
 
 
+def test_whoever_may_no_longer_sign_in_is_told_nothing_more(data: Data) -> None:
+    there = destination(data, "discord", DISCORD, user_id="LEFT")
+    tell(data, [there])
+    data.journal.run(lambda db: db.execute("UPDATE users SET active = 0 WHERE user_id = 'LEFT'"))
+    assert data.deliveries.agenda() == ()
+    assert data.deliveries.claim(there, 3, START) is None
+
+
 def test_the_messages_of_a_destination_that_was_removed_are_given_up(data: Data) -> None:
     there = destination(data, "discord", DISCORD)
     tell(data, [there], 2)

@@ -119,6 +119,7 @@ STEPS = (
     )""",
     "CREATE INDEX deliveries_due ON deliveries (target, delivery_id) WHERE status IN ('pending', 'sending')",
     "CREATE INDEX deliveries_user ON deliveries (user_id, delivery_id)",
+    "CREATE INDEX deliveries_dead ON deliveries (user_id, message_id) WHERE status = 'dead'",
 )
 STAYS = "CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END"
 
