@@ -17,8 +17,8 @@ from tests.crash.ledger import Ledger, serving
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(mode: str, folder: Path, port: int, point: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.crash.child", mode, str(folder), str(port)]
+def run(mode: str, folder: Path, port: int, point: str = "", program: str = "child") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", f"tests.crash.{program}", mode, str(folder), str(port)]
     environment = os.environ | {"TANDEM_CRASH_AT": point}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50, check=False)
 
@@ -50,3 +50,17 @@ def test_without_a_crash_the_same_program_ends_by_itself(tmp_path: Path) -> None
         done = run("act", tmp_path / "data", port)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (len(ledger.names()), ledger.net()) == (4, 0)
+
+
+def test_a_shared_strategys_signal_is_recorded_for_everybody_or_for_nobody(tmp_path: Path) -> None:
+    """Killed between the record and the first order: both people have theirs, none was sent, and the same signal sends nothing again."""
+    ledger = Ledger()
+    with serving(ledger) as port:
+        died = run("act", tmp_path / "data", port, "after-commit-before-queue", "shared_child")
+        assert died.returncode == -signal.SIGKILL, died.stderr[-2000:]
+        after = run("recover", tmp_path / "data", port, program="shared_child")
+        assert after.returncode == 0, after.stderr[-2000:]
+    books = json.loads(after.stdout.splitlines()[-1])
+    assert books["duplicate"] is True
+    assert [[state for _, state in orders] for orders in books["orders"].values()] == [["not_placed"], ["not_placed"]]
+    assert ledger.names() == []
