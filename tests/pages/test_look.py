@@ -16,6 +16,7 @@ from app import look, shades
 from app.colours import READABLE, VISIBLE, contrast, is_colour, over
 from app.look import Colours, Look
 from tests.pages.preview import create_preview
+from tests.pages.sample import Sample
 from tests.pages.test_assets import tokens
 from tests.pages.test_browser import one, until
 from tests.support.browser import Browser
@@ -274,3 +275,13 @@ def test_a_first_page_in_own_colours_is_small_and_asks_little() -> None:
     sizes = [len(client.get(address, headers={"Accept-Encoding": "gzip"}).data) for address in ("/", *files)]
     assert len(sizes) + 1 <= 12  # and the stream
     assert sum(sizes) <= 120 * 1024
+
+
+def test_a_page_is_drawn_whatever_became_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(_self: Sample) -> None:
+        raise OSError("disk")
+
+    monkeypatch.setattr(Sample, "look", lost)
+    answer = create_preview().test_client().get("/help")
+    assert answer.status_code == 200
+    assert 'data-bs-theme="dark"' in answer.text
