@@ -17,8 +17,7 @@ from app.auth.identity import check_form, checks_own_token, guards, sign_out
 from app.auth.sign_up import look, over, post_of
 from app.auth.signin import LEAST, page, show, visitor
 from app.auth.throttle import HASHING
-from app.data import Invalid
-from app.data.codes import LASTS, Purpose
+from app.data import LASTS, Invalid, Purpose
 from app.workspace import workspace
 
 blueprint = Blueprint("passwords", __name__)

@@ -18,9 +18,7 @@ from wtforms.validators import EqualTo, InputRequired, Length
 from app.auth.identity import check_form, checks_own_token, guards
 from app.auth.signin import LEAST, OPEN_SIGN_UP, let_in, page, show, visitor
 from app.auth.throttle import HASHING
-from app.data import Invalid
-from app.data.codes import TRIES, Code, Post, Purpose, TooSoon
-from app.data.sign_ups import Typed
+from app.data import TRIES, Code, Invalid, Post, Purpose, TooSoon, Typed
 from app.workspace import Workspace, workspace
 
 blueprint = Blueprint("sign_up", __name__)

@@ -5,6 +5,7 @@ Everything others may use is named here; the modules below are private to this p
 
 from app.data.audit import AuditFilter
 from app.data.chain import ChainCheck
+from app.data.codes import LASTS, TRIES, Code, Post, Purpose, TooSoon
 from app.data.consents import Consent, ConsentScope, ConsentState, Relation, objection
 from app.data.datasets import Dataset, Datasets, NewDataset
 from app.data.destinations import Address, DestinationRow, Wanting
@@ -40,11 +41,14 @@ from app.data.second_factor import Enrolment, SecondFactorState
 from app.data.service import Data, open_data
 from app.data.shares import Share
 from app.data.sign_ins import Browser
+from app.data.sign_ups import Typed
 from app.data.studies import StudyRow, StudyState
 from app.data.watchlists import Watchlist
 from engines.login.memory import AutoLogin
 
 __all__ = [
+    "LASTS",
+    "TRIES",
     "AccountRow",
     "Actor",
     "Address",
@@ -54,6 +58,7 @@ __all__ = [
     "AutoLogin",
     "Browser",
     "ChainCheck",
+    "Code",
     "CombinedRow",
     "Conflict",
     "Consent",
@@ -80,6 +85,8 @@ __all__ = [
     "OrderStory",
     "Page",
     "PositionRow",
+    "Post",
+    "Purpose",
     "Relation",
     "RoundTrip",
     "SecondFactorState",
@@ -92,7 +99,9 @@ __all__ = [
     "StrategyStatus",
     "StudyRow",
     "StudyState",
+    "TooSoon",
     "TradeRow",
+    "Typed",
     "User",
     "UserRole",
     "Waiting",

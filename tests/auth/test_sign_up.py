@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.data.codes import TRIES
+from app.data import TRIES
 from app.data.sign_ups import greeting
 from tests.auth.front import PASSWORD, Front, Visitor, csrf, new_email, seen
 from tests.support.canaries import watch

@@ -7,8 +7,7 @@ from app.api.pages import keep, page_of
 from app.api.people.service import owner_only
 from app.api.wire import Page, moment
 from app.auth.sign_up import post_of
-from app.data import Actor, Conflict, User, UserRole
-from app.data.codes import Code, TooSoon
+from app.data import Actor, Code, Conflict, TooSoon, User, UserRole
 from app.problems import Problem
 from app.workspace import workspace
 
