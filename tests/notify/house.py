@@ -224,7 +224,7 @@ def target(data: Data, destination_id: str) -> dict[str, Any]:
     return {**dict(row), "not_before": row["not_before"] / 1e6}
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 40.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come"

@@ -273,7 +273,7 @@ def test_killed_before_a_request_was_taken_it_is_sent_once_killed_before_its_ans
 def test_killed_again_and_again_it_loses_nothing_and_doubles_only_what_was_in_flight(
     tmp_path: Path, three: dict[str, dict[str, str]], discord: DiscordDouble, telegram: TelegramDouble, post: Mailbox
 ) -> None:
-    folder, kills = tmp_path / "data", 3
+    folder, kills = tmp_path / "data", 2
     with open_data(folder) as data:
         places = [destination(data, channel, address) for channel, address in three.items()]
         numbers = tell(data, places, 300)
