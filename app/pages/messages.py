@@ -47,6 +47,7 @@ def index() -> Response:
     read = reads()
     args = filters("kind", "status")
     found = read.messages(args)
+    places = read.destinations()
     failed = read.messages({"status": "dead", "limit": "5"}).items if not args else []
     return page(
         "messages/list.html",
@@ -54,7 +55,8 @@ def index() -> Response:
         failed=failed,
         args=args,
         next_url=older(args, found.next),
-        places=read.destinations(),
+        places=places,
+        held={place.id for place in places if place.state == "refused" or not place.enabled},
         kinds=KINDS,
         statuses=STATUSES,
         tones=TONES,

@@ -8,7 +8,11 @@ const STEP = 700;
 
 PREPARE.destination = ({ quiet_on: on, quiet, ...body }) => ({ ...body, quiet: on ? quiet : null });
 
+const outcomes = new Map(); // panel of a destination → what came of its newest test, and its tone
+
 export function startMessages() {
+  document.body.addEventListener("htmx:afterSettle", () => outcomes.forEach((_, panel) => show(panel)));
+  keepOpen();
   document.addEventListener("click", (event) => {
     const tried = event.target.closest("[data-try]");
     if (tried) attempt(tried);
@@ -32,18 +36,31 @@ async function until(address, over) {
   return null;
 }
 
+// A list that fetches itself afresh leaves open what its reader has opened, and closed what they have closed.
+function keepOpen() {
+  let before = new Map();
+  const all = () => [...document.querySelectorAll("#messages .message")].map((item) => [item.id, item.querySelector("details")]);
+  document.body.addEventListener("htmx:beforeSwap", () => (before = new Map(all().map(([id, details]) => [id, details.open]))));
+  document.body.addEventListener("htmx:afterSwap", () => all().forEach(([id, details]) => before.has(id) && (details.open = before.get(id))));
+}
+
+function show(panel) {
+  const box = document.getElementById(panel)?.querySelector("[data-tried]");
+  if (!box) return;
+  const [text, tone] = outcomes.get(panel);
+  box.textContent = text;
+  box.className = `tried small ${tone}`;
+}
+
 async function attempt(button) {
   const panel = button.closest(".panel").id;
   const say = (text, tone = "muted") => {
-    const box = document.getElementById(panel)?.querySelector("[data-tried]");
-    if (!box) return;
-    box.textContent = text;
-    box.className = `tried small ${tone}`;
+    outcomes.set(panel, [text, tone]);
+    show(panel);
   };
   // The panel shows afresh how the destination stands; what came of the test stays beside it.
   const ended = (text, tone) => {
     say(text, tone);
-    document.body.addEventListener("htmx:afterSettle", () => say(text, tone), { once: true });
     document.body.dispatchEvent(new CustomEvent("tandem:wrote"));
   };
   button.disabled = true;
