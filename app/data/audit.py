@@ -114,8 +114,14 @@ class Audit:
         before = place(cursor)
         if before is not None:
             where.append("audit_id < :before")
-        piece = "SELECT * FROM (SELECT * FROM audit {} ORDER BY audit_id DESC LIMIT :most)"
-        pieces = [piece.format(f"WHERE {' AND '.join(words)}" if (words := [part, *where] if part else where) else "") for part in parts]
+        piece = "SELECT * FROM (SELECT * FROM audit {} ORDER BY {}audit_id DESC LIMIT :most)"
+        pieces = []
+        for part in parts:
+            words = [part, *where] if part else where
+            by_action = (
+                "+" if part is _SHARED else ""
+            )  # what is shared is a small part of the log: it is gathered, not looked for row by row
+            pieces.append(piece.format(f"WHERE {' AND '.join(words)}" if words else "", by_action))
         sql = f"{' UNION '.join(pieces)} ORDER BY audit_id DESC LIMIT :most" if len(pieces) > 1 else pieces[0]
         rows = self.store.readers.all(sql, {**given, **wanted, "before": before, "most": check_limit(limit) + 1})
         items = tuple(map(_row, rows[:limit]))
@@ -125,7 +131,8 @@ class Audit:
 _OWN = "user_id = :me"
 _ABOUT_ME = "object_kind = 'user' AND object_id = :me AND user_id IS NOT :me"
 _MACHINE = "user_id IS NULL AND object_kind = 'account' AND object_id IN (SELECT account_id FROM accounts WHERE user_id = :me)"
-_SHARED = f"substr(action, 1, instr(action || '.', '.') - 1) IN ({', '.join(repr(name) for name in SHARED)})"
+_SHARED = "(" + " OR ".join(f"(action >= '{name}' AND action < '{name}/')" for name in SHARED) + ")"
+"""Ranges of the index of actions: "user" and all that begins with "user." ("/" is what comes behind ".")."""
 
 
 def _conditions(asked: AuditFilter) -> tuple[list[str], dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.data import Data, Invalid, Page, open_data
+from app.data import AuditFilter, Data, Invalid, Page, open_data
 from tests.data.making import DAY, NOON, planned
 
 ROWS = 100_000
@@ -169,6 +169,11 @@ STRAIGHT: dict[str, Callable[[Data], Any]] = {
     "audit": lambda d: d.audit.list("U1"),
     "audit of everybody": lambda d: d.audit.list(None),
     "audit of an action": lambda d: d.audit.list(None, action="order.cancelled"),
+    "audit that a person sees": lambda d: d.audit.seen_by("U1"),
+    "audit that an owner sees": lambda d: d.audit.seen_by("U1", owner=True),
+    "audit that an owner sees of an object": lambda d: d.audit.seen_by(
+        "U1", AuditFilter(object_kind="order", object_id="O77777"), owner=True
+    ),
     "audit of an object": lambda d: d.audit.list(None, object_kind="order", object_id="O77777"),
     "row counts": lambda d: d.books.counts(),
 }
