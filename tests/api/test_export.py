@@ -56,3 +56,36 @@ def test_a_strategy_that_somebody_shares_is_not_taken_along(fresh: Rig) -> None:
     assert strategy in fresh.trader.get("/api/strategies").text
     assert strategy not in fresh.trader.get("/api/export").text
     assert "trader@example.com" not in fresh.owner.get("/api/export").text
+
+
+PAGES = (
+    "/accounts",
+    "/accounts/{id}",
+    "/accounts/{id}/edit",
+    "/accounts/{id}/keys",
+    "/settings/log",
+    "/settings/log.csv",
+    "/orders.csv",
+    "/signals.csv",
+)
+
+
+def test_no_page_table_or_message_of_the_log_holds_a_secret(fresh: Rig) -> None:
+    trader = fresh.trader
+    mine = furnished(trader)
+    account = mine["ids"][0]
+    trader.patch(f"/api/accounts/{account}", {"credentials": {"access_token": "export-canary-0004"}})
+    trader.post(f"/api/accounts/{account}/credentials/reveal", {"password": PASSWORD})
+    trader.post(f"/api/accounts/{account}/verify")
+    assert trader.user is not None
+    browser = fresh.app.test_client()
+    with browser.session_transaction() as session:
+        sign_in = fresh.data.sign_ins.begin(trader.user.user_id, "127.0.0.1", "tests")
+        session["_user_id"] = f"{trader.user.user_id}:{trader.user.session_epoch}:{sign_in}"
+    for address in PAGES:
+        answer = browser.get(address.format(id=account))
+        assert answer.status_code == 200, address
+        assert not [secret for secret in (*mine["secrets"], "export-canary-0004") if secret in answer.text], address
+    assert "account.credentials_shown" in browser.get("/settings/log.csv").text
+    kept = b"".join(path.read_bytes() for path in fresh.folder.glob("tandem.db*"))
+    assert not [secret for secret in (*CANARIES.values(), "export-canary-0004") if secret.encode() in kept]
