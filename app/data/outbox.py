@@ -34,6 +34,22 @@ _SEND = (
 )
 
 
+_MANY = frozenset({"order", "signal"})
+_RARE = "m.kind NOT IN ('order', 'signal')"
+_OPEN = (
+    "m.message_id IN (SELECT message_id FROM deliveries INDEXED BY deliveries_due WHERE status IN ('pending', 'sending') AND user_id = ?"
+)
+_OVER = "m.message_id IN (SELECT message_id FROM deliveries WHERE status IN ('dead', 'merged') AND user_id = ?"
+_STANDS = {
+    "sent": "EXISTS (SELECT 1 FROM deliveries d WHERE d.message_id = m.message_id AND +d.user_id = ? AND d.status = 'sent')",
+    "pending": f"{_OPEN} AND status = 'pending')",
+    "sending": f"{_OPEN} AND status = 'sending')",
+    "dead": f"{_OVER} AND status = 'dead')",
+    "merged": f"{_OVER} AND status = 'merged')",
+}
+"""What has a delivery of this kind to a person, each along an index that holds little else."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewMessage:
     """A fact that somebody is to be told of, not yet put into words. `user_id`: '' everybody, '@' the owners."""
@@ -216,18 +232,21 @@ class Outbox:
     ) -> Page[MessageRow]:
         """What this person was told or is about to be, newest first; `audiences`: beside their own, those of everybody, or of the owners ('@').
         `status`: only what has a delivery to this person that stands so."""
-        names = (user_id, *audiences)
-        where = [f"m.user_id IN ({', '.join('?' * len(names))})", "m.state <> 'dropped'"]
-        params: list[Any] = [*names]
-        for condition, value in (("m.kind = ?", kind), ("m.message_id < ?", place(cursor))):
-            if value is not None:
-                where.append(condition)
-                params.append(value)
+        most = check_limit(limit) + 1
+        where, params = ["m.user_id = ?", "m.state <> 'dropped'"], list[Any]()
+        if kind is not None:
+            where.append("m.kind = ?" if kind in _MANY else f"m.kind = ? AND {_RARE}")
+            params.append(kind)
+        if (before := place(cursor)) is not None:
+            where.append("m.message_id < ?")
+            params.append(before)
         if status is not None:
-            where.append("m.message_id IN (SELECT message_id FROM deliveries WHERE user_id = ? AND status = ?)")
-            params += [user_id, status]
-        sql = f"SELECT m.* FROM messages m WHERE {' AND '.join(where)} ORDER BY m.message_id DESC LIMIT ?"
-        rows = self.store.readers.all(sql, [*params, check_limit(limit) + 1])
+            where.append(_STANDS[status])
+            params.append(user_id)
+        newest = f"SELECT * FROM (SELECT m.message_id FROM messages m WHERE {' AND '.join(where)} ORDER BY m.message_id DESC LIMIT ?)"
+        names = (user_id, *audiences)  # each by itself along its index, then the newest of all
+        sql = f"SELECT * FROM messages WHERE message_id IN ({' UNION ALL '.join([newest] * len(names))}) ORDER BY message_id DESC LIMIT ?"
+        rows = self.store.readers.all(sql, [*(value for name in names for value in (name, *params, most)), most])
         ways = self._ways(user_id, [row["message_id"] for row in rows[:limit]])
         items = tuple(_message_row(row, ways.get(row["message_id"], ())) for row in rows[:limit])
         return Page(items, str(items[-1].message_id) if len(rows) > limit else None)
@@ -237,7 +256,7 @@ class Outbox:
         marks = ", ".join("?" * len(message_ids))
         sql = (
             "SELECT d.*, coalesce(t.channel, '') AS channel, coalesce(t.name, '') AS name FROM deliveries d"
-            f" LEFT JOIN destinations t ON t.destination_id = d.target WHERE d.message_id IN ({marks}) AND d.user_id = ? ORDER BY d.delivery_id"
+            f" LEFT JOIN destinations t ON t.destination_id = d.target WHERE d.message_id IN ({marks}) AND +d.user_id = ? ORDER BY d.delivery_id"
         )
         for row in self.store.readers.all(sql, [*message_ids, user_id]) if message_ids else ():
             ways.setdefault(row["message_id"], []).append(_delivery_row(row))

@@ -619,6 +619,7 @@ CREATE TABLE messages ( -- what somebody is to be told of: written in the transa
 );
 CREATE INDEX messages_new ON messages (message_id) WHERE state = 'new';
 CREATE INDEX messages_user ON messages (user_id, message_id);
+CREATE INDEX messages_rare ON messages (user_id, kind, message_id) WHERE kind NOT IN ('order', 'signal');
 
 CREATE TABLE deliveries ( -- one message on its way to one destination
     delivery_id INTEGER PRIMARY KEY,
@@ -638,6 +639,7 @@ CREATE TABLE deliveries ( -- one message on its way to one destination
 );
 CREATE INDEX deliveries_due ON deliveries (target, delivery_id) WHERE status IN ('pending', 'sending');
 CREATE INDEX deliveries_user ON deliveries (user_id, delivery_id);
+CREATE INDEX deliveries_over ON deliveries (user_id, status, message_id) WHERE status IN ('dead', 'merged');
 CREATE INDEX deliveries_dead ON deliveries (user_id, message_id) WHERE status = 'dead';
 
 CREATE TABLE set_aside ( -- facts that could not be written as they were: a bug, kept as text for the person who repairs it

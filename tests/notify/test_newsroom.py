@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -418,3 +419,25 @@ def test_a_stop_leaves_the_rest_for_the_next_start(room: Room) -> None:
     rests = iter([False] * 11 + [True])
     assert room.newsroom.step(lambda _: next(rests)) == 12
     assert room.newsroom.step() == 18
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{}, {"audiences": ("", "@")}, {"kind": "order"}, {"kind": "day"}, {"cursor": "7"}]
+    + [{"status": status} for status in ("sent", "dead", "pending", "sending", "merged")],
+)  # fmt: skip
+def test_the_list_of_messages_runs_along_its_indexes(room: Room, query: dict[str, Any]) -> None:
+    room.place(room.user)
+    room.to(room.signal("A1", role=Role.EXIT).orders[0], OrderState.REJECTED)
+    room.later(1)
+    asked: list[str] = []
+    readers = room.data.outbox.store.readers
+    with readers.use() as db:
+        db.set_trace_callback(asked.append)
+    room.data.outbox.list(room.user, **query)
+    with readers.use() as db:
+        db.set_trace_callback(None)
+        plans = [row["detail"] for sql in asked for row in db.execute(f"EXPLAIN QUERY PLAN {sql}")]
+    assert asked
+    assert not [step for step in plans if re.match(r"SCAN (m|d|messages|deliveries)\b(?! USING INDEX deliveries_due)", step)]
+    assert not [step for step in plans if re.match(r"SEARCH d USING INDEX deliveries_user", step)]

@@ -101,6 +101,7 @@ STEPS = (
     )""",
     "CREATE INDEX messages_new ON messages (message_id) WHERE state = 'new'",
     "CREATE INDEX messages_user ON messages (user_id, message_id)",
+    "CREATE INDEX messages_rare ON messages (user_id, kind, message_id) WHERE kind NOT IN ('order', 'signal')",
     """CREATE TABLE deliveries ( -- one message on its way to one destination
         delivery_id INTEGER PRIMARY KEY,
         message_id INTEGER NOT NULL,
@@ -119,6 +120,7 @@ STEPS = (
     )""",
     "CREATE INDEX deliveries_due ON deliveries (target, delivery_id) WHERE status IN ('pending', 'sending')",
     "CREATE INDEX deliveries_user ON deliveries (user_id, delivery_id)",
+    "CREATE INDEX deliveries_over ON deliveries (user_id, status, message_id) WHERE status IN ('dead', 'merged')",
     "CREATE INDEX deliveries_dead ON deliveries (user_id, message_id) WHERE status = 'dead'",
 )
 STAYS = "CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END"
