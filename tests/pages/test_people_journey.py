@@ -171,7 +171,7 @@ def _signs_in_again_with_a_recovery_code(ravi: Person, codes: list[str]) -> None
     ravi.click("[type=submit]")
     ravi.see("h2", "Welcome to Tandem")
     ravi.go("/settings/security")
-    ravi.see("#factor .left", "9 of 10")
+    ravi.see("#factor", "9 of 10 recovery codes left")
     ravi.photograph("security-on")
 
 
