@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from typing import Any
 
 import pytest
@@ -119,3 +120,22 @@ def test_a_query_that_cannot_be_meant_is_refused(trader: Person, query: str) -> 
 @pytest.mark.parametrize("number", ["0", "-1", "9" * 30, "x", "1.5", "²"])
 def test_what_is_no_message_is_not_there(trader: Person, number: Any) -> None:
     assert trader.get(f"/api/messages/{number}").status_code == 404
+
+
+def test_an_order_that_really_happened_is_told_with_what_guards_it_and_its_signal_too(fresh: Rig) -> None:
+    account = fresh.trader.account(name="Real paper")["id"]
+    order = fresh.trader.bought(account, stop_loss={"pct": "1"}, targets=[{"pct": "2"}])
+    room, clock = Newsroom(fresh.data, LiveBooks(fresh.system), fresh.system.clock, fresh.system.clock), threading.Event()
+    told: dict[str, Any] = {}
+    for _ in range(200):
+        room.step()
+        told = {item["kind"]: item for item in fresh.trader.get("/api/messages").json["items"] if item["state"] == "told"}
+        if {"order", "signal"} <= told.keys():
+            break
+        clock.wait(0.05)
+    lines = {line["name"]: line["value"] for line in told["order"]["lines"]}
+    assert (told["order"]["title"], told["order"]["mode"], lines["Account"]) == ("BUY INFY · filled", "paper", "Real paper (paper)")
+    assert {"Entry price", "Value", "Leverage", "Stop", "Target", "Charges", "Balance", "Answered in"} <= lines.keys()
+    assert order["order_id"] in told["order"]["footer"]
+    assert told["signal"]["title"] == "INFY BUY · 1/1 filled"
+    assert ids(fresh.other) == []
