@@ -304,7 +304,9 @@ class SqliteJournal:
 
     def _write_one(self, connection: sqlite3.Connection, item: Item) -> None:
         if item.run is not None:
-            item.result = item.run(connection)
+            result = item.run(connection)
+            # a cursor that ended on another thread would reset a statement which this one may be executing again by then
+            item.result = None if isinstance(result, sqlite3.Cursor) else result
             return
         alone = Group()
         alone.add(item.facts)
