@@ -62,6 +62,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     with opened(settings) as data:
         yield _database(data)
         yield _disk(settings.data_dir)
+        yield from _left_over(settings.data_dir)
         yield _flush(settings.data_dir)
         yield _keys(settings)
         yield _secrets(settings, data)
@@ -115,6 +116,13 @@ def _database(data: Data) -> Finding:
 def _disk(folder: Path) -> Finding:
     free = shutil.disk_usage(folder).free >> 20
     return Finding("disk", free >= LEAST_FREE_MB, f"{free:,} MB free")
+
+
+def _left_over(folder: Path) -> Iterator[Finding]:
+    """What restores and updates put aside is never deleted by itself; keys and credentials of then are in it."""
+    found = sorted(path.name for pattern in ("replaced-*", "*.bak", ".restoring") for path in folder.glob(pattern))
+    if found:
+        yield Finding("put aside", None, f"{', '.join(found)}: from before a restore or an update, keys included; delete when not needed")
 
 
 def _flush(folder: Path) -> Finding:

@@ -50,5 +50,8 @@ def rotate(args: argparse.Namespace) -> int:
             print(f"{settings.data_dir / 'credentials.key'} is no longer used: delete it")
     else:
         print("the old key is gone from the key file")
+    copies = sorted(path.name for path in settings.data_dir.glob("*.bak"))
+    if copies:
+        print(f"copies from before updates still hold what the old key opens: {', '.join(copies)}; delete them when they are not needed")
     print("Backups made before open only with the keys inside them: make a new one, and delete those that the old key endangers.")
     return 0

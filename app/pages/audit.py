@@ -35,6 +35,8 @@ KINDS = {
     "token": "API tokens",
     "webhook": "Webhooks",
     "destination": "Where messages go",
+    "message": "Messages",
+    "sign_in": "Sign-ins",
     "preference": "Own look",
     "setting": "Settings",
     "keys": "Keys",

@@ -64,6 +64,8 @@ def test_a_backup_of_a_running_workspace_is_restored_elsewhere_and_serves_the_sa
         assert again.get("/api/system/status").json["on"] is False
         assert again.post("/api/system/start").status == 200
     assert not [finding for finding in findings(tmp_path / "elsewhere").values() if finding.well is False]
+    (tmp_path / "elsewhere" / "replaced-20261121").mkdir()
+    assert findings(tmp_path / "elsewhere")["put aside"].well is None
 
 
 def test_a_backup_never_writes_over_a_file(shared_server: Server, tmp_path: Path) -> None:
