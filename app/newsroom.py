@@ -20,7 +20,7 @@ from app.data import Data, Wanting
 from app.data.outbox import EVERYBODY, OWNERS, NewMessage, Send
 from app.data.reporting import NamedAccount
 from engines.core.messages import Event, Message, Tone
-from engines.core.model import FINAL_STATES, Order, OrderState, OrderType, PlanState, Role, Signal, Timestamp
+from engines.core.model import FINAL_STATES, Order, OrderState, OrderType, PlanState, Role, Signal, Source, Timestamp
 from engines.core.sessions import HOME_EXCHANGE, midnight
 from engines.execution.supervisor import Supervisor, Worker
 from engines.notify import notices, words
@@ -232,9 +232,10 @@ class _Edition:
         return True if age >= wait or age < 0 else None
 
     def _signal_ripe(self, row: NewMessage, age: float) -> bool | None:
-        if row.ref not in self.signals:
-            return False
-        waiting = [order for order in self.signal_orders.get(row.ref, ()) if order.state not in FINAL_STATES]
+        signal, orders = self.signals.get(row.ref), self.signal_orders.get(row.ref, ())
+        if signal is None or (not orders and signal.source is Source.STRATEGY):
+            return False  # a strategy that runs on no account yet signals all day
+        waiting = [order for order in orders if order.state not in FINAL_STATES]
         if age >= SIGNAL_WAITS or age < 0:
             return True
         if not waiting:

@@ -214,6 +214,13 @@ def test_when_a_summary_is_ripe(room: Room, order_type: OrderType, state: OrderS
     assert room.titles() == told
 
 
+def test_a_strategy_that_runs_on_no_account_is_no_news_but_a_webhook_that_reaches_none_is(room: Room) -> None:
+    room.signal(source=Source.STRATEGY)
+    room.signal(source=Source.WEBHOOK)
+    room.later(31)
+    assert room.titles() == ["INFY BUY · no account"]
+
+
 def test_an_exit_of_the_system_has_no_summary_and_a_strategys_has(room: Room) -> None:
     room.signal("A1", source=Source.SYSTEM, role=Role.STOP, reduce_only=True)
     room.signal("A1", source=Source.STRATEGY, reduce_only=True)
