@@ -26,6 +26,7 @@ DIGEST = 50
 COLOURS = {Tone.GOOD: "#1f8a4c", Tone.BAD: "#c62f3b", Tone.WARN: "#a66a00", Tone.INFO: "#2362d3", Tone.MUTED: "#66707a"}
 MODES = {"live": ("LIVE", "#ffb020", "#1c1200"), "paper": ("PAPER", "#4a1ca8", "#ffffff")}
 """Word, ground and ink: amber and violet, as on the pages; red is for what is bad."""
+_FOOT = "Sent by Tandem. What you are told, and where, is chosen under Settings → Messages."
 _FONT = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
 
 
@@ -34,16 +35,18 @@ def mail(items: Sequence[Claimed], sender: str, to: str, now: Timestamp) -> Emai
     first = items[0].what
     if isinstance(first, SecretMail):
         said = words(first.kind, first.fields)
-        return _build(items[:1], sender, first.to, now, said.subject, _words_text(said), _words_html(said), "")
+        return _build(items[:1], sender, first.to, now, said.subject, _words_text(said), _words_html(said), foot="Sent by Tandem.")
     messages = [item.what for item in items if isinstance(item.what, Message)]
     threads = {message.thread for message in messages}
     thread = threads.pop() if len(threads) == 1 else ""
     text = "\n\n— — —\n\n".join(_text(message) for message in messages)
     page = "".join(_card(message) for message in messages)
-    return _build(items, sender, to, now, _subject(messages), text, page, thread)
+    return _build(items, sender, to, now, _subject(messages), text, page, thread, foot=_FOOT)
 
 
-def _build(items: Sequence[Claimed], sender: str, to: str, now: Timestamp, subject: str, text: str, page: str, thread: str) -> EmailMessage:
+def _build(
+    items: Sequence[Claimed], sender: str, to: str, now: Timestamp, subject: str, text: str, page: str, thread: str = "", *, foot: str
+) -> EmailMessage:
     from email.message import EmailMessage
     from email.policy import SMTP
     from email.utils import formatdate
@@ -65,7 +68,7 @@ def _build(items: Sequence[Claimed], sender: str, to: str, now: Timestamp, subje
     made.add_alternative(
         f'<!doctype html><html><body style="margin:0;padding:16px;background:#f2f4f7;color:#1b2430;{_FONT};font-size:14px;line-height:1.45">'
         f'<div style="max-width:600px;margin:0 auto">{page}'
-        '<p style="color:#66707a;font-size:12px">Sent by Tandem. What you are told, and where, is chosen under Settings → Messages.</p>'
+        f'<p style="color:#66707a;font-size:12px">{foot}</p>'
         "</div></body></html>",
         subtype="html",
     )
