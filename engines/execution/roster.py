@@ -81,10 +81,11 @@ class Roster:
         return self._audiences.get(strategy_id, _NOBODY).people
 
     def routes(self, signal: Signal) -> Sequence[Route]:
-        """Where a signal goes: the accounts it names (with their mapping, if they have one), else its strategy's mappings that are on, and what closes
-        also to those that are off and still hold something."""
+        """Where a signal goes: the accounts it names, no one else's among them (with their mapping, if they have one), else its strategy's mappings that
+        are on, and what closes also to those that are off and still hold something."""
         if signal.account_ids:
-            desks = [self._desks[key] for key in dict.fromkeys(signal.account_ids) if key in self._desks]
+            named = [self._desks[key] for key in dict.fromkeys(signal.account_ids) if key in self._desks]
+            desks = [desk for desk in named if desk.account.user_id == signal.user_id]
             if signal.strategy_id is None:
                 return [(desk, None) for desk in desks]
             return [(desk, self._by_pair.get((desk.account.account_id, signal.strategy_id))) for desk in desks]

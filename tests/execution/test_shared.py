@@ -132,6 +132,15 @@ def test_a_preview_shows_the_owners_accounts_alone():
         assert [order.account_id for order in house.system.preview(asked(house))] == ["O1"]
 
 
+def test_a_signal_that_names_accounts_reaches_nobody_elses():
+    """Whoever sends it has been asked whose they are; the engine holds it all the same."""
+    with people(strategy=replace(SHARED, shared_with=())) as house:
+        outcome = house.system.submit(house.signal(), 5)
+        assert [order.account_id for order in outcome.orders] == ["O1"]
+        assert set(planned(house)) == {USER}
+        assert held(house) == {"O1": 10, "A1": 0, "A2": 0, "B1": 0}
+
+
 def test_an_owner_without_a_mapping_of_their_own_still_serves_the_others():
     with people(account("A1", user_id=ASHA)) as house:
         outcome = house.system.submit(asked(house, source=Source.STRATEGY), 5)
