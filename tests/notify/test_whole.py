@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.notify.house import until
 from tests.notify.messengers import DiscordDouble
 from tests.support.server import Server
@@ -32,6 +34,7 @@ def all_of(server: Server, path: str) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.slow
 def test_killed_while_it_trades_and_tells_every_order_is_told(data_dir: Path, discord: DiscordDouble) -> None:
     server = Server(data_dir, env={"DISCORD_ROOT": discord.root, "TANDEM_RECORD": "off"})
     server.make_owner()
