@@ -22,7 +22,8 @@ from engines.notify.outbox import MAILS, Batch, Channel, Claimed, Due, Health, O
 log = logging.getLogger("tandem.data")
 
 CROWD = 50
-"""More than so many waiting for one destination: what the summary of a signal says anyway is not told order by order."""
+"""More than so many that have waited for a while for one destination: what the summary of a signal says anyway is not told order by order."""
+CROWD_AFTER = 30.0  # seconds: a burst is none
 CROWD_EVERY = 2.0  # seconds between two looks for it
 KEPT = 30 * 86_400.0
 DEAD_KEPT = 90 * 86_400.0
@@ -206,8 +207,8 @@ class Deliveries:
         if now - self._looked.get(target, -CROWD_EVERY) < CROWD_EVERY:
             return
         self._looked[target] = now
-        crowd = f"SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE target = ? AND {_OPEN} AND status = 'pending' LIMIT {CROWD + 1})"
-        row = self.store.readers.one(crowd, (target,))
+        waits = f"SELECT 1 FROM deliveries WHERE target = ? AND {_OPEN} AND status = 'pending' AND created_at <= ? LIMIT {CROWD + 1}"
+        row = self.store.readers.one(f"SELECT count(*) FROM ({waits})", (target, self.store.now() - micros(CROWD_AFTER)))
         if row is None or row[0] <= CROWD:
             return
         merge = "UPDATE deliveries SET status = 'merged' WHERE delivery_id = ? AND status = 'pending'"

@@ -219,7 +219,7 @@ def test_a_message_that_cannot_be_read_is_given_up_and_holds_up_nothing(data: Da
     assert states(data, "status", "error") == [("dead", "it cannot be read any more"), ("sending", "")]
 
 
-def test_after_an_outage_orders_whose_summary_waits_too_are_not_told_one_by_one(data: Data) -> None:
+def test_after_an_outage_orders_whose_summary_waits_too_are_not_told_one_by_one(data: Data, clock: HandClock) -> None:
     there = destination(data, "discord", DISCORD)
 
     def make(number: int) -> Message:
@@ -227,17 +227,20 @@ def test_after_an_outage_orders_whose_summary_waits_too_are_not_told_one_by_one(
         return message(number, kind=kind, thread="S1" if number > 5 else "S0")
 
     tell(data, [there], CROWD + 10, make=make)
-    batch = data.deliveries.claim(there, 10, START)
+    clock.passed = 31
+    batch = data.deliveries.claim(there, 10, clock.now())
     assert batch is not None
     assert [item.what.message_id for item in batch.items if isinstance(item.what, Message)] == [1, 2, 3, 4, 5, CROWD + 10]
     assert counts(data) == {"merged": CROWD + 4, "sending": 6}
 
 
-def test_few_that_wait_are_each_told(data: Data) -> None:
+@pytest.mark.parametrize(("count", "passed"), [(CROWD, 60), (CROWD + 30, 5)])
+def test_few_that_wait_and_a_burst_are_each_told(data: Data, clock: HandClock, count: int, passed: float) -> None:
     there = destination(data, "discord", DISCORD)
-    tell(data, [there], CROWD, make=lambda number: message(number, kind="signal" if number == 1 else "order", thread="S1"))
-    data.deliveries.claim(there, 10, START)
-    assert counts(data) == {"sending": 10, "pending": CROWD - 10}
+    tell(data, [there], count, make=lambda number: message(number, kind="signal" if number == 1 else "order", thread="S1"))
+    clock.passed = passed
+    data.deliveries.claim(there, 10, clock.now())
+    assert counts(data) == {"sending": 10, "pending": count - 10}
 
 
 def test_what_was_given_up_is_sent_again_by_hand_and_by_nobody_else(data: Data) -> None:
