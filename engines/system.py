@@ -397,8 +397,10 @@ class TradingSystem:
         return reads.pnl(self._known(account_ids), self.prices.mark, self.clock.now())
 
     def order(self, order_id: str, account_id: str) -> Order | None:
+        """As people are told of it: `sending` from the moment its bytes leave. None for an order that is neither live nor of this session."""
         desk = self.roster.desk(account_id)
-        return desk.orders.get(order_id) if desk else None
+        order = desk.orders.get(order_id) if desk else None
+        return desk.as_it_is(order) if desk and order else order
 
     def live_orders(self, account_id: str) -> Sequence[Order]:
         """The account's orders that have not ended; none for an account nobody knows."""

@@ -89,6 +89,9 @@ class Desk:
         self.specs: dict[str, ExitSpec] = {}  # by signal key, for fills that are still to come
         self.deadlines: dict[str, Timestamp] = {}  # by signal key: when what it opened is to leave, from its first fill on
         self.references: dict[str, Decimal] = {}  # order id → the price it was valued at when it was admitted
+        self.written: dict[
+            str, Timestamp
+        ] = {}  # planned orders whose bytes are leaving or have left → when that began; set by the lane alone
         self.counted: set[str] = set()  # signal keys that count as a trade of the session
         self.day = AccountDay(account.account_id, "")
         self.cash = ZERO  # cash flow − charges of every fill ever
@@ -193,6 +196,12 @@ class Desk:
             return ZERO
         value = quantity * self.references.get(order.order_id, order.price or ZERO)
         return risk_rules.margin_required(instrument, order.product, order.side, value, self.account.leverage, quantity=quantity)
+
+    def as_it_is(self, order: Order) -> Order:
+        """The order as people are told of it: one whose bytes are out is `sending` to them from that moment on. In the books it becomes so later
+        (see `sent`), because nothing may delay the write, and what the broker throttled may leave once more only while it is planned there."""
+        at = self.written.get(order.order_id) if order.state is OrderState.PLANNED else None
+        return order if at is None else order_rules.apply(order, EventKind.SENT, at) or order
 
     def session_orders(self) -> list[Order]:
         """Live ones and those that settled in this session."""
@@ -299,7 +308,7 @@ class Desk:
             return changed
 
     def sent(self, order_id: str) -> None:
-        """The order's bytes have been written. Journaled with whatever comes next: see `say`."""
+        """The order's bytes have been written, at the moment that the lane has noted. Journaled with whatever comes next: see `say`."""
         with self.lock:
             order = self.orders.get(order_id)
             if order is not None and order.state is OrderState.PLANNED:
@@ -470,6 +479,8 @@ class Desk:
         self, order: Order, kind: EventKind, facts: list[Fact], detail: Mapping[str, Any], changes: Mapping[str, Any]
     ) -> Order | None:
         now = self.tools.clock.now()
+        if kind is EventKind.SENT:  # booked when there is time for it or proof of it, and told with the moment at which it was so
+            now = self.written.pop(order.order_id, now)
         changed = order_rules.apply(order, kind, now, **changes)
         if changed is None:
             self._count("illegal_events")
@@ -511,6 +522,7 @@ class Desk:
         else:
             self._live.discard(order.order_id)
             self.references.pop(order.order_id, None)
+            self.written.pop(order.order_id, None)
 
     def _count(self, name: str) -> None:
         self.counters[name] = self.counters.get(name, 0) + 1

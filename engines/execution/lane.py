@@ -277,6 +277,7 @@ class Lane:
         slot = self.tools.slots.take()
 
         def leaving() -> None:
+            self.desk.written[order.order_id] = clock.now()
             sent_at.append(clock.monotonic())
 
         def left() -> None:
@@ -316,9 +317,12 @@ class Lane:
 
     def note_in_flight(self) -> None:
         """An order whose answer takes its time is shown as on the wire; asked by the monitor, because the lane itself is waiting."""
-        order_id = self.in_flight
-        if order_id is not None:
-            self.desk.sent(order_id)
+        if self.in_flight is None:
+            return
+        with self.desk.lock:  # or it was taken back just now, to leave once more: see `_again`
+            order_id = self.in_flight
+            if order_id is not None:
+                self.desk.sent(order_id)
 
     def why_not(self, order: Order) -> str | None:
         """Asked under the gate: only exposure-raising orders can be stopped here (law 7)."""
@@ -349,11 +353,12 @@ class Lane:
     def _again(self, order: Order, error: Retry, sent: bool) -> float | None:
         """Nothing was booked. Try again a few times while it is still planned; then say so and end it."""
         tries = self._tries[order.order_id] = self._tries.get(order.order_id, 0) + 1
-        now = self.desk.orders.get(order.order_id)
-        if (
-            tries < MOST_TRIES and now is not None and now.state is OrderState.PLANNED
-        ):  # an answer that took its time has it shown as on the wire
-            return error.after
+        with self.desk.lock:
+            self.in_flight = None  # from here on nobody books it as sent; an answer that took its time has it booked so already
+            now = self.desk.orders.get(order.order_id)
+            if tries < MOST_TRIES and now is not None and now.state is OrderState.PLANNED:
+                self.desk.written.pop(order.order_id, None)
+                return error.after
         self._tries.pop(order.order_id, None)
         if sent:
             self.desk.sent(order.order_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from decimal import Decimal
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from engines.core.facts import SignalPlanned
+from engines.core.facts import OrderChanged, SignalPlanned
 from engines.core.model import FINAL_STATES, AccountMapping, OrderState, Sizing, SizingMode, StrategyConfig, Timeframe
 from engines.ports import JournalDown, Retry
 from tests.execution.house import INFY, USER, House, account, books_balance
@@ -205,3 +206,43 @@ def test_a_throttled_order_is_tried_again_and_one_that_was_shown_as_on_the_wire_
         house.until(lambda: house.journal.orders()[order.order_id].state in FINAL_STATES)
         assert house.journal.orders()[order.order_id].state is (OrderState.REJECTED if seen else OrderState.FILLED)
         assert asked == [order.client_id] * (1 if seen else 2)
+
+
+@pytest.mark.parametrize("looked", [False, True])
+@pytest.mark.parametrize("answer", ["fill", "open", "refuse", "lose_after"])
+def test_an_order_is_told_as_sent_when_its_bytes_leave_whenever_its_answer_comes(answer: str, looked: bool) -> None:
+    wrote: list[float] = []
+    out, go_on = threading.Event(), threading.Event()
+    with House(account("A1", broker="wire"), script=lambda _: answer) as house:
+        place, now = house.wires["A1"].place, house.clock.now
+
+        def slow(request, permit):
+            @contextmanager
+            def writing():
+                with permit():
+                    wrote.append(now())
+                    yield
+                out.set()
+                go_on.wait(5)
+
+            return place(request, writing)
+
+        house.wires["A1"].place = slow
+        began = now()
+        (order,) = house.send(wait=0.0)
+        assert out.wait(5)
+        told = house.system.order(order.order_id, "A1")
+        assert told is not None
+        assert told.state is OrderState.SENDING
+        assert began <= told.sent_at <= wrote[0]
+        if looked:
+            house.system.roster.lane("A1").note_in_flight()
+        house.until(lambda: now() > wrote[0] + 0.01)
+        go_on.set()
+        settled(house)
+        house.until(lambda: house.journal.orders()[order.order_id].acknowledged_at)
+        changes = [fact for fact in house.journal.facts if isinstance(fact, OrderChanged) and fact.order.order_id == order.order_id]
+        assert [change.event.at for change in changes if change.event.kind == "sent"] == [told.sent_at]
+        (done,) = {fact.order.sent_at for fact in changes}
+        assert done == told.sent_at
+        assert house.journal.orders()[order.order_id].acknowledged_at >= wrote[0] + 0.01

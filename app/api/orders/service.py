@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -18,7 +19,7 @@ from app.api.orders.schemas import (
     TradeOut,
     TradeQuery,
 )
-from app.api.signals.service import order_brief, signal_out
+from app.api.signals.service import as_it_is, order_brief, signal_out
 from app.api.terms import check_change
 from app.api.wire import Page, moment, moment_or_none, show_decimal
 from app.data import Actor, Conflict, NotFound, OrderStory, TradeRow, User
@@ -59,11 +60,12 @@ def list_orders(user: User, query: OrderQuery = _ALL) -> Page[OrderOut]:
         cursor=query.cursor,
     )
     named = books.signal_ids(order.signal_key for order in found.items)
-    return Page(items=[order_out(order, named.get(order.signal_key)) for order in found.items], next=found.next)
+    return Page(items=[order_out(as_it_is(order), named.get(order.signal_key)) for order in found.items], next=found.next)
 
 
 def get_order(user: User, order_id: str) -> OrderStoryOut:
-    return story_out(workspace().data.books.order(user.user_id, order_id))
+    story = workspace().data.books.order(user.user_id, order_id)
+    return story_out(replace(story, order=as_it_is(story.order)))
 
 
 def list_trades(user: User, query: TradeQuery = _TRADES) -> Page[TradeOut]:
@@ -129,7 +131,7 @@ _NOT_HELD = "the account of this order is not connected"
 
 def _listed(user: User, order_id: str) -> OrderOut:
     story = workspace().data.books.order(user.user_id, order_id)
-    return order_out(story.order, story.signal.signal.signal_id if story.signal else None)
+    return order_out(as_it_is(story.order), story.signal.signal.signal_id if story.signal else None)
 
 
 def _after(user: User, order_id: str) -> OrderOut:

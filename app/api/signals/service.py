@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from app.api.exits import bad_spec
@@ -97,7 +98,7 @@ def list_signals(user: User, query: SignalQuery = _ALL) -> Page[SignalOut]:
     books = workspace().data.books
     if query.signal_id is not None:
         try:
-            return Page(items=[signal_out(books.signal(user.user_id, query.signal_id))])
+            return Page(items=[get_signal(user, query.signal_id)])
         except NotFound:
             return Page(items=[])
     found = books.signals(
@@ -112,11 +113,15 @@ def list_signals(user: User, query: SignalQuery = _ALL) -> Page[SignalOut]:
         limit=query.limit,
         cursor=query.cursor,
     )
-    return Page(items=[signal_out(row) for row in found.items], next=found.next)
+    return Page(items=[_as_it_is(row) for row in found.items], next=found.next)
 
 
 def get_signal(user: User, signal_id: str) -> SignalOut:
-    return signal_out(workspace().data.books.signal(user.user_id, signal_id))
+    return _as_it_is(workspace().data.books.signal(user.user_id, signal_id))
+
+
+def _as_it_is(row: SignalRow) -> SignalOut:
+    return signal_out(replace(row, orders=tuple(map(as_it_is, row.orders))))
 
 
 # --- checks --------------------------------------------------------------------------------------------------------
@@ -216,6 +221,14 @@ def answer(outcome: SignalOutcome) -> SignalAnswer:
 def answers(outcomes: Sequence[SignalOutcome]) -> SignalAnswers:
     each = [answer(outcome) for outcome in outcomes]
     return SignalAnswers(signals=each, orders=[order for one in each for order in one.orders])
+
+
+def as_it_is(order: Order) -> Order:
+    """A row of the books, told as `sending` while its bytes are out: that is written down with what comes of them."""
+    if order.state is not OrderState.PLANNED:
+        return order
+    now = workspace().system.order(order.order_id, order.account_id)
+    return now if now is not None and now.state is OrderState.SENDING else order
 
 
 def order_brief(order: Order) -> SignalOrderOut:
