@@ -20,7 +20,7 @@ from app.data import Data, Wanting
 from app.data.outbox import EVERYBODY, OWNERS, NewMessage, Send
 from app.data.reporting import NamedAccount
 from engines.core.messages import Event, Message, Tone
-from engines.core.model import FINAL_STATES, Order, OrderState, OrderType, PlanState, Role, Signal, Source, Timestamp
+from engines.core.model import FINAL_STATES, Halt, HaltScope, Order, OrderState, OrderType, PlanState, Role, Signal, Source, Timestamp
 from engines.core.sessions import HOME_EXCHANGE, midnight
 from engines.execution.supervisor import Supervisor, Worker
 from engines.notify import notices, words
@@ -273,7 +273,8 @@ class _Edition:
                 return self._kill(row)
             case "e:":
                 on, everybody = row.kind == "engines_on", row.user_id == EVERYBODY
-                return notices.of_engines(row.message_id, row.at, on=on, everybody=everybody, by=self._by(row, row.ref))
+                held = self._held(row) if on else notices.Held()
+                return notices.of_engines(row.message_id, row.at, on=on, everybody=everybody, by=self._by(row, row.ref), held=held)
             case "d:":
                 return self._day(row)
             case "t:":
@@ -313,14 +314,26 @@ class _Edition:
         name = account.name if account else self.strategies.get(halt.scope_id or "", "")
         lifted = row.kind == "lift"
         by = self._by(row, halt.lifted_by if lifted else halt.by)
-        return notices.of_halt(row.message_id, row.at, halt, lifted=lifted, name=name, by=by)
+        held = self._held(row, halt) if lifted else notices.Held()
+        return notices.of_halt(row.message_id, row.at, halt, lifted=lifted, name=name, by=by, held=held)
 
     def _kill(self, row: NewMessage) -> Message | None:
         account = self.account(row.account_id)
         if account is None:
             return None
         reason, by = json.loads(row.ref)
-        return notices.of_kill(row.message_id, row.at, account, on=row.kind == "kill_on", reason=reason, by=self._by(row, by))
+        on = row.kind == "kill_on"
+        held = notices.Held() if on else self._held(row)
+        return notices.of_kill(row.message_id, row.at, account, on=on, reason=reason, by=self._by(row, by), held=held)
+
+    def _held(self, row: NewMessage, lifted: Halt | None = None) -> notices.Held:
+        """What keeps entries back now, seen by whoever this is told."""
+        of_account, of_strategy = (lifted is not None and lifted.scope is scope for scope in (HaltScope.ACCOUNT, HaltScope.STRATEGY))
+        account_id = lifted.scope_id if lifted is not None and of_account else row.account_id
+        strategy_id = lifted.scope_id if lifted is not None and of_strategy else None
+        stops, killed, off = self.data.reporting.held(row.user_id, account_id, strategy_id)
+        everybody = row.user_id == EVERYBODY
+        return notices.Held(stops, killed, row.user_id in off and not everybody, EVERYBODY in off, everybody)
 
     def _day(self, row: NewMessage) -> Message | None:
         books = self.data.reporting.day_books(row.user_id, row.ref)

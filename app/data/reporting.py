@@ -13,7 +13,7 @@ from decimal import Decimal
 from app.data import decode
 from app.data.store import Store
 from app.data.values import to_json
-from engines.core.model import ZERO, DayBook, Halt, Incident, Order, Signal
+from engines.core.model import ZERO, DayBook, Halt, HaltScope, Incident, Order, Signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,17 @@ class Reporting:
     def halts(self, halt_ids: Collection[str]) -> Mapping[str, Halt]:
         sql = "SELECT * FROM halts WHERE halt_id IN (SELECT value FROM json_each(?))"
         return {row["halt_id"]: decode.halt(row) for row in self.store.readers.all(sql, (_list(halt_ids),))}
+
+    def held(self, user_id: str, account_id: str | None, strategy_id: str | None) -> tuple[frozenset[HaltScope], bool, frozenset[str]]:
+        """What keeps entries of this person back, there or anywhere of theirs: scopes of stops, the account's kill switch, whose engines are off ('' the
+        whole system's)."""
+        own = "(scope = 'user' AND scope_id = ?) OR (scope = 'account' AND scope_id = ?) OR (scope = 'strategy' AND scope_id = ?)"
+        stops = self.store.readers.all(
+            f"SELECT DISTINCT scope FROM halts WHERE lifted_at IS NULL AND (scope = 'system' OR {own})", (user_id, account_id, strategy_id)
+        )
+        killed = self.store.readers.one("SELECT 1 FROM kill_switches WHERE account_id = ? AND is_on", (account_id,))
+        off = self.store.readers.all("SELECT user_id FROM engine_switches WHERE NOT is_on AND user_id IN ('', ?)", (user_id,))
+        return frozenset(HaltScope(row[0]) for row in stops), killed is not None, frozenset(row[0] for row in off)
 
     def incidents(self, incident_ids: Collection[str]) -> Mapping[str, Incident]:
         sql = "SELECT * FROM incidents WHERE incident_id IN (SELECT value FROM json_each(?))"

@@ -6,6 +6,7 @@ Pure, like `words`. A person is never named to those who only share the machine 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -100,11 +101,41 @@ _SCOPES = {
 }
 
 
-def of_halt(message_id: int, at: Timestamp, halt: Halt, *, lifted: bool, name: str = "", by: str = "") -> Message:
-    """`name`: of the account or strategy; `by`: who did it, where the reader may know."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What still keeps entries back when something is lifted or switched on, as far as it concerns the reader."""
+
+    stops: frozenset[HaltScope] = frozenset()
+    killed: bool = False
+    engines: bool = False  # the reader's are off
+    all_engines: bool = False  # those of the whole system are off
+    everybody: bool = False  # told to all people: of their own stops nothing is known here
+
+    def says(self, free: str) -> str:
+        """`free`: what is true when nothing does."""
+        holds = [f"the stop of {_STOPS[scope]} still holds" for scope in HaltScope if scope in self.stops]
+        holds += ["the kill switch of the account is on"] if self.killed else []
+        holds += ["the engines of the whole system are off until an owner presses Start"] if self.all_engines else []
+        holds += ["your engines are off until you press Start"] if self.engines and not self.all_engines else []
+        if holds:
+            return f"No entry leaves yet: {', '.join(holds)}."
+        return f"{free} Where a person's own stop holds, it still does." if self.everybody else free
+
+
+_STOPS = {
+    HaltScope.SYSTEM: "the whole system",
+    HaltScope.USER: "all your accounts",
+    HaltScope.ACCOUNT: "the account",
+    HaltScope.STRATEGY: "the strategy",
+}
+_FREE = Held()
+
+
+def of_halt(message_id: int, at: Timestamp, halt: Halt, *, lifted: bool, name: str = "", by: str = "", held: Held = _FREE) -> Message:
+    """`name`: of the account or strategy; `by`: who did it, where the reader may know; `held`: what else stops them."""
     what = f"{_SCOPES[halt.scope]} {name}".strip()
     if lifted:
-        text, tone = "Entries are allowed again. What was switched off by hand stays off.", Tone.GOOD
+        text, tone = held.says("Entries are allowed again. What was switched off by hand stays off."), Tone.GOOD
     else:
         rest = "Open orders are cancelled and positions are closed." if halt.flatten else "Open orders are cancelled, positions stay."
         text, tone = f"No order that opens or adds leaves until a person lifts it. {rest}", Tone.BAD
@@ -116,8 +147,9 @@ def of_halt(message_id: int, at: Timestamp, halt: Halt, *, lifted: bool, name: s
     return Message(message_id, "lift" if lifted else "halt", Event.HALTS, at, title, tone, text, tuple(lines), f"halt {halt.halt_id}")
 
 
-def of_kill(message_id: int, at: Timestamp, account: AccountNews, *, on: bool, reason: str, by: str = "") -> Message:
-    text = "This account takes no entries until it is switched off again. Exits go on." if on else "The account takes entries again."
+def of_kill(message_id: int, at: Timestamp, account: AccountNews, *, on: bool, reason: str, by: str = "", held: Held = _FREE) -> Message:
+    off = held.says("The account takes entries again.")
+    text = "This account takes no entries until it is switched off again. Exits go on." if on else off
     lines = [Line("Account", f"{account.name} ({account.mode})")]
     lines += [Line("By", by)] if by else []
     lines += [Line("Reason", reason, short=False)] if reason and on else []
@@ -125,9 +157,9 @@ def of_kill(message_id: int, at: Timestamp, account: AccountNews, *, on: bool, r
     return Message(message_id, "kill", Event.HALTS, at, title, Tone.BAD if on else Tone.GOOD, text, tuple(lines), mode=account.mode)
 
 
-def of_engines(message_id: int, at: Timestamp, *, on: bool, everybody: bool, by: str = "") -> Message:
+def of_engines(message_id: int, at: Timestamp, *, on: bool, everybody: bool, by: str = "", held: Held = _FREE) -> Message:
     whose = "of the whole system" if everybody else "of your accounts"
-    text = "Strategies trade again." if on else "Nothing is entered until they are on again. Stops and targets go on."
+    text = held.says("Strategies trade again.") if on else "Nothing is entered until they are on again. Stops and targets go on."
     lines = (Line("By", by),) if by else ()
     title = f"Engines {whose} are {'on' if on else 'off'}"
     return Message(message_id, "engines", Event.HALTS, at, title, Tone.GOOD if on else Tone.WARN, text, lines)
@@ -208,9 +240,19 @@ _PEOPLE: Mapping[str, tuple[str, str, Tone]] = {
         "{by|Its owner} lets {to|you} map it to {to_their|your} own accounts.",
         Tone.INFO,
     ),
+    "strategy_shared/viewer": (
+        "{name} is shared with {to|you}",
+        "{by|Its owner} lets {to|you} look at it: what it is set to, its chart and its levels.",
+        Tone.INFO,
+    ),
     "strategy_unshared": (
         "{name} is no longer shared with {to|you}",
         "Its mappings are off and it makes no entries there. Positions that it opened keep their exits. {why|}",
+        Tone.WARN,
+    ),
+    "strategy_unshared/viewer": (
+        "{name} is no longer shared with {to|you}",
+        "It was there to look at; nothing else ends. {why|}",
         Tone.WARN,
     ),
     "consent_given": ("{holder|The holder} agreed", "{account|The account} may be traded. {why|}", Tone.INFO),
@@ -236,13 +278,15 @@ _PEOPLE: Mapping[str, tuple[str, str, Tone]] = {
         Tone.WARN,
     ),
 }
+"""What is said of a kind, and of a kind to or of somebody in a role (kind/role)."""
 _SHOWN = {"ip": "Address", "agent": "Browser"}
 
 
 def of_people(message_id: int, at: Timestamp, kind: str, fields: Mapping[str, str], ref: str = "") -> Message:
     """What concerns a person themselves: shares, consents, sign-ins. A kind without words of its own is told in those that came with it."""
+    words_of = f"{kind}/{fields.get('role', '')}"
     if kind in _PEOPLE:
-        title, text, tone = _PEOPLE[kind]
+        title, text, tone = _PEOPLE.get(words_of, _PEOPLE[kind])
         title, text = _filled(title, fields), _filled(text, fields)
     else:
         words = kind.replace("_", " ")

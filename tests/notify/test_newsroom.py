@@ -323,6 +323,31 @@ def test_the_day_is_told_once_for_each_person_and_never_late(room: Room) -> None
     assert room.told(room.other) == []
 
 
+def test_a_lift_says_what_still_keeps_entries_back(room: Room) -> None:
+    """An emergency stop of a person and one of the system, lifted one after the other, then Start: each is told what is true for them."""
+    now = room.clock.now()
+    own, all_ = Halt("H1", HaltScope.USER, room.user, "mine", now, room.user), Halt("H2", HaltScope.SYSTEM, None, "all", now, room.owner)
+    room.fact(f.HaltChanged(own), f.HaltChanged(all_), f.EngineSwitched(False, room.user, room.user, now))
+    room.later(1)
+
+    def says(*facts: f.Fact) -> str:
+        room.fact(*facts)
+        room.later(1)
+        message = room.told()[-1].message
+        assert message is not None
+        return message.text
+
+    at = room.clock.now()
+    assert "the stop of the whole system still holds" in says(f.HaltChanged(replace(own, lifted_at=at, lifted_by=room.user)))
+    lifted = says(f.HaltChanged(replace(all_, lifted_at=at, lifted_by=room.owner)))
+    assert lifted.startswith("Entries are allowed again.")
+    assert lifted.endswith("Where a person's own stop holds, it still does.")
+    killed = f.KillSwitched("A1", True, "", room.user, at)
+    assert "until it is switched off" in says(killed)
+    assert says(replace(killed, on=False, at=at + 1)) == "No entry leaves yet: your engines are off until you press Start."
+    assert says(f.EngineSwitched(True, room.user, room.user, at)) == "Strategies trade again."
+
+
 def test_what_is_no_message(room: Room) -> None:
     room.fact(f.CombinedChanged(CombinedState("R1", "2026-01-05")), f.EquityMarked("A1", NOON, D(1), ZERO, ZERO, ZERO))
     assert room.later(60) == 0

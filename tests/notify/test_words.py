@@ -238,6 +238,7 @@ INCIDENT = Incident("I1", "needs_login", "Main: the session is over", "critical"
     [
         (notices.of_halt(1, NOON, HALT, lifted=False), "halt", Event.HALTS, "Stopped: the whole system", Tone.BAD),
         (notices.of_halt(1, NOON, replace(HALT, scope=HaltScope.ACCOUNT), lifted=True, name="Main"), "lift", Event.HALTS, "Lifted: account Main", Tone.GOOD),
+        (notices.of_halt(1, NOON, HALT, lifted=True, held=notices.Held(everybody=True)), "lift", Event.HALTS, "Lifted: the whole system", Tone.GOOD),
         (notices.of_kill(1, NOON, MAIN, on=True, reason="enough"), "kill", Event.HALTS, "Kill switch on: Main", Tone.BAD),
         (notices.of_kill(1, NOON, MAIN, on=False, reason=""), "kill", Event.HALTS, "Kill switch off: Main", Tone.GOOD),
         (notices.of_engines(1, NOON, on=False, everybody=True), "engines", Event.HALTS, "Engines of the whole system are off", Tone.WARN),
@@ -268,6 +269,13 @@ def test_what_a_share_says_to_each_side() -> None:
     hers = notices.of_people(1, NOON, "strategy_shared", {"name": "EMA", "to": "Ravi"})
     assert mine.text == "Priya lets you map it to your own accounts."
     assert (hers.title, hers.text) == ("EMA is shared with Ravi", "Its owner lets Ravi map it to their own accounts.")
+    looks = [
+        notices.of_people(1, NOON, kind, {"name": "EMA", "by": "Priya", "role": "viewer"})
+        for kind in ("strategy_shared", "strategy_unshared")
+    ]
+    assert [each.kind for each in looks] == ["strategy_shared", "strategy_unshared"]
+    assert "lets you look at it" in looks[0].text
+    assert not any(word in each.text for each in looks for word in ("map", "accounts", "Positions")), "whoever looks on has none"
 
 
 # --- when --------------------------------------------------------------------------------------------------------------
@@ -301,3 +309,20 @@ def test_quiet_hours(clock: str, quiet: Quiet | None, event: Event | None, waits
 def test_how_long_a_message_is_worth_sending() -> None:
     lives = {event: expires_at(event, NOON) - NOON for event in (Event.ORDERS, Event.SUMMARIES, Event.DAY, Event.HALTS)}
     assert lives == {Event.ORDERS: 6 * HOUR, Event.SUMMARIES: 24 * HOUR, Event.DAY: 24 * HOUR, Event.HALTS: 72 * HOUR}
+
+
+@pytest.mark.parametrize(
+    ("held", "says"),
+    [
+        (notices.Held(), "Free."),
+        (notices.Held(everybody=True), "Free. Where a person's own stop holds, it still does."),
+        (notices.Held(engines=True), "No entry leaves yet: your engines are off until you press Start."),
+        (notices.Held(all_engines=True, everybody=True), "No entry leaves yet: the engines of the whole system are off until an owner presses Start."),
+        (
+            notices.Held(frozenset({HaltScope.USER, HaltScope.SYSTEM}), killed=True),
+            "No entry leaves yet: the stop of the whole system still holds, the stop of all your accounts still holds, the kill switch of the account is on.",
+        ),
+    ],
+)  # fmt: skip
+def test_what_still_holds_is_said_when_something_is_lifted(held: notices.Held, says: str) -> None:
+    assert held.says("Free.") == says

@@ -63,7 +63,7 @@ def halt(call: Call, id: str) -> HaltReportOut:  # noqa: A002 - the name of the 
 
 @routes.post("/api/system/halts/{id}/lift", body=LiftIn, out=LiftAnswer, errors=(409,))
 def lift(call: Call, id: str) -> LiftAnswer:  # noqa: A002
-    """Ends a stop; needs the caller's own sign-in password (403 if wrong). Trading resumes after start."""
+    """Ends a stop; needs the caller's own sign-in password (403 if wrong). While engines are off, entries go on only after start."""
     return service.lift(call.user, id, call.body, call.by)
 
 

@@ -178,7 +178,17 @@ def lift(user: User, halt_id: str, body: LiftIn, by: Actor) -> LiftAnswer:
     flat = all(row.state == "flat" for row in rows)
     shop.data.audit.add(by, "halt.lift", "halt", halt_id, after={"flat": flat})
     rest = "" if flat else " Not every account is flat yet: see the report."
-    return LiftAnswer(halt_id=halt_id, state="lifted", flat=flat, detail=f"Lifted. Trading resumes after POST /api/system/start.{rest}")
+    others = sum(_forbids(shop, user, halt, other) for other in shop.system.halts())
+    holds = f" {others} other stop{'s hold' if others > 1 else ' holds'} still." if others else ""
+    start = "" if shop.system.engines_on(user.user_id) else " Engines are off until you press Start (POST /api/system/start)."
+    return LiftAnswer(halt_id=halt_id, state="lifted", flat=flat, detail=f"Lifted.{holds}{start}{rest}")
+
+
+def _forbids(shop: Workspace, user: User, lifted: Halt, other: Halt) -> bool:
+    """Whether something that this person lifted is kept back by another stop, or a part of it."""
+    if not concerns(shop, user, other):
+        return False
+    return other.scope in (HaltScope.SYSTEM, HaltScope.USER) or lifted.scope in (HaltScope.SYSTEM, HaltScope.USER)
 
 
 def list_incidents(user: User, query: IncidentQuery = _INCIDENTS) -> Page[IncidentOut]:
