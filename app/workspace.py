@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from flask import current_app
 
-from app.data import Data, NotFound, User
+from app.data import Data, NotFound, User, UserRole
 from app.live import Hub
 from app.problems import Problem
 from engines.core.model import Account, Halt, HaltScope, StrategyConfig
@@ -58,7 +58,8 @@ class Ownership:
         """One's own, to do something with it. Raises NotFound for what is unknown or not shared, Problem 403 for what is shared but another's."""
         strategy = self.strategy_seen(user, strategy_id)
         if strategy.user_id != user.user_id:
-            raise Problem(403, "Only its owner may do that: this strategy is shared with you to look at and to map to accounts of yours.")
+            use = "to look at" if user.role is UserRole.VIEWER else "to look at and to map to accounts of yours"
+            raise Problem(403, f"Only its owner may do that: this strategy is shared with you {use}.")
         return strategy
 
     def strategy_seen(self, user: User, strategy_id: str) -> StrategyConfig:

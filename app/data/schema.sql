@@ -51,8 +51,9 @@ CREATE TABLE idempotency (
     route TEXT NOT NULL,
     key TEXT NOT NULL,
     body_hash TEXT NOT NULL,
-    answer TEXT, -- JSON; NULL while the first is at work
+    answer TEXT, -- JSON; NULL while the first is at work, '' where it is sealed
     created_at INTEGER NOT NULL,
+    sealed BLOB, -- an answer with a secret, encrypted
     PRIMARY KEY (user_id, route, key)
 ) WITHOUT ROWID;
 CREATE INDEX idempotency_age ON idempotency (created_at);
@@ -568,6 +569,14 @@ CREATE TABLE strategy_shares ( -- who else may map a strategy to accounts of the
     PRIMARY KEY (strategy_id, user_id)
 ) WITHOUT ROWID;
 CREATE INDEX strategy_shares_user ON strategy_shares (user_id);
+
+CREATE TABLE shares_ended ( -- what somebody may go on calling a strategy that was shared with them
+    user_id TEXT NOT NULL REFERENCES users (user_id),
+    strategy_id TEXT NOT NULL,
+    name TEXT NOT NULL, -- as it was called when the share ended
+    ended_at INTEGER NOT NULL,
+    PRIMARY KEY (user_id, strategy_id)
+) WITHOUT ROWID;
 
 CREATE TABLE consents ( -- that somebody agreed to their account being traded in a group; never deleted
     consent_id TEXT PRIMARY KEY,

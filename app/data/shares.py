@@ -21,7 +21,7 @@ from engines.core.model import Timestamp
 SHARED, ENDED, CHANGED, OFF = "strategy_shared", "strategy_unshared", "strategy_changed", "mapping_off"
 """Kinds of messages: to whom it is given; to both when that ends; to whoever trades it when its owner changes what it does; to a viewer whose mapping ends."""
 
-BY_OWNER, DELETED = "Its owner ended it.", "The strategy was deleted: nothing but their exit plans closes what it opened."
+BY_OWNER, DELETED = "{} ended the share.", "The strategy was deleted: nothing but their exit plans closes what it opened."
 OWNER_OFF, OWNER_LOOKS = "Its owner was switched off.", "Its owner may only look on from now on."
 PERSON_OFF, LOOKS_ONLY = "The person was switched off.", "Whoever may only look trades no strategy of others."
 _FIELDS = {"active": "switched {state}", "params": "parameters", "timeframe": "candles", "exit_plan": "exit plan", "reentry": "re-entries"}
@@ -47,6 +47,11 @@ class Shares:
         """Everybody to whom it is given, the first first. Whose it is the caller has asked."""
         return tuple(Share(user_row(row), seconds(row["shared_at"])) for row in self.store.readers.all(_OF, (strategy_id,)))
 
+    def ended_for(self, user_id: str) -> dict[str, str]:
+        """Strategy → what it was called when the share with this person ended: their books still speak of it, and nothing newer is told."""
+        sql = "SELECT strategy_id, name FROM shares_ended WHERE user_id = ?"
+        return {row["strategy_id"]: row["name"] for row in self.store.readers.all(sql, (user_id,))}
+
     def add(self, owner_id: str, strategy_id: str, email: str, *, by: Actor) -> Share:
         """NotFound when it is not this user's, Invalid when there is no such person (or it is the owner), Conflict when they have it already."""
 
@@ -64,8 +69,9 @@ class Shares:
                 raise Conflict(f"the strategy is shared with {person.email} already")
             now = self.store.now()
             db.execute("INSERT INTO strategy_shares (strategy_id, user_id, shared_at) VALUES (?, ?, ?)", (strategy_id, person.user_id, now))
+            db.execute("DELETE FROM shares_ended WHERE user_id = ? AND strategy_id = ?", (person.user_id, strategy_id))
             self.store.audit(db, by, "strategy.shared", strategy_id, after={"user_id": person.user_id, "email": person.email})
-            self._tell(db, SHARED, person.user_id, strategy)
+            self._tell(db, SHARED, person.user_id, strategy, role=person.role.value)
             return Share(person, seconds(now))
 
         return self.store.write(work)
@@ -77,7 +83,7 @@ class Shares:
             strategy = _own(db, owner_id, strategy_id)
             there = "SELECT 1 FROM strategy_shares WHERE strategy_id = ? AND user_id = ?"
             found(db.execute(there, (strategy_id, user_id)).fetchone(), "share")
-            self._end(db, strategy, user_id, BY_OWNER, by)
+            self._end(db, strategy, user_id, BY_OWNER.format(_name(db, owner_id)), by)
 
         self.store.write(work)
 
@@ -122,11 +128,13 @@ class Shares:
     def _end(self, db: sqlite3.Connection, strategy: sqlite3.Row, user_id: str, why: str, by: Actor) -> None:
         person = user_row(db.execute("SELECT * FROM users WHERE user_id = ?", (user_id,)).fetchone())
         db.execute("DELETE FROM strategy_shares WHERE strategy_id = ? AND user_id = ?", (strategy["strategy_id"], user_id))
+        keep = "INSERT OR REPLACE INTO shares_ended (user_id, strategy_id, name, ended_at) VALUES (?, ?, ?, ?)"
+        db.execute(keep, (user_id, strategy["strategy_id"], strategy["name"], self.store.now()))
         self._switch_off(db, strategy["strategy_id"], user_id, why)
         gone = {"user_id": user_id, "email": person.email}
         self.store.audit(db, by, "strategy.unshared", strategy["strategy_id"], before=gone, after={"why": why})
-        self._tell(db, ENDED, user_id, strategy, why=why)
-        self._tell(db, ENDED, strategy["user_id"], strategy, to=_name(db, user_id), why=why)
+        self._tell(db, ENDED, user_id, strategy, why=why, role=person.role.value)
+        self._tell(db, ENDED, strategy["user_id"], strategy, to=_name(db, user_id), why=why, role=person.role.value)
 
     def _switch_off(self, db: sqlite3.Connection, strategy_id: str, user_id: str, why: str) -> int:
         """The rows of the log are that person's own: whoever ended it must not learn what was mapped."""
@@ -142,7 +150,7 @@ class Shares:
         return len(ids)
 
     def _tell(self, db: sqlite3.Connection, kind: str, whom: str, strategy: sqlite3.Row, **more: str) -> None:
-        """`to`: the other's name where its owner is told of them."""
+        """`to`: the other's name where its owner is told of them; `role`: of whoever has or had the share."""
         fields = {"name": strategy["name"], "by": _name(db, strategy["user_id"]), **more}
         name = f"{kind}:{strategy['strategy_id']}:{whom}:{self.store.ids.new()}"
         self.outbox.tell(db, kind, dedupe=name, user_id=whom, ref=strategy["strategy_id"], fields=fields)

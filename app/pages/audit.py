@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,7 +12,8 @@ from flask import Response, request
 from flask_login import current_user
 
 from app.pages import export
-from app.pages.room import filters, older, page, reads, room
+from app.pages.changes import changes
+from app.pages.room import currency_of, filters, older, page, reads, room
 
 routes = room("audit")
 FILTERS = ("action", "object_kind", "object_id", "actor", "via", "from", "to", "q")
@@ -54,15 +54,6 @@ FEW = 4
 """Lines of a change that are shown at once; the rest opens."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One field; `before` or `after` None: it was not there."""
-
-    name: str
-    before: str | None
-    after: str | None
-
-
 @routes.get("/settings/log")
 def log() -> Response:
     args = filters(*FILTERS)
@@ -71,7 +62,7 @@ def log() -> Response:
     return page(
         "log.html",
         rows=found,
-        changes={row.id: changes(row) for row in found.items},
+        changes={row.id: changes(row, currency_of(_account_of(row))) for row in found.items},
         few=FEW,
         args=args,
         next_url=older(args, found.next),
@@ -117,6 +108,12 @@ def _line(row: Any) -> tuple[Any, ...]:
     )
 
 
+def _account_of(row: Any) -> str:
+    """Whose money its amounts are: the account itself, or the one that it is about."""
+    sides: dict[str, Any] = {**(row.before or {}), **(row.after or {})}
+    return str(row.object_id if row.object_kind == "account" else sides.get("account_id", ""))
+
+
 def _json(values: Mapping[str, Any] | None) -> str:
     return "" if values is None else json.dumps(values, ensure_ascii=False, default=str)
 
@@ -125,42 +122,3 @@ def said(action: str) -> str:
     """ "account.credentials_shown" → "credentials shown"; what has one word is that word."""
     verb = action.partition(".")[2] or action
     return verb.replace("_", " ")
-
-
-def changes(row: Any) -> list[Change]:
-    """Field by field what differs, with what lies inside of fields told by name: limits › max daily loss. Of what was made or has gone, what was set:
-    the row says already what it is and whose."""
-    old, new = dict(_flat(row.before or {})), dict(_flat(row.after or {}))
-    names = list(dict.fromkeys((*old, *new)))
-    if row.before is None or row.after is None:
-        known = {row.object_id, row.actor, row.object_name}
-        return [
-            Change(name.replace("_", " "), _words(old[name]) if name in old else None, _words(new[name]) if name in new else None)
-            for name in names
-            if not _unset(value := old.get(name, new.get(name))) and not (isinstance(value, str) and value in known)
-        ]
-    return [
-        Change(name.replace("_", " "), _words(old.get(name)), _words(new.get(name))) for name in names if old.get(name) != new.get(name)
-    ]
-
-
-def _unset(value: Any) -> bool:
-    return value is None or value == "" or value == [] or value == {}
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{name} › ")
-        else:
-            yield f"{prefix}{name}", value
-
-
-def _words(value: Any) -> str:
-    if _unset(value):
-        return "–"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, list):
-        return ", ".join(_words(each) for each in value)
-    return str(value)

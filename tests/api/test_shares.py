@@ -121,7 +121,7 @@ def test_what_ends_with_a_share(asha: Person, ben: Person, rig: Rig) -> None:
     for person, kinds in ((ben, ["strategy_shared", "strategy_unshared"]), (asha, ["strategy_unshared"])):
         mine = [(kind, fields.get("why", "")) for kind, fields in told(rig, person)]
         assert [kind for kind, _ in mine] == kinds
-        assert mine[-1] == ("strategy_unshared", shares.BY_OWNER)
+        assert mine[-1] == ("strategy_unshared", shares.BY_OWNER.format(asha.user.email))
     again = asha.post(f"/api/strategies/{strategy}/shares", {"email": ben.user.email})
     assert (again.status_code, ben.get(f"/api/mappings/{mapping}").json["enabled"]) == (201, False), "nothing comes back by itself"
     assert ben.patch(f"/api/mappings/{mapping}", {"enabled": True}).status_code == 200
@@ -135,7 +135,23 @@ def test_the_log_of_whoever_ends_it_does_not_tell_what_was_mapped(asha: Person, 
     assert {"strategy.shared", "strategy.unshared"} <= {row["action"] for row in giver}
     assert mapping not in str(giver)
     switched = next(row for row in taker if row["object_id"] == mapping and row["action"] == "mapping.changed")
-    assert (switched["via"], switched["after"]) == ("system", {"enabled": False, "why": shares.BY_OWNER})
+    assert (switched["via"], switched["actor"], switched["actor_name"]) == ("system", None, "Tandem"), "not by whoever had it"
+    assert switched["after"] == {"enabled": False, "why": shares.BY_OWNER.format(asha.user.email)}
+
+
+def test_what_was_shared_keeps_the_name_that_one_was_told_and_no_later_one(asha: Person, ben: Person, rig: Rig) -> None:
+    mine, gone = shared(asha, ben, name="Rules"), shared(asha, ben, name="Levels")
+    mapping = ben.mapping(ben.account(name="Her paper")["id"], mine)["id"]
+    assert rig.data.shares.ended_for(ben.user.user_id) == {}
+    asha.delete(f"/api/strategies/{mine}/shares/{ben.user.user_id}")
+    asha.patch(f"/api/strategies/{mine}", {"name": "Secret sauce"})
+    asha.delete(f"/api/strategies/{gone}")
+    assert rig.data.shares.ended_for(ben.user.user_id) == {mine: "Rules", gone: "Levels"}
+    log = ben.get("/api/audit?object_kind=mapping").json["items"]
+    assert {row["object_name"] for row in log if row["object_id"] == mapping} == {"Rules on Her paper"}
+    assert "Secret" not in ben.get("/api/audit").text
+    asha.post(f"/api/strategies/{mine}/shares", {"email": ben.user.email})
+    assert rig.data.shares.ended_for(ben.user.user_id) == {gone: "Levels"}, "shared again: it says its name itself"
 
 
 @pytest.mark.parametrize(
@@ -186,7 +202,10 @@ def test_a_viewer_looks_at_a_share_and_maps_nothing(asha: Person, rig: Rig) -> N
     strategy = shared(asha, rig.viewer)
     assert rig.viewer.get(f"/api/strategies/{strategy}").json["owned"] is False
     assert rig.viewer.post("/api/mappings", {"account_id": "x", "strategy_id": strategy}).status_code == 403
+    refused = rig.viewer.get(f"/api/strategies/{strategy}/shares")
+    assert (refused.status_code, "to look at." in refused.json["detail"]) == (403, True)
     asha.delete(f"/api/strategies/{strategy}/shares/{rig.viewer.user.user_id}")
+    assert [fields["role"] for _, fields in told(rig, rig.viewer)[-2:]] == ["viewer", "viewer"]
 
 
 def test_with_whom_it_cannot_be_shared_is_said_beside_the_address(asha: Person, ben: Person, rig: Rig) -> None:

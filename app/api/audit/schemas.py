@@ -23,7 +23,8 @@ class AuditQuery(PageQuery):
 
 
 class AuditOut(Out):
-    """`actor` null: the machine, its command line, or somebody of whom the caller knows only `actor_name`."""
+    """`actor` null: the machine, its command line, or somebody of whom the caller knows only `actor_name`.
+    `names`: what ids in `before` and `after` are called, where the caller may know it."""
 
     id: str
     at: Moment
@@ -37,6 +38,7 @@ class AuditOut(Out):
     object_name: str
     before: dict[str, Any] | None
     after: dict[str, Any] | None
+    names: dict[str, str] = Field(default_factory=dict)
 
 
 class AuditCheckOut(Out):

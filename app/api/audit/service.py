@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from app.api.audit import naming
 from app.api.audit.schemas import AuditCheckOut, AuditOut, AuditQuery
 from app.api.wire import Page, moment
 from app.data import AuditFilter, AuditRow, User, UserRole
@@ -30,8 +31,7 @@ def list_audit(user: User, query: AuditQuery = _ANY) -> Page[AuditOut]:
     )
     data = workspace().data
     found = data.audit.seen_by(user.user_id, asked, owner=owner, limit=query.limit, cursor=query.cursor)
-    people = {person.user_id: person.name or person.email for person in data.users.all()} if owner else {}
-    things = _names(user)
+    people, things = naming.people(data, owner=owner), naming.things(user, data)
     return Page(items=[_out(row, user, people, things) for row in found.items], next=found.next)
 
 
@@ -43,19 +43,13 @@ def check(user: User) -> AuditCheckOut:
     return AuditCheckOut(whole=found.whole, rows=found.rows, head=found.head, broken_at=broken, what=found.what)
 
 
-def _names(user: User) -> dict[str, str]:
-    """Of the caller's own things, also of those that are archived."""
-    data = workspace().data
-    accounts = {row.account.account_id: row.account.name for row in data.accounts.list(user.user_id, archived=True)}
-    return accounts | {row.strategy.strategy_id: row.strategy.name for row in data.strategies.list(user.user_id, archived=True)}
-
-
 def _out(row: AuditRow, user: User, people: Mapping[str, str], things: Mapping[str, str]) -> AuditOut:
     own = row.user_id == user.user_id
+    known = {**people, user.user_id: "you", **things}
     return AuditOut(
         id=str(row.audit_id),
         at=moment(row.at),
-        actor=row.user_id if own or people else None,
+        actor=row.user_id if (own or people) and row.via != "system" else None,
         actor_name=_actor_name(row, user, people),
         via=row.via,
         ip=row.ip if own or people else None,
@@ -65,11 +59,14 @@ def _out(row: AuditRow, user: User, people: Mapping[str, str], things: Mapping[s
         object_name=_object_name(row, user, people, things),
         before=_plain(row.before),
         after=_plain(row.after),
+        names=naming.named(row.before, known) | naming.named(row.after, known),
     )
 
 
 def _actor_name(row: AuditRow, user: User, people: Mapping[str, str]) -> str:
-    """Nobody but an owner is told who another person is."""
+    """Nobody but an owner is told who another person is. What the machine did to somebody's things is in their log, but not by them: the row says why."""
+    if row.via == "system":
+        return "Tandem"
     if row.user_id == user.user_id:
         return "you"
     if row.user_id is None:

@@ -13,6 +13,8 @@ STEPS = (
     "ALTER TABLE users ADD COLUMN totp BLOB",
     "ALTER TABLE users ADD COLUMN totp_step INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE audit ADD COLUMN hash TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE idempotency ADD COLUMN sealed BLOB",
+    "DELETE FROM idempotency WHERE route IN ('POST /api/tokens', 'POST /api/webhooks')",  # their answers show a secret, kept in clear until now
     """CREATE TABLE recovery_codes ( -- of the second factor, each good once
         user_id TEXT NOT NULL REFERENCES users (user_id),
         code_hash TEXT NOT NULL,
@@ -53,6 +55,13 @@ STEPS = (
         PRIMARY KEY (strategy_id, user_id)
     ) WITHOUT ROWID""",
     "CREATE INDEX strategy_shares_user ON strategy_shares (user_id)",
+    """CREATE TABLE shares_ended ( -- what somebody may go on calling a strategy that was shared with them
+        user_id TEXT NOT NULL REFERENCES users (user_id),
+        strategy_id TEXT NOT NULL,
+        name TEXT NOT NULL, -- as it was called when the share ended
+        ended_at INTEGER NOT NULL,
+        PRIMARY KEY (user_id, strategy_id)
+    ) WITHOUT ROWID""",
     """CREATE TABLE consents ( -- that somebody agreed to their account being traded in a group; never deleted
         consent_id TEXT PRIMARY KEY,
         user_id TEXT NOT NULL REFERENCES users (user_id), -- who keeps the record
