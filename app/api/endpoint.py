@@ -49,6 +49,7 @@ class Operation:
     own: bool = False  # about the caller, not the workspace: viewers may, too
     always: bool = False  # a way to stop or get out: it works also while the database cannot be written
     secret: bool = False  # the answer shows what is shown this once: nothing of it is kept for a repeat
+    sealed: bool = False  # the answer shows a secret: what is kept of it for a repeat is encrypted
     raw: bool = False  # the function reads the body itself and answers with a Response
     upload: bool = False  # what is sent is a file, up to MOST_UPLOAD (with `raw`)
     media: str = JSON
@@ -118,7 +119,13 @@ def serve(operation: Operation, **ids: str) -> Response:
     if key is None:
         return _do(operation, user, by, query, said, ids)
     return answer_once(
-        user, key, said, lambda: _do(operation, user, by, query, said, ids), always=operation.always, secret=operation.secret
+        user,
+        key,
+        said,
+        lambda: _do(operation, user, by, query, said, ids),
+        always=operation.always,
+        secret=operation.secret,
+        sealed=operation.sealed,
     )
 
 

@@ -59,10 +59,17 @@ def init_app(app: Flask) -> None:
 
 
 def answer_once(
-    user: User, key: str, said: dict[str, Any], do: Callable[[], Response], *, always: bool = False, secret: bool = False
+    user: User,
+    key: str,
+    said: dict[str, Any],
+    do: Callable[[], Response],
+    *,
+    always: bool = False,
+    secret: bool = False,
+    sealed: bool = False,
 ) -> Response:
     """`always`: do it also while keys cannot be kept, because stopping twice harms nobody and not stopping does. `secret`: what
-    was answered is not kept, and a repeat is told so."""
+    was answered is not kept, and a repeat is told so. `sealed`: it is kept encrypted."""
     if not 1 <= len(key) <= MOST_KEY or not key.isascii() or not key.isprintable():
         raise field_problem("Idempotency-Key", f"must be 1 to {MOST_KEY} visible characters")
     route = f"{request.method} {request.full_path.rstrip('?')}"
@@ -74,7 +81,7 @@ def answer_once(
             if always:
                 return do()
             raise
-        return _answer(user, route, key, stored, do, secret)
+        return _answer(user, route, key, stored, do, secret, sealed)
 
 
 def _fingerprint(said: dict[str, Any]) -> bytes:
@@ -84,7 +91,9 @@ def _fingerprint(said: dict[str, Any]) -> bytes:
     return hmac.digest(secret if isinstance(secret, bytes) else str(secret).encode(), text, "sha256")
 
 
-def _answer(user: User, route: str, key: str, stored: StoredAnswer | None, do: Callable[[], Response], secret: bool) -> Response:
+def _answer(
+    user: User, route: str, key: str, stored: StoredAnswer | None, do: Callable[[], Response], secret: bool, sealed: bool
+) -> Response:
     kept = workspace().data.idempotency
     if stored is not None:
         answer = Response(stored.body, stored.status, headers=dict(stored.headers))
@@ -104,6 +113,7 @@ def _answer(user: User, route: str, key: str, stored: StoredAnswer | None, do: C
             route,
             key,
             StoredAnswer(again.status_code, again.get_data(as_text=True), {"Content-Type": again.mimetype or ""}),
+            sealed=sealed,
         )
     return answer
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.data.credentials import CredentialBox
 from app.data.errors import Conflict, Invalid
 from app.data.rows import Actor, StoredAnswer
 from app.data.store import Store
@@ -54,31 +55,40 @@ class Idempotency:
     """The first answer to a request, given again to whoever repeats it with the same key within 24 hours."""
 
     store: Store
+    box: CredentialBox
 
     def begin(self, user_id: str, route: str, key: str, body: bytes) -> StoredAnswer | None:
         """None: do the work, then `finish` (or `abandon`). An answer: give it again. Invalid for another body under the same key,
         Conflict while the first is still at work. Work that a crash cut short may be begun again after a restart."""
         body_hash = hashlib.sha256(body).hexdigest()
 
-        def work(db: sqlite3.Connection) -> StoredAnswer | None:
+        def work(db: sqlite3.Connection) -> sqlite3.Row | None:
             now = self.store.now()
-            db.execute("DELETE FROM idempotency WHERE created_at <= ?", (now - KEPT,))
-            row = db.execute("SELECT * FROM idempotency WHERE user_id = ? AND route = ? AND key = ?", (user_id, route, key)).fetchone()
+            _forget_old(db, now)
+            sql = "SELECT * FROM idempotency WHERE user_id = ? AND route = ? AND key = ?"
+            row: sqlite3.Row | None = db.execute(sql, (user_id, route, key)).fetchone()
             if row is None:
-                db.execute("INSERT INTO idempotency VALUES (?, ?, ?, ?, NULL, ?)", (user_id, route, key, body_hash, now))
+                first = "INSERT INTO idempotency (user_id, route, key, body_hash, created_at) VALUES (?, ?, ?, ?, ?)"
+                db.execute(first, (user_id, route, key, body_hash, now))
                 return None
             if row["body_hash"] != body_hash:
                 raise Invalid.field("Idempotency-Key", "was used before with another body")
             if row["answer"] is None:
                 raise Conflict("the first request with this Idempotency-Key is still at work")
-            return StoredAnswer(**from_json(row["answer"]))
+            return row
 
-        return self.store.journal.run(work)
+        stored = self.store.journal.run(work)
+        if stored is None:
+            return None
+        text = stored["answer"] if stored["sealed"] is None else self.box.open(stored["sealed"])["answer"]
+        return StoredAnswer(**from_json(text))
 
-    def finish(self, user_id: str, route: str, key: str, answer: StoredAnswer) -> None:
+    def finish(self, user_id: str, route: str, key: str, answer: StoredAnswer, *, sealed: bool = False) -> None:
+        """`sealed`: there is a secret in it, so it is kept encrypted."""
         text = to_json(to_plain(answer))
-        sql = "UPDATE idempotency SET answer = ? WHERE user_id = ? AND route = ? AND key = ?"
-        self.store.journal.run(lambda db: db.execute(sql, (text, user_id, route, key)))
+        kept = ("", self.box.seal({"answer": text})) if sealed else (text, None)
+        sql = "UPDATE idempotency SET answer = ?, sealed = ? WHERE user_id = ? AND route = ? AND key = ?"
+        self.store.journal.run(lambda db: db.execute(sql, (*kept, user_id, route, key)))
 
     def abandon(self, user_id: str, route: str, key: str) -> None:
         """The work failed in a way that may be tried again: the key is free."""
@@ -87,4 +97,13 @@ class Idempotency:
 
     def free_unfinished(self) -> None:
         """At start: whoever was at work is gone."""
-        self.store.journal.run(lambda db: db.execute("DELETE FROM idempotency WHERE answer IS NULL"))
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM idempotency WHERE answer IS NULL")
+            _forget_old(db, self.store.now())
+
+        self.store.journal.run(work)
+
+
+def _forget_old(db: sqlite3.Connection, now: int) -> None:
+    db.execute("DELETE FROM idempotency WHERE created_at <= ?", (now - KEPT,))

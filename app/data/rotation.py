@@ -26,6 +26,7 @@ SEALED: tuple[tuple[str, str, str], ...] = (
     ("codes", "code_id", "sealed"),
     ("destinations", "destination_id", "sealed"),
     ("deliveries", "delivery_id", "sealed"),
+    ("idempotency", "user_id || ' ' || route || ' ' || key", "sealed"),
 )
 """Table, its key, the column that is encrypted: every BLOB of the schema."""
 BATCH = 50

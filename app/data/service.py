@@ -93,7 +93,7 @@ class Data:
         self.groups = Groups(store)
         self.combined_rules = CombinedRules(store)
         self.webhooks = Webhooks(store, people)
-        self.idempotency = Idempotency(store)
+        self.idempotency = Idempotency(store, self.box)
         self.audit = Audit(store)
         self.settings = Settings(store)
         self.consents = Consents(store, self.outbox)

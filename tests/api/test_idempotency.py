@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import pytest
+
 from tests.api.rig import Person, Rig
 
 
@@ -69,6 +71,18 @@ def test_ten_at_once_under_one_key_are_one_order(trader: Person) -> None:
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.data for answer in answers}) == 1
     assert trader.get(f"/api/positions?account_id={account}").json["items"][0]["quantity"] == "10"
+
+
+@pytest.mark.parametrize(("path", "secret"), [("/api/tokens", "token"), ("/api/webhooks", "secret")])
+def test_an_answer_with_a_secret_is_repeated_and_never_kept_in_clear(trader: Person, path: str, secret: str) -> None:
+    body = {"name": "Sealed"} if path == "/api/tokens" else {"name": "Sealed", "strategy_id": trader.strategy()["id"]}
+    first = keyed(trader, path, body, "k-sealed")
+    again = keyed(trader, path, body, "k-sealed")
+    assert (first.status_code, again.data, again.headers["Idempotency-Replayed"]) == (201, first.data, "true")
+    with trader.rig.data.idempotency.store.readers.use() as db:
+        (kept,) = db.execute("SELECT * FROM idempotency WHERE route = ? AND key = 'k-sealed'", (f"POST {path}",)).fetchall()
+    assert kept["sealed"] is not None
+    assert first.json[secret] not in str(tuple(kept))
 
 
 def test_the_first_answer_survives_a_restart(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def furnish(data: Data, accounts: int = 3) -> list[str]:
         f"INSERT INTO destinations ({places}) VALUES ('D', '{user_id}', 'discord', 'x', :sealed, '{{}}', '[]', 1, 1)",
         "INSERT INTO deliveries (message_id, target, user_id, sealed, next_at, created_at, expires_at) VALUES (1, 'mail:a', 'U', :sealed, 1, 1, 2)",
         "INSERT INTO deliveries (message_id, target, user_id, sealed, next_at, created_at, expires_at) VALUES (2, 'D', 'U', NULL, 1, 1, 2)",
+        "INSERT INTO idempotency VALUES ('U', 'POST /api/tokens', 'k', '', '', 1, :sealed), ('U', 'POST /api/tokens', 'l', '', '{}', 1, NULL)",
     ):
         data.journal.run(lambda db, sql=sql: db.execute(sql, {"sealed": sealed}))
     return ids
@@ -82,7 +83,15 @@ def test_a_rotation_leaves_one_new_key_that_reads_everything_and_the_old_one_rea
         ids = furnish(data)
     (old,) = keys_of(folder)
     done = rotate(folder)
-    assert done.resealed == {"accounts": 3, "broker_sessions": 1, "users": 1, "codes": 1, "destinations": 1, "deliveries": 1}
+    assert done.resealed == {
+        "accounts": 3,
+        "broker_sessions": 1,
+        "users": 1,
+        "codes": 1,
+        "destinations": 1,
+        "deliveries": 1,
+        "idempotency": 1,
+    }
     assert (done.unreadable, done.resumed) == ((), False)
     (new,) = keys_of(folder)
     assert new != old
@@ -148,7 +157,7 @@ def test_with_keys_of_the_environment_the_first_one_seals_and_the_old_one_may_go
     with pytest.raises(DataError, match="put a new one in front"):
         rotate(folder, old)
     done = rotate(folder, f"{new},{old}")
-    assert (done.from_environment, sum(done.resealed.values())) == (True, 8)
+    assert (done.from_environment, sum(done.resealed.values())) == (True, 9)
     assert sum(rotate(folder, f"{new},{old}").resealed.values()) == 0
     with opened(folder, credential_keys=new) as data:
         assert unreadable(data) == []

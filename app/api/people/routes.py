@@ -70,7 +70,7 @@ def tokens(call: Call) -> Page[TokenOut]:
     return service.list_tokens(call.user, call.query)
 
 
-@routes.post("/api/tokens", body=TokenIn, out=CreatedToken, status=201)
+@routes.post("/api/tokens", body=TokenIn, out=CreatedToken, status=201, sealed=True)
 def create_token(call: Call) -> CreatedToken:
     """A new API token; it is shown this once."""
     return service.create_token(call.user, call.body, call.by)

@@ -20,7 +20,7 @@ def index(call: Call) -> Page[WebhookOut]:
     return service.list_webhooks(call.user, call.query)
 
 
-@routes.post("/api/webhooks", body=WebhookIn, out=CreatedWebhook, status=201)
+@routes.post("/api/webhooks", body=WebhookIn, out=CreatedWebhook, status=201, sealed=True)
 def create(call: Call) -> CreatedWebhook:
     """A new address for alerts; its secret is shown this once."""
     return service.create_webhook(call.user, call.body, call.by)
