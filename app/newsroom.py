@@ -386,7 +386,9 @@ def _wants(wish: Wanting, row: NewMessage, event: Event | None) -> bool:
     if event is None:
         return wish.destination_id == row.ref
     mine = row.user_id in (EVERYBODY, wish.user_id) or (row.user_id == OWNERS and wish.owner)
-    return mine and event in wish.events and wish.created_at <= row.at
+    return (
+        mine and event in wish.events and wish.created_at <= row.at and wish.destination_id != row.ref
+    )  # that it is refused it cannot hear
 
 
 def _send(wish: Wanting, event: Event | None, now: Timestamp) -> Send:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from app.data.credentials import CredentialBox
 from app.data.errors import DataError
+from app.data.outbox import TELL
 from app.data.store import Store
-from app.data.values import from_json, micros, seconds
+from app.data.values import from_json, micros, seconds, to_json
 from engines.core.codec import from_plain
 from engines.core.messages import Message
 from engines.core.model import Timestamp
@@ -27,6 +28,8 @@ CROWD_AFTER = 30.0  # seconds: a burst is none
 CROWD_EVERY = 2.0  # seconds between two looks for it
 KEPT = 30 * 86_400.0
 DEAD_KEPT = 90 * 86_400.0
+REFUSED = "destination_refused"
+"""Kind of the message that a destination takes no more messages."""
 PIECE = 500  # rows deleted in one transaction, so that nobody waits for it
 
 _OPEN = "status IN ('pending', 'sending')"  # word for word as in the index
@@ -120,6 +123,8 @@ class Deliveries:
             if batch.target == MAILS:
                 return
             seen = (batch.target, batch.version)
+            if verdict.health is Health.REFUSED:
+                self._tell(db, batch.target, verdict.detail, batch.version)
             found = (verdict.health, verdict.detail, verdict.failures, micros(verdict.not_before), sent_at)
             db.execute(_VERDICT, (*found, *seen))
             if moved is not None:
@@ -183,10 +188,20 @@ class Deliveries:
 
         def work(db: sqlite3.Connection) -> None:
             db.executemany("UPDATE deliveries SET status = 'pending' WHERE delivery_id = ? AND status = 'sending'", ids)
-            sql = "UPDATE destinations SET state = 'refused', state_detail = ? WHERE destination_id = ?"
-            db.execute(sql, ("its address was encrypted with another key: enter it again", target))
+            why = "its address was encrypted with another key: enter it again"
+            self._tell(db, target, why)
+            db.execute("UPDATE destinations SET state = 'refused', state_detail = ? WHERE destination_id = ?", (why, target))
 
         self.store.journal.run(work)
+
+    def _tell(self, db: sqlite3.Connection, target: str, why: str, version: int | None = None) -> None:
+        """Its owner hears of a refusal on their other ways, once: before this it was not refused."""
+        sql = "SELECT user_id, name FROM destinations WHERE destination_id = ? AND state <> 'refused' AND updated_at = coalesce(?, updated_at)"
+        place = db.execute(sql, (target, version)).fetchone()
+        if place is not None:
+            now = self.store.now()
+            fields = to_json({"name": place["name"], "why": why})
+            db.execute(TELL, (f"refused:{target}:{now}", REFUSED, place["user_id"], None, target, now, fields))
 
     def _item(self, row: sqlite3.Row) -> Claimed | None:
         what: Message | SecretMail

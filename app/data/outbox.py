@@ -24,7 +24,7 @@ EVERYBODY = ""
 OWNERS = "@"
 AGAIN = 24 * 3600.0  # seconds that what is sent again by hand may wait
 
-_TELL = "INSERT OR IGNORE INTO messages (dedupe, kind, user_id, account_id, ref, at, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+TELL = "INSERT OR IGNORE INTO messages (dedupe, kind, user_id, account_id, ref, at, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _MAIL = (
     "INSERT OR IGNORE INTO deliveries (message_id, target, user_id, sealed, next_at, created_at, expires_at) VALUES (0, ?, ?, ?, ?, ?, ?)"
 )
@@ -140,7 +140,7 @@ class Outbox:
         """One more message, inside the caller's transaction; False when there was one of this `dedupe` already. `fields` are kept with it for
         whoever puts it into words: what cannot be looked up later. Nothing secret may be among them."""
         row = (dedupe, kind, user_id, account_id, ref, _moment(self.store, at), to_json(dict(fields)) if fields else None)
-        return db.execute(_TELL, row).rowcount == 1
+        return db.execute(TELL, row).rowcount == 1
 
     def mail(
         self,

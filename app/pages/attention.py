@@ -41,6 +41,7 @@ def needs(
     incidents: Sequence[Any],
     consents: Sequence[Any] = (),
     now: datetime | None = None,
+    destinations: Sequence[Any] = (),
 ) -> list[Need]:
     """`consents` are looked at when `now` is said."""
     found = [
@@ -48,6 +49,7 @@ def needs(
         *_accounts(accounts, strategies, mappings, incidents),
         *_strategies(strategies, mappings),
         *_incidents(incidents, accounts),
+        *_destinations(destinations),
         *(_consents(consents, accounts, now) if now is not None else ()),
     ]
     return sorted(found, key=lambda need: _ORDER[need.tone])
@@ -151,6 +153,15 @@ def _incidents(incidents: Sequence[Any], accounts: Sequence[Any]) -> list[Need]:
         )
         for incident in incidents
         if incident.until is None and incident.kind not in own and (not incident.account_id or incident.account_id in names)
+    ]
+
+
+def _destinations(destinations: Sequence[Any]) -> list[Need]:
+    """Where somebody wants to be told and is not."""
+    return [
+        Need("warn", "bell", f"{place.name} takes no messages: {place.detail}", "/settings/messages", "Look")
+        for place in destinations
+        if place.enabled and place.state == "refused"
     ]
 
 

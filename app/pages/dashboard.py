@@ -34,7 +34,7 @@ def dashboard() -> Response:
         strategy_names={strategy.id: strategy.name for strategy in strategies},
         where=_where(strategies, mappings, own),
         running=_running(own, mappings, strategies),
-        needs=needs(own, strategies, mappings, status, incidents, read.consents(), datetime.now(UTC)),
+        needs=needs(own, strategies, mappings, status, incidents, read.consents(), datetime.now(UTC), read.destinations()),
         status=status,
         pnl=pnl,
         pnl_by_strategy=by_strategy(pnl.by_strategy),
@@ -42,7 +42,7 @@ def dashboard() -> Response:
         signals=signals,
         spark=curves.path(curve),
         spark_zero=curves.zero_line(curve) if curve else None,
-        steps=[] if traded else _first_steps(own, strategies, mappings),
+        steps=[] if traded or str(current_user.role) == "viewer" else _first_steps(own, strategies, mappings),
     )
 
 

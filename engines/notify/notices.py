@@ -272,6 +272,11 @@ _PEOPLE: Mapping[str, tuple[str, str, Tone]] = {
         "{by|An owner} took it off your sign-in. Set up a new one on Settings › Security; if you did not ask for this, ask them why.",
         Tone.WARN,
     ),
+    "destination_refused": (
+        "{name} takes no messages any more",
+        "It answered: {why|nothing that helps}. Nothing is told there until its address is entered again or a test gets through: Settings › Messages.",
+        Tone.WARN,
+    ),
     "password_changed": (
         "Your password was changed",
         "Every other sign-in has ended. If this was not you, ask the owner for help.",
@@ -279,6 +284,7 @@ _PEOPLE: Mapping[str, tuple[str, str, Tone]] = {
     ),
 }
 """What is said of a kind, and of a kind to or of somebody in a role (kind/role)."""
+_TROUBLE = frozenset({"destination_refused"})
 _SHOWN = {"ip": "Address", "agent": "Browser"}
 
 
@@ -293,7 +299,8 @@ def of_people(message_id: int, at: Timestamp, kind: str, fields: Mapping[str, st
         title, tone = fields.get("title") or words[:1].upper() + words[1:], Tone.INFO
         text = fields.get("text") or (ref if " " in ref else "")
     lines = tuple(Line(name, fields[key], short=key == "ip") for key, name in _SHOWN.items() if fields.get(key))
-    return Message(message_id, kind, Event.PEOPLE, at, title[:1].upper() + title[1:], tone, text, lines)
+    event = Event.TROUBLE if kind in _TROUBLE else Event.PEOPLE
+    return Message(message_id, kind, event, at, title[:1].upper() + title[1:], tone, text, lines)
 
 
 def _filled(text: str, fields: Mapping[str, str]) -> str:

@@ -323,6 +323,25 @@ def test_the_day_is_told_once_for_each_person_and_never_late(room: Room) -> None
     assert room.told(room.other) == []
 
 
+def test_a_refused_destination_is_told_of_on_the_others(room: Room) -> None:
+    gone, there = room.place(room.user), room.place(room.user)
+    room.place(room.other)
+    room.later(1)
+
+    def refused(db: Any) -> None:
+        fields = {"name": "Desk", "why": "the webhook is gone"}
+        room.data.outbox.tell(
+            db, "destination_refused", dedupe="refused:1", user_id=room.user, ref=gone, at=room.clock.now(), fields=fields
+        )
+
+    room.data.journal.run(refused)
+    room.later(1)
+    assert [(title, where) for title, where, _ in room.ways()] == [("Desk takes no messages any more", there)]
+    message = room.told()[-1].message
+    assert message is not None
+    assert (message.event, "the webhook is gone" in message.text) == (Event.TROUBLE, True)
+
+
 def test_a_lift_says_what_still_keeps_entries_back(room: Room) -> None:
     """An emergency stop of a person and one of the system, lifted one after the other, then Start: each is told what is true for them."""
     now = room.clock.now()

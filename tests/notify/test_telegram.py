@@ -79,6 +79,9 @@ def test_a_chat_that_is_not_there_refuses_the_destination(office: Office, data: 
     tell(data, [there])
     office.walk()
     assert target(data, there)["state"] == "refused"
+    office.pass_(60)
+    (told,) = [row for row in data.outbox.new() if row.kind == "destination_refused"]
+    assert (told.ref, told.fields["why"]) == (there, target(data, there)["state_detail"])
 
 
 def test_a_group_that_got_a_new_number_is_followed(office: Office, data: Data, telegram: TelegramDouble) -> None:

@@ -110,6 +110,14 @@ def test_incidents_name_their_account_once_and_those_of_what_is_over_or_gone_are
     ]
 
 
+def test_a_destination_that_is_refused_needs_somebody() -> None:
+    places = [SimpleNamespace(name=name, enabled=on, state=state, detail="it is gone") for name, on, state in (
+        ("Desk", True, "refused"), ("Old", False, "refused"), ("Mail", True, "paused"))]  # fmt: skip
+    assert [(need.text, need.href) for need in needs([], [], [], status(), [], destinations=places)] == [
+        ("Desk takes no messages: it is gone", "/settings/messages")
+    ]
+
+
 def test_a_strategy_that_reaches_nobody_is_told() -> None:
     lonely = strategy("S9", "Lonely", "ema_cross", ["NSE:INFY"])
     assert [need.href for need in needs([], [lonely], [], status(), [])] == ["/mappings?strategy=S9"]
