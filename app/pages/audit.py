@@ -48,6 +48,8 @@ KINDS = {
 }
 VIAS = {"web": "browser", "token": "API token", "webhook": "webhook", "cli": "command line", "system": "Tandem itself"}
 PLACES = {"account": "/accounts/", "strategy": "/strategies/", "order": "/orders/", "signal": "/signals/"}
+NAMELESS = frozenset({"user", "halt", "sign_in", "message", "invite", "position", "mapping"})
+"""Things whose id tells nobody anything: the row says what it is about, and the file has the id."""
 IST_OFFSET = "T00:00:00+05:30"
 COLUMNS = ("time", "who", "user_id", "via", "ip", "action", "kind", "id", "name", "before", "after")
 FEW = 4
@@ -69,6 +71,7 @@ def log() -> Response:
         kinds=KINDS,
         vias=VIAS,
         places=PLACES,
+        nameless=NAMELESS,
         people=[(person.id, person.name or person.email) for person in reads().people()] if owner else [],
         check=reads().audit_check() if owner and "check" in request.args else None,
         said=said,

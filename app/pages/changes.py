@@ -15,7 +15,7 @@ from app.pages import format as fmt
 from app.pages import words
 
 LABELS = {
-    "names": "which",
+    "names": "fields",
     "user_id": "person",
     "pct": "at",
     "why": "because",

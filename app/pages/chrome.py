@@ -53,7 +53,7 @@ ROOMS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Accounts", "/accounts", "wallet2"),
             ("Strategies", "/strategies", "cpu"),
             ("Mappings", "/mappings", "diagram-3"),
-            ("Groups", "/groups", "link-45deg"),
+            ("Groups", "/groups", "collection"),
             ("Limits", "/limits", "speedometer2"),
         ),
     ),

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, request
 
 from app.pages import export
-from app.pages.room import accounts, by_account, filters, names, older, page, reads, room, strategy_names
+from app.pages.room import accounts, by_account, every_strategy, filters, names, older, page, reads, room, strategy_names
 
 routes = room("profit")
 
@@ -45,7 +45,7 @@ def index() -> Response:
 
 @routes.get("/pnl.csv")
 def pnl_csv() -> Response:
-    held, known = names(), strategy_names()
+    held, known = names(), every_strategy()
     columns = ("day", "account", "strategy", "realised", "charges", "net", "fills", "turnover", "currency")
     rows = (
         [

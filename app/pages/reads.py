@@ -102,6 +102,10 @@ class Reads:
         """Without those that others share: what one may signal through, replay, back-test and guard."""
         return [strategy for strategy in self.strategies() if strategy.owned]
 
+    def past_strategies(self) -> dict[str, str]:
+        """What is archived or no longer shared, by the name that one knows it by."""
+        return strategies.past_names(self.user)
+
     def strategy(self, strategy_id: str) -> StrategyOut:
         return strategies.get_strategy(self.user, strategy_id)
 

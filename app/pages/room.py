@@ -64,6 +64,22 @@ def strategy_names() -> dict[str | None, str]:
     return {strategy.id: strategy.name for strategy in reads().strategies()}
 
 
+def past_strategy(strategy_id: str | None) -> str:
+    """The name of a strategy that one has no more but whose orders and positions are still in one's books, with why; "" when none is known."""
+    if not strategy_id:
+        return ""
+    if "past_strategies" not in g:
+        g.past_strategies = reads().past_strategies()
+    return str(g.past_strategies.get(strategy_id, ""))
+
+
+def every_strategy() -> dict[str | None, str]:
+    """For files: the names of what one has and of what one had."""
+    found: dict[str | None, str] = {}
+    found.update(reads().past_strategies())
+    return found | strategy_names()
+
+
 def shell() -> dict[str, Any]:
     """What base.html needs around a signed-in page."""
     built = chrome.build(current_user, accounts(), reads().status(), reads().pnl())
@@ -107,7 +123,10 @@ def form(view: Callable[P, Response]) -> Callable[P, Response]:
 
 
 def for_viewers() -> Response:
-    text = "As a viewer you see everything of this workspace and change only your own name and password. A trader or the owner can do this for you."
+    text = (
+        "As a viewer you see the strategies that are shared with you, and change what is your own: name, password, second factor, look."
+        " A trader or the owner can do this for you."
+    )
     return page("errors/error.html", http_status=403, code="", title="This form is for traders", text=text)
 
 

@@ -9,7 +9,7 @@ from flask import Response, abort, request
 
 from app.pages import export, words
 from app.pages import format as fmt
-from app.pages.room import accounts, by_account, filters, form, names, older, page, reads, room, strategy_names
+from app.pages.room import accounts, by_account, every_strategy, filters, form, names, older, page, reads, room, strategy_names
 
 routes = room("trade")
 
@@ -78,7 +78,7 @@ def pace(signals: list[Any]) -> float:
 
 @routes.get("/signals.csv")
 def signals_csv() -> Response:
-    held, known = names(), strategy_names()
+    held, known = names(), every_strategy()
     columns = (
         "created_at",
         "signal_id",
@@ -168,7 +168,7 @@ def orders() -> Response:
 
 @routes.get("/orders.csv")
 def orders_csv() -> Response:
-    held, known = names(), strategy_names()
+    held, known = names(), every_strategy()
     columns = (
         "created_at",
         "order_id",
@@ -249,7 +249,7 @@ def trades() -> Response:
 
 @routes.get("/trades.csv")
 def trades_csv() -> Response:
-    held, known = names(), strategy_names()
+    held, known = names(), every_strategy()
     columns = (
         "traded_at",
         "trade_id",

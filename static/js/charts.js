@@ -3,6 +3,7 @@
 
 import * as charts from "../vendor/lightweight-charts/lightweight-charts.js";
 import { DayLevels } from "./levels.js";
+import { thinned } from "./marks.js";
 
 const ZONE_SECONDS = 5.5 * 3600; // the library knows only UTC: times are moved so that its axis reads IST
 const STEPS = { "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "1d": 86400 };
@@ -59,6 +60,15 @@ async function candleChart(box) {
   let last = null;
   let shownBars = [];
   let lines = [];
+  const hints = new Map(); // candle → which signals fell into it
+  const hint = document.createElement("div");
+  hint.className = "chart-hint";
+  hint.hidden = true;
+  box.append(hint);
+  chart.subscribeCrosshairMove(({ time }) => {
+    hint.textContent = hints.get(time) ?? "";
+    hint.hidden = !hint.textContent;
+  });
 
   const bucket = (at) => (step >= 86400 ? shifted(at) - (shifted(at) % 86400) : shifted(at) - ((shifted(at) - 9 * 3600 - 900) % step));
 
@@ -84,9 +94,11 @@ async function candleChart(box) {
     day.bars(shownBars);
     if (day.shown) chart.applyOptions({ timeScale: { rightOffset: 14 } }); // room for their names
     const found = [];
-    for (const signal of signals.items) {
-      const buy = signal.side === "BUY";
-      found.push({ time: place(seconds(signal.created_at)), position: buy ? "belowBar" : "aboveBar", shape: buy ? "arrowUp" : "arrowDown", color: colour(buy ? "--accent" : "--warn"), text: signal.source === "strategy" ? "" : signal.source });
+    hints.clear();
+    for (const { time, side, text, hint } of thinned(signals.items.map((signal) => ({ ...signal, time: place(seconds(signal.created_at)) })), step)) {
+      const buy = side === "BUY";
+      found.push({ time, position: buy ? "belowBar" : "aboveBar", shape: buy ? "arrowUp" : "arrowDown", color: colour(buy ? "--accent" : "--warn"), text });
+      hints.set(time, [hints.get(time), hint].filter(Boolean).join(" · "));
     }
     const fills = new Map();
     for (const trade of trades.items) {

@@ -104,6 +104,9 @@ class Sample:
     def own_strategies(self) -> list[Any]:
         return [strategy for strategy in self.strategies() if strategy.owned]
 
+    def past_strategies(self) -> dict[str, str]:
+        return {} if self.empty else {"S9": "Meera's pairs (no longer shared)"}
+
     def strategy(self, strategy_id: str) -> Any:
         return self._one(STRATEGIES, strategy_id)
 
@@ -574,7 +577,7 @@ class Sample:
                             "name": "",
                             "role": "trader",
                             "active": False,
-                            "second_factor": False,
+                            "second_factor": True,
                         }
                     )
                 ]

@@ -96,6 +96,33 @@ def test_the_browser_writes_numbers_as_the_server_does(chrome: Browser, preview:
     assert written == [text for _, _, text in NUMBERS]
 
 
+def test_marks_of_signals_do_not_print_over_each_other(chrome: Browser, preview: str) -> None:
+    """One for each candle and side; words only where nothing stands beside it."""
+    chrome.get(f"{preview}/help")
+    script = """
+      const [address, signals, done] = arguments;
+      import(address).then(({thinned}) => done(thinned(signals, 60)), (error) => done(String(error)));
+    """
+    given = [
+        (0, "BUY", "manual"),
+        (6000, "SELL", "manual"),
+        (6000, "SELL", "system"),
+        (6000, "BUY", "strategy"),
+        (6060, "SELL", "system"),
+        (None, "BUY", "x"),
+    ]
+    given += [(12000, "SELL", "system"), (12000, "SELL", "system")]
+    signals = [{"time": time, "side": side, "source": source} for time, side, source in given]
+    marks = chrome.execute_async_script(script, Assets(STATIC).url("js/marks.js"), signals)
+    assert [(mark["time"], mark["side"], mark["count"], mark["text"], mark["hint"]) for mark in marks] == [
+        (0, "BUY", 1, "manual", "signal to buy: manual"),
+        (6000, "SELL", 2, "", "2 signals to sell: manual, system"),
+        (6000, "BUY", 1, "", "signal to buy"),
+        (6060, "SELL", 1, "", "signal to sell: system"),
+        (12000, "SELL", 2, "2× system", "2 signals to sell: system"),
+    ]
+
+
 STALE = {
     "/accounts/A1/edit": ("#f-name", "name"),
     "/strategies/S5/edit": ("#f-name", "name"),

@@ -31,7 +31,7 @@ def row(kind: str, before: dict[str, Any] | None, after: dict[str, Any] | None) 
          [("limits › max daily loss", "–", "₹5,000"), ("limits › max daily loss", "3 %", "2 %")]),
         ("account", {"paper": {"latency_ms": 0, "partial_fills": False}}, {"paper": {"latency_ms": 800, "partial_fills": True}},
          [("simulated exchange › latency", "0 ms", "800 ms"), ("simulated exchange › partial fills", "no", "yes")]),
-        ("account", None, {"names": ["api_key", "api_secret"]}, [("which", None, "api key, api secret")]),
+        ("account", None, {"names": ["api_key", "api_secret"]}, [("fields", None, "api key, api secret")]),
         ("mapping", {"sizing": {"mode": "percent", "value": "100"}}, {"sizing": {"mode": "fixed_quantity", "value": "10"}},
          [("sizing", "100 % a signal", "10 units")]),
         ("mapping", None, {"account_id": "A1", "strategy_id": "S1", "allocation_pct": "50", "enabled": True},

@@ -12,9 +12,10 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from app.api.wire import Page as WirePage
 from app.pages import STATIC
 from tests.pages.addresses import DENIED_ORDER, FILES, FORMS, ORDER, ROOMS, THINGS
-from tests.pages.happenings import SIGNALS
+from tests.pages.happenings import ORDERS, SIGNALS
 from tests.pages.preview import create_preview
 from tests.pages.sample import Sample
 from tests.pages.things import ACCOUNTS, POSITIONS
@@ -106,6 +107,53 @@ def test_a_viewer_s_settings_have_what_is_their_own_and_nothing_that_is_refused(
     assert writes("/settings") == ["PATCH /api/me"]
     assert writes("/settings/tokens") == []
     assert all("/api/me/" in write for write in writes("/settings/security"))
+
+
+@pytest.mark.parametrize(
+    ("address", "says", "never"),
+    [
+        ("/", "You look on", "Add an account"),
+        ("/accounts", "You look on: no accounts", "Begin with a paper account"),
+        ("/mappings", "You look on: nothing to map", "First an account"),
+        ("/strategies", "No strategy is shared with you", "Pick a kind"),
+        ("/settings/messages", "You are told here", "Nobody is told yet"),
+        ("/messages", "What is shared with you", "Each order with its last word"),
+        ("/order", "you see the strategies that are shared with you", "everything of this workspace"),
+        ("/replay", "A replay runs strategies of one", "everything of this workspace"),
+    ],
+)
+def test_a_viewer_is_told_what_there_is_for_them(clients: Readers, address: str, says: str, never: str) -> None:
+    text = clients["viewer", "empty"].get(address).get_data(as_text=True)
+    assert says in text
+    assert never not in text
+    assert all(link not in text for link in ('href="/accounts/new"', 'href="/strategies/new"', 'href="/settings/messages/new'))
+
+
+def test_a_viewer_reads_of_a_shared_strategy_that_it_is_to_look_at(clients: Readers) -> None:
+    texts = {role: clients[role, "full"].get("/strategies/S6").get_data(as_text=True) for role in ("trader", "viewer")}
+    assert "map it to accounts of yours" in texts["trader"]
+    assert "map it" not in texts["viewer"]
+
+
+@pytest.mark.parametrize("address", ["/mappings", "/mappings/M8/edit", "/accounts/A5", "/positions", "/orders"])
+def test_what_is_no_longer_shared_keeps_its_name(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, sent = ([each[0].model_copy(update={"strategy_id": "S9"})] for each in (POSITIONS, ORDERS))
+    monkeypatch.setattr(Sample, "positions", lambda self, **_: held)
+    monkeypatch.setattr(Sample, "orders", lambda self, *_: WirePage(items=sent, next=None))
+    text = create_preview("owner").test_client().get(address).get_data(as_text=True)
+    assert "Meera&#39;s pairs (no longer shared)" in text
+    assert not re.search(r">\s*(no longer here|archived)\s*<", text)
+
+
+def test_the_overview_says_what_is_shared_by_whom_and_with_how_many(clients: Readers) -> None:
+    text = clients["trader", "full"].get("/").get_data(as_text=True)
+    assert "shared by Ben Mathew" in text
+    assert "shared with 2" in text
+
+
+def test_on_a_phone_too_the_owner_clears_a_second_factor(clients: Readers) -> None:
+    cells = re.findall(r'<div class="phone-only">.*?</div>', clients["owner", "full"].get("/people").get_data(as_text=True), re.DOTALL)
+    assert any("clear-second-factor" in cell for cell in cells)
 
 
 @pytest.mark.parametrize("address", [*ROOMS, *THINGS, "/people"])

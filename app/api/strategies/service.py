@@ -75,6 +75,14 @@ def get_strategy(user: User, strategy_id: str) -> StrategyOut:
     return strategy_out(user, row)
 
 
+def past_names(user: User) -> dict[str, str]:
+    """Strategies of which one's books still speak though one has them no more: "Rules (no longer shared)", by the name that was told last."""
+    data = workspace().data
+    ended = {gone: f"{name} (no longer shared)" for gone, name in data.shares.ended_for(user.user_id).items()}
+    rows = data.strategies.list(user.user_id, archived=True)
+    return ended | {row.strategy.strategy_id: f"{row.strategy.name} (archived)" for row in rows if row.archived_at is not None}
+
+
 def create_strategy(user: User, body: StrategyIn, by: Actor) -> StrategyOut:
     _check_instruments(body.instruments)
     exit_plan = _exit_plan(body.exit_plan, body.instruments)
