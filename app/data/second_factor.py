@@ -68,21 +68,23 @@ class SecondFactor:
         rows = self._store.readers.all("SELECT user_id FROM users WHERE totp IS NOT NULL AND totp_step > 0")
         return frozenset(row["user_id"] for row in rows)
 
-    def state(self, user_id: str) -> SecondFactorState:
+    def state(self, user_id: str, sign_in_id: str | None = None) -> SecondFactorState:
+        """`begun` is told to the sign-in that began alone, as the key is."""
         sql = (
             "SELECT totp IS NOT NULL AS told, totp_step > 0 AS used, "
             "(SELECT count(*) FROM recovery_codes r WHERE r.user_id = users.user_id AND used_at IS NULL) AS codes FROM users WHERE user_id = ?"
         )
         row = found(self._store.readers.one(sql, (user_id,)), "user")
         on = bool(row["told"] and row["used"])
-        return SecondFactorState(on, not on and self.begun(user_id) is not None, row["codes"])
+        return SecondFactorState(on, not on and self.begun(user_id, sign_in_id) is not None, row["codes"])
 
-    def begin(self, user_id: str, *, by: Actor) -> Enrolment:
-        """A new secret in place of one that was never confirmed. Conflict while the second factor is on."""
+    def begin(self, user_id: str, *, by: Actor, sign_in_id: str | None = None) -> Enrolment:
+        """A new secret in place of one that was never confirmed. Conflict while the second factor is on. `sign_in_id`: the browser that begins, which
+        alone may see the secret again and confirm it; None (an API token, a program): nobody sees it again."""
         import pyotp
 
         secret = pyotp.random_base32()
-        sealed = self._box.seal({"secret": secret, "at": str(self._store.now())})
+        sealed = self._box.seal({"secret": secret, "at": str(self._store.now()), "sign_in": sign_in_id or ""})
 
         def work(db: sqlite3.Connection) -> str:
             row = _person(db, user_id)
@@ -94,16 +96,20 @@ class SecondFactor:
 
         return _enrolment(secret, self._store.journal.run(work))
 
-    def begun(self, user_id: str) -> Enrolment | None:
-        """What `begin` told, for a quarter of an hour and until it is confirmed: a secret in use is never shown again."""
+    def begun(self, user_id: str, sign_in_id: str | None) -> Enrolment | None:
+        """What `begin` told this sign-in, for a quarter of an hour and until it is confirmed: a secret in use is never shown again, and one that is
+        not yet on never to another browser, which may be in wrong hands."""
+        if not sign_in_id:
+            return None
         row = self._store.readers.one("SELECT email, totp FROM users WHERE user_id = ? AND totp IS NOT NULL AND totp_step = 0", (user_id,))
         opened = self._box.open(row["totp"]) if row else None
-        return _enrolment(opened["secret"], row["email"]) if row and opened and self._fresh(opened) else None
+        return _enrolment(opened["secret"], row["email"]) if row and opened and self._fresh(opened, sign_in_id) else None
 
-    def confirm(self, user_id: str, code: str, *, by: Actor) -> tuple[str, ...]:
-        """Switches it on with a first code and gives ten recovery codes, readable this once. Conflict when there is nothing to confirm."""
+    def confirm(self, user_id: str, code: str, *, by: Actor, sign_in_id: str | None = None) -> tuple[str, ...]:
+        """Switches it on with a first code and gives ten recovery codes, readable this once. Conflict when there is nothing that this sign-in may
+        confirm."""
         sealed, steps = self._steps(user_id, code)
-        fresh = sealed is not None and self._fresh(self._box.open(sealed))
+        fresh = sealed is not None and self._fresh(self._box.open(sealed), sign_in_id)
         codes = _new_codes()
 
         def work(db: sqlite3.Connection) -> None:
@@ -111,7 +117,7 @@ class SecondFactor:
             if row["totp_step"] > 0:
                 raise Conflict("the second factor is on already")
             if row["totp"] is None or not fresh:
-                raise Conflict("this key was made too long ago; begin with a new one")
+                raise Conflict("this key was made too long ago, or in another browser; begin with a new one")
             if not steps or row["totp"] != sealed:
                 raise Invalid.field("code", "is not the code that the app shows now")
             db.execute("UPDATE users SET totp_step = ? WHERE user_id = ?", (max(steps), user_id))
@@ -176,8 +182,9 @@ class SecondFactor:
         self._store.write(work)
         return codes
 
-    def _fresh(self, opened: Mapping[str, str]) -> bool:
-        return self._store.now() < int(opened["at"]) + micros(BEGUN_LASTS)
+    def _fresh(self, opened: Mapping[str, str], sign_in_id: str | None) -> bool:
+        """Whether it waits still, and for this sign-in."""
+        return opened.get("sign_in", "") == (sign_in_id or "") and self._store.now() < int(opened["at"]) + micros(BEGUN_LASTS)
 
     def _steps(self, user_id: str, code: str) -> tuple[bytes | None, list[int]]:
         """The stored secret, and the time steps about now of which this is the code. Worked out here and not on the writer's thread, which has

@@ -147,12 +147,12 @@ def test_nothing_changes_until_a_first_code_is_right(house: House) -> None:
     with pytest.raises(Invalid):
         factor.confirm(house.user_id, app.at(NOW), by=house.by())
     house.clock.step(BEGUN_LASTS)
-    assert factor.begun(house.user_id) is None
+    assert factor.begun(house.user_id, None) is None
     with pytest.raises(Conflict, match="too long ago"):
         factor.confirm(house.user_id, again.at(house.clock.now()), by=house.by())
     house.enrol()
     assert factor.is_on(house.user_id)
-    assert factor.begun(house.user_id) is None, "a key in use is never shown again"
+    assert factor.begun(house.user_id, None) is None, "a key in use is never shown again"
     with pytest.raises(Conflict, match="on already"):
         house.begin()
 
@@ -308,6 +308,28 @@ def test_from_setting_it_up_to_turning_it_off(front: Front, clock: Hand, role: U
     assert visitor.json("POST", f"{api}/off", {"password": PASSWORD, "code": fresh[1]}).status_code == 409
     again = front.visitor()
     assert again.sign_in(email).location == "/"
+
+
+def test_a_key_that_waits_is_shown_to_the_browser_that_began_alone(front: Front, clock: Hand) -> None:
+    email = front.person()
+    mine, other = front.visitor(), front.visitor()
+    for visitor in (mine, other):
+        visitor.sign_in(email)
+    api, qr = "/api/me/second-factor", "/settings/security/qr.svg"
+    user = front.data.users.find(email)
+    assert user is not None
+    _, token = front.data.tokens.create(user.user_id, "a program", by=MACHINE)
+    program, headers = front.mailing.test_client(), {"Authorization": f"Bearer {token}"}
+    app = pyotp.TOTP(mine.json("POST", api, {"password": PASSWORD}).json["secret"])
+    shown, hidden = mine.get("/settings/security").text, other.get("/settings/security").text
+    assert (app.secret in shown, app.secret in hidden) == (True, False)
+    assert (mine.get(qr).status_code, other.get(qr).status_code) == (200, 404)
+    begun = [mine.json("GET", api).json["begun"], other.json("GET", api).json["begun"], program.get(api, headers=headers).json["begun"]]
+    assert begun == [True, False, False]
+    code = {"code": app.at(clock.now())}
+    assert other.json("POST", f"{api}/confirm", code).status_code == 409
+    assert program.post(f"{api}/confirm", json=code, headers=headers).status_code == 409
+    assert mine.json("POST", f"{api}/confirm", code).status_code == 200
 
 
 def test_what_is_shown_once_is_not_kept_for_a_repeat(front: Front, clock: Hand) -> None:

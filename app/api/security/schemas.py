@@ -40,7 +40,7 @@ class SignOutOut(Out):
 
 
 class SecondFactorOut(Out):
-    """`begun`: a new key was made and waits for its first code."""
+    """`begun`: a new key was made in this browser and waits for its first code."""
 
     on: bool
     begun: bool

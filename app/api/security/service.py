@@ -54,25 +54,25 @@ def sign_out_everywhere(user: User, body: SignOutIn, by: Actor) -> SignOutOut:
 
 
 def second_factor(user: User) -> SecondFactorOut:
-    state = workspace().data.second_factor.state(user.user_id)
+    state = workspace().data.second_factor.state(user.user_id, this_sign_in())
     return SecondFactorOut(on=state.on, begun=state.begun, recovery_codes_left=state.codes_left)
 
 
 def begin(user: User, body: PasswordProof, by: Actor) -> EnrolmentOut:
     """Asks for the password: otherwise whoever finds a browser open could lock its person out."""
     prove_password(user, body.password)
-    return _enrolment_out(workspace().data.second_factor.begin(user.user_id, by=by))
+    return _enrolment_out(workspace().data.second_factor.begin(user.user_id, by=by, sign_in_id=this_sign_in()))
 
 
 def begun(user: User) -> EnrolmentOut | None:
-    """The key that waits for its first code; None when there is none, or it has waited too long."""
-    enrolment = workspace().data.second_factor.begun(user.user_id)
+    """The key that waits for its first code; None when there is none, it has waited too long, or another browser began it."""
+    enrolment = workspace().data.second_factor.begun(user.user_id, this_sign_in())
     return None if enrolment is None else _enrolment_out(enrolment)
 
 
 def qr(user: User) -> bytes:
-    """The key that waits, as an SVG picture. 404 when none waits."""
-    enrolment = workspace().data.second_factor.begun(user.user_id)
+    """The key that waits, as an SVG picture. 404 when none waits for this browser."""
+    enrolment = workspace().data.second_factor.begun(user.user_id, this_sign_in())
     if enrolment is None:
         raise Problem(404, "There is no key that waits to be confirmed.")
     return picture(enrolment.uri)
@@ -90,7 +90,7 @@ def picture(uri: str) -> bytes:
 def confirm(user: User, body: CodeProof, by: Actor) -> RecoveryCodesOut:
     second.slow_down(user)
     try:
-        codes = workspace().data.second_factor.confirm(user.user_id, body.code, by=by)
+        codes = workspace().data.second_factor.confirm(user.user_id, body.code, by=by, sign_in_id=this_sign_in())
     except Invalid:
         second.wrong(user)
         raise
