@@ -39,6 +39,7 @@ class PostOffice:
     ) -> None:
         """`pace`: seconds between two messages to one Telegram chat. `on_trouble(kind, severity, words)`, `on_clear(kind)`: told when no mail can be sent at all."""
         self._data = data
+        self._mails = settings.mail_ready
         self._root = settings.endpoints.discord_root
         the_clock = clock or SystemClock()
         wire = Wire(the_clock)
@@ -56,6 +57,8 @@ class PostOffice:
 
     def start(self, supervisor: Supervisor) -> None:
         dispatcher = self.dispatcher
+        if self._mails:
+            dispatcher.ask(self._data.box.warm_up)  # mails with secrets are sealed in the transaction of what they are about
         self._data.outbox.on_due(dispatcher.wake)
         self._data.on_change(dispatcher.wake)  # a mail is written with a change of people or codes
         for number in range(1, WORKERS + 1):

@@ -35,6 +35,14 @@ class CredentialBox:
             self._made = MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in self._keys])
         return self._made
 
+    @property
+    def warm(self) -> bool:
+        return self._made is not None
+
+    def warm_up(self) -> None:
+        """Pays for the import now, on the caller's thread: whoever seals inside a transaction would let orders wait for it."""
+        _ = self._fernet
+
     def seal(self, credentials: Mapping[str, str]) -> bytes:
         return self._fernet.encrypt(json.dumps(dict(credentials)).encode())
 

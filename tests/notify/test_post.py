@@ -50,6 +50,10 @@ def post_office(data: Data, discord: DiscordDouble, telegram: TelegramDouble, po
     made.close()
 
 
+def test_whoever_writes_a_mail_into_a_transaction_need_not_wait_for_an_import(data: Data, post_office: PostOffice) -> None:
+    until(lambda: data.box.warm)
+
+
 def test_whatever_is_written_is_sent_at_once(
     post_office: PostOffice, data: Data, discord: DiscordDouble, telegram: TelegramDouble, post: Mailbox, deaths: list[Death]
 ) -> None:
