@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.data.errors import DataError
 
@@ -155,6 +155,17 @@ IDENTIFIERS = frozenset({"api_key", "client_code", "user_id"})
 """What says which key or person it is; everything else that is stored is a secret."""
 SWITCHES = frozenset({"testnet"})
 HIDDEN = "•••"
+MASKED_WITH = frozenset("•…")
+"""What stands for what is hidden. No real key, token or address has them: whoever sends one sends back what was shown."""
+
+
+def is_masked(value: object) -> bool:
+    return isinstance(value, str) and not MASKED_WITH.isdisjoint(value)
+
+
+def unless_shown(given: Mapping[str, Any], shown: Mapping[str, str]) -> dict[str, Any]:
+    """Without what is the same as what is shown of it: a program that reads and writes back has changed nothing."""
+    return {name: value for name, value in given.items() if not (isinstance(value, str) and value == shown.get(name))}
 
 
 def mask(credentials: Mapping[str, str]) -> dict[str, str]:

@@ -86,6 +86,36 @@ def test_only_what_is_entered_again_changes(trader: Person) -> None:
     assert trader.patch(path, {"credentials": {"pin": "1234"}}).status_code == 422
 
 
+MASKED = ["is what is shown, not what is stored: leave it out to keep what is stored"]
+
+
+def test_what_is_shown_masked_and_written_back_changes_nothing(trader: Person) -> None:
+    account = kite(trader)
+    path, keys = f"/api/accounts/{account['id']}", account["keys"]
+    shown = account["credentials"]
+    assert shown == {"api_key": f"{keys['api_key'][:3]}…{keys['api_key'][-3:]}", "api_secret": "•••"}
+    rows: list[tuple[dict[str, Any], int, dict[str, str]]] = [
+        (shown, 200, keys),
+        ({**shown, "password": "another-secret-of-kite"}, 200, {**keys, "password": "another-secret-of-kite"}),
+        ({"api_key": "abc…xyz"}, 422, {"api_key": "x"}),
+        ({"api_secret": "••••••"}, 422, {"api_secret": "x"}),
+        ({"totp_secret": "•••"}, 422, {"totp_secret": "x"}),  # nothing is stored of which this could be shown
+    ]
+    for sent, status, then in rows:
+        answer = trader.patch(path, {"name": account["name"], "credentials": sent})
+        assert answer.status_code == status, answer.text
+        if status == 422:
+            assert answer.json["errors"] == {f"credentials.{name}": MASKED for name in then}
+        else:
+            assert trader.post(f"{path}/credentials/reveal", {"password": PASSWORD}).json["credentials"] == then
+    changed = trader.rig.data.audit.list(trader.user.user_id, action="account.credentials_changed", limit=500).items
+    assert [row.after for row in changed if row.object_id == account["id"]] == [{"names": ["password"]}]
+    new = {"name": "Masked", "broker": "zerodha", "capital": "1000", "credentials": shown}
+    assert trader.post("/api/accounts", new).status_code == 422
+    del new["broker"], new["credentials"]
+    assert set(trader.post("/api/accounts/create-zerodha", {**new, **shown}).json["errors"]) == set(shown)
+
+
 # --- verify --------------------------------------------------------------------------------------------------------
 
 

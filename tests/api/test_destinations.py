@@ -137,6 +137,9 @@ def test_a_destination_is_changed_field_by_field_and_taken_away(rig: Rig, person
     assert rig.data.destinations.secret(person.user.user_id, made["id"]) == {"url": other}  # type: ignore[union-attr]
     assert person.patch(path, {"chat": "1"}).status_code == 422
     assert person.patch(path, {"name": None}).status_code == 422
+    assert person.patch(path, {"url": moved["address"]["webhook"], "enabled": True}).json["enabled"] is True, "as shown: unchanged"
+    assert list(person.patch(path, {"url": "discord.com #1/•••"}).json["errors"]) == ["url"]
+    assert rig.data.destinations.secret(person.user.user_id, made["id"]) == {"url": other}  # type: ignore[union-attr]
     assert person.delete(path).status_code == 204
     assert person.get(path).status_code == 404
 

@@ -24,6 +24,7 @@ from app.api.wire import (
     Positive,
     Secret,
 )
+from app.data.credentials import is_masked
 from app.problems import wrong
 from engines.core.model import ZERO, DayRules
 from engines.core.timetable import seconds
@@ -31,6 +32,8 @@ from engines.core.timetable import seconds
 _USUAL_DAY = DayRules()
 Broker = Literal["paper", "zerodha", "angelone", "binance_spot", "binance_usdm"]
 BROKERS: tuple[str, ...] = get_args(Broker)
+
+MASKED = "is what is shown, not what is stored: leave it out to keep what is stored"
 
 CREDENTIALS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "paper": ((), ()),
@@ -225,6 +228,8 @@ def credential_errors(broker: str, credentials: Mapping[str, Any], *, complete: 
             errors[f"credentials.{name}"] = ["must be true or false" if name == "testnet" else "must be text"]
         elif value is None and not complete and name in needed:
             errors[f"credentials.{name}"] = [f"{broker} needs it"]
+        elif is_masked(value):
+            errors[f"credentials.{name}"] = [MASKED]
     if complete:
         errors |= {f"credentials.{name}": ["is required"] for name in needed if credentials.get(name) is None}
     return errors

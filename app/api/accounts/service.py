@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from app.api.accounts.schemas import (
+    MASKED,
     AccountIn,
     AccountOut,
     AccountPatch,
@@ -28,6 +29,7 @@ from app.api.money import currency_of
 from app.api.pages import keep, page_of
 from app.api.wire import Page, moment, moment_or_none
 from app.data import AccountRow, Actor, AutoLogin, Conflict, DataError, NotFound, SignIn, User
+from app.data.credentials import is_masked, unless_shown
 from app.logins import is_our_address
 from app.problems import Problem, field_problem
 from app.workspace import workspace
@@ -97,6 +99,8 @@ def create_account(user: User, body: AccountIn, by: Actor) -> AccountOut:
 def create_zerodha(user: User, body: ZerodhaIn, by: Actor) -> CreatedZerodha:
     secrets = ("api_key", "api_secret", "user_id", "password", "totp_secret", "access_token")
     credentials = {name: value for name in secrets if (value := getattr(body, name))}
+    if masked := {name: [MASKED] for name, value in credentials.items() if is_masked(value)}:
+        raise Problem(422, "The credentials are masked.", errors=masked)
     account = Account("", user.user_id, body.name, "zerodha", body.capital, _limits(body), dry_run=body.dry_run is not False)
     if body.leverage is not None:
         account = replace(account, leverage=body.leverage)
@@ -122,8 +126,9 @@ def change_account(user: User, account_id: str, body: AccountPatch, by: Actor) -
     elif body.source_address is not None:
         raise field_problem("source_address", "is for live accounts")
     _check_auto_login(account, body)
-    if body.credentials is not None:
-        _check_credentials(account.broker, body.credentials, complete=not _known(account_id))
+    given_keys = _changed_keys(user, account_id, body.credentials)
+    if given_keys is not None:
+        _check_credentials(account.broker, given_keys, complete=not _known(account_id))
 
     def edit(now: Account) -> Account:
         simple = {name: getattr(body, name) for name in _SIMPLE if name in given}
@@ -132,7 +137,7 @@ def change_account(user: User, account_id: str, body: AccountPatch, by: Actor) -
         changed = replace(changed, day_rules=DayRules(**body.day_rules.model_dump())) if body.day_rules else changed
         return replace(changed, paper=_paper(body.paper)) if body.paper else changed
 
-    credentials = _plain(body.credentials) if body.credentials is not None else None
+    credentials = _plain(given_keys) if given_keys is not None else None
     shop = workspace()
     row = shop.data.accounts.change(user.user_id, account_id, edit, credentials=credentials, by=by)
     if credentials and credentials.get("access_token"):
@@ -305,6 +310,14 @@ def _check_credentials(broker: str, credentials: Mapping[str, Any], *, complete:
     errors = credential_errors(broker, credentials, complete=complete)
     if errors:
         raise Problem(422, "The credentials do not fit the broker.", errors=errors)
+
+
+def _changed_keys(user: User, account_id: str, given: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What is not just the masked value that answers show; None where nothing is left of it and what is stored can be read."""
+    if not given:
+        return given
+    changed = unless_shown(given, workspace().data.accounts.get(user.user_id, account_id).credentials)
+    return changed if changed or not _known(account_id) else None
 
 
 def _known(account_id: str) -> Mapping[str, str]:

@@ -23,6 +23,7 @@ from app.api.destinations.schemas import (
 )
 from app.api.wire import Page, moment, moment_or_none
 from app.data import Actor, Address, Conflict, DestinationRow, Invalid, NotFound, User
+from app.data.credentials import is_masked, unless_shown
 from app.data.users import clean_email
 from app.problems import Problem, field_problem
 from app.workspace import workspace
@@ -75,12 +76,15 @@ def change_destination(user: User, destination_id: str, body: DestinationPatch, 
     if "quiet" in body.model_fields_set:
         changes["quiet"] = _quiet(body.quiet)
     given: dict[str, str] = {name: getattr(body, name) for name in _FIELDS if name in body.model_fields_set}
+    row = places.get(user.user_id, destination_id)
+    given = unless_shown(given, {name: row.address.get(_SHOWN_AS.get(name, name), "") for name in given})
     if not given:
         return destination_out(places.change(user.user_id, destination_id, changes, by=by))
-    row = places.get(user.user_id, destination_id)
     for name in given:
         if name not in _TAKES[row.channel]:
             raise field_problem(name, f"does not belong to {row.channel}")
+        if is_masked(given[name]):
+            raise field_problem(name, "is what is shown, not what is stored: leave it out to keep what is stored")
     known = places.secret(user.user_id, destination_id)
     kept = {name: value for name, value in known.items() if name in _TAKES[row.channel]}
     address, code = _address(user, row.channel, {**kept, **given})
@@ -171,6 +175,8 @@ def _errands() -> _Errands:
 # --- addresses --------------------------------------------------------------------------------------------------------
 
 _TAKES = {"discord": frozenset({"url"}), "telegram": frozenset({"token", "chat", "thread"}), "email": frozenset({"to"})}
+
+_SHOWN_AS = {"url": "webhook", "token": "bot"}
 
 
 def _address(user: User, channel: str, given: Mapping[str, str]) -> tuple[Address, str | None]:
