@@ -96,6 +96,18 @@ def test_the_browser_writes_numbers_as_the_server_does(chrome: Browser, preview:
     assert written == [text for _, _, text in NUMBERS]
 
 
+def test_an_account_s_orders_are_changed_and_cancelled_without_a_push_of_the_table(chrome: Browser, preview: str) -> None:
+    """Times with their day, reasons and two acts in a row: all of it in the panel beside the switches."""
+    resize(chrome, 1366, 768)
+    chrome.get(f"{preview}/accounts/A2")
+    wide, seen = chrome.execute_script(
+        "const wrap = document.querySelector('#t-orders').closest('.table-wrap');"
+        "const edge = wrap.getBoundingClientRect().right;"
+        "return [wrap.scrollWidth - wrap.clientWidth, [...wrap.querySelectorAll('.acts .btn')].every((each) => each.getBoundingClientRect().right <= edge)]"
+    )
+    assert (wide, seen) == (0, True)
+
+
 def test_marks_of_signals_do_not_print_over_each_other(chrome: Browser, preview: str) -> None:
     """One for each candle and side; words only where nothing stands beside it."""
     chrome.get(f"{preview}/help")
