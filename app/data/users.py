@@ -24,6 +24,7 @@ LEAST_PASSWORD = 10
 MOST_NAME = 100
 MOST_PASSWORD = 1024  # characters; hashing more is a way to keep us busy
 TOLD_WITHIN = 24 * 3600.0  # seconds in which the mail about a new password is of use
+HANDS_OFF = "You can no longer change or stop what they do, so nothing is entered there by itself. What they hold keeps its exits."
 _EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,190}")
 
 
@@ -130,7 +131,7 @@ class Users:
         return self._set(user_id, "user.role_changed", "role", role.value, by)
 
     def set_active(self, user_id: str, active: bool, *, by: Actor) -> User:
-        """Switching a user off ends their sign-ins and silences their tokens and web hooks; what they own stays."""
+        """Switching a user off ends their sign-ins, silences their tokens and web hooks and switches auto-trade of their accounts off; what they own stays."""
 
         def work(db: sqlite3.Connection) -> None:
             db.execute("UPDATE users SET active = ? WHERE user_id = ?", (active, user_id))
@@ -161,9 +162,23 @@ class Users:
             self.store.audit(db, by, action, user_id, before=before, after=after)
             if (after.active, after.role) != (before.active, before.role):
                 self.shares.person_changes(db, after, by=by)
+                if not after.active or after.role is UserRole.VIEWER:
+                    self._hands_off(db, user_id)
             return after
 
         return self.store.write(work)
+
+    def _hands_off(self, db: sqlite3.Connection, user_id: str) -> None:
+        """Nobody could stop what their accounts do any more: nothing is entered there by itself. What is held keeps its exits."""
+        on = "user_id = ? AND auto_trade AND archived_at IS NULL"
+        ids = [row[0] for row in db.execute(f"SELECT account_id FROM accounts WHERE {on} ORDER BY account_id", (user_id,))]
+        db.execute(f"UPDATE accounts SET auto_trade = 0, updated_at = ? WHERE {on}", (self.store.now(), user_id))
+        for account_id in ids:
+            before, after = {"auto_trade": True}, {"auto_trade": False}
+            self.store.audit(db, Actor(user_id, "system"), "account.changed", account_id, before=before, after=after)
+        if ids:
+            fields = {"title": "Auto-trade of your accounts is off", "text": HANDS_OFF}
+            self.outbox.tell(db, "auto_trade_off", dedupe=f"hands_off:{self.store.ids.new()}", user_id=user_id, ref=user_id, fields=fields)
 
 
 def clean_email(email: str) -> str:

@@ -31,7 +31,13 @@ def test_a_person_sees_their_own_rows_what_was_done_to_them_and_what_the_machine
     trader.post("/api/system/stop")
     fresh.data.audit.add(MACHINE, "account.auto_login", "account", account)
     fresh.owner.patch(f"/api/users/{trader.user.user_id}", {"role": "viewer"})
-    shown = rows(trader)
+    off, *shown = rows(trader)
+    assert (off["action"], off["actor_name"], off["object_id"], off["after"]) == (
+        "account.changed",
+        "Tandem",
+        account,
+        {"auto_trade": False},
+    )
     assert [row["action"] for row in shown[:5]] == [
         "user.role_changed",
         "account.auto_login",
