@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 MONITOR_EVERY = 0.25
 SUPERVISE_EVERY = 0.5
 STRATEGY_NAP = 0.1
+WRITING_PATIENCE = 0.1
+"""Seconds that a change of switches waits for an account in the middle of writing an order."""
 
 
 class Runtime:
@@ -288,9 +290,11 @@ class Runtime:
             system.day.changed()
 
     def refresh_now(self) -> None:
-        """For whoever has just written and wants to trade at once."""
+        """For whoever has just written: what is switched on trades at once, and no entry leaves for what is switched off once this returns."""
         self._changed.clear()
         self._refresh()
+        for lane in self.system.roster.lanes():
+            lane.gate.pass_through(WRITING_PATIENCE)  # whoever asked before the change has written by then
 
     def _watch_journal(self) -> None:
         system = self.system

@@ -61,6 +61,7 @@ from engines.execution.sessions import SessionWatch
 from engines.execution.stopper import Stopper
 from engines.execution.supervisor import Death, Supervisor
 from engines.execution.views import AccountView, BrokerAnswers, BrokerBook, HaltReport, Pnl, PositionView, SignalOutcome, SystemStatus
+from engines.execution.wanted import withdrawn
 from engines.live_prices import LiveMarketMaker, LivePrices
 from engines.market.candle_store import CandleStore, combined_past
 from engines.market.instruments import InstrumentTable
@@ -129,7 +130,7 @@ class TradingSystem:
         self.roster: Roster = self._make_roster()
         self.incident_log = IncidentLog(journal, notifier, clock, ids, self.roster.owner_of)
         self.combined = CombinedWatch(
-            journal, clock, self.incident_log, self.roster.desks, self._currency, self._leave, self._strategy_name
+            journal, clock, self.incident_log, self.roster.desks, self._currency, self._leave, self._strategy_name, self.roster.trades
         )
         self.news = News(journal, notifier, self.outcomes, self.latency, self._position_told)
         self._plan_tools = PlanTools(
@@ -153,6 +154,7 @@ class TradingSystem:
             self._prepare,
             self.news.planned,
             self.trouble,
+            self.exit_desk,
         )
         self.stopper = Stopper(self.board, latch, journal, clock, ids, self.exit_desk, self.roster.lanes, notifier.publish, self.trouble)
         self.monitor = Monitor(journal, clock, self.incident_log, self.roster.desks, lambda desk: self._flatten(desk, None))
@@ -545,9 +547,13 @@ class TradingSystem:
         if lane is not None:
             lane.put(Flatten(self.exit_desk, Progress(), close=True, holds=wanted, strategy_id=strategy_id))
 
-    def _denial(self, account: Account, strategy_id: str | None) -> Denial | None:
+    def _denial(self, account: Account, order: Order) -> Denial | None:
         """Asked under the gate of every entry."""
-        return self.board.denial(account, strategy_id) or self.combined.forbids(account, strategy_id)
+        denial = self.board.denial(account, order.strategy_id) or self.combined.forbids(account, order.strategy_id)
+        if denial is not None:
+            return denial
+        tracker = self.outcomes.get(order.signal_key)
+        return withdrawn(account, order, tracker.signal if tracker is not None else None, self.roster.trades)
 
     def _strategy_name(self, strategy_id: str) -> str:
         strategy = self.roster.strategy(strategy_id)

@@ -7,8 +7,9 @@ transaction or none is (law 12).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 import structlog
 
@@ -16,9 +17,11 @@ from engines.core.facts import SignalPlanned
 from engines.core.model import AccountMapping, Order, OrderState, Signal, Source
 from engines.crashpoints import crash
 from engines.execution.desk import Desk
+from engines.execution.exits import ExitDesk
 from engines.execution.jobs import Send
 from engines.execution.lane import Lane
 from engines.execution.outcomes import OutcomeBoard, Tracker
+from engines.execution.overtaken import TakeBack, under_way
 from engines.execution.planning import Market, PlanTools, plan, preview
 from engines.execution.views import SignalOutcome
 from engines.ports import Clock, DuplicateSignal, Journal, JournalDown
@@ -38,6 +41,7 @@ class _Part:
     signal: Signal
     tracker: Tracker
     orders: list[Order] = field(default_factory=list)
+    overtaken: list[tuple[Desk, Mapping[str, Decimal]]] = field(default_factory=list)  # entries under way that its exits come after
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class FanOut:
     prepare: Callable[[Signal], Signal]  # fills in what the strategy's own settings say (exit plan)
     planned: Callable[[Tracker], None]  # told when a signal and its orders are durable
     on_trouble: Callable[[str, str, str, str | None], None]  # kind, severity, message, account id
+    exits: ExitDesk  # closes what comes of entries that an exit has overtaken
 
     def submit(self, signal: Signal, wait: float = 0.0) -> SignalOutcome:
         """Plan, journal, send; waits up to `wait` seconds until no order is planned, sending or unknown. Raises JournalDown: nothing was sent.
@@ -70,6 +75,9 @@ class FanOut:
             self._discard(tracker, parts)
             raise
         crash("after-commit-before-queue")
+        for part in parts:
+            for desk, entries in part.overtaken:
+                self._take_back(desk, part.signal, entries)
         self._dispatch(orders)
         for part in parts:
             self.planned(part.tracker)
@@ -99,6 +107,8 @@ class FanOut:
                     continue
                 user_id = desk.account.user_id
                 part = own if user_id == mine else self._part_of(user_id, parts)
+                if signal.reduce_only and (entries := under_way(desk, part.signal)):
+                    part.overtaken.append((desk, entries))
                 try:
                     made = plan(desk, part.signal, mapping, market, self.plan_tools)
                 except Exception as error:
@@ -147,6 +157,11 @@ class FanOut:
         self.outcomes.discard(tracker)
         for part in parts[1:]:
             self.outcomes.discard(part.tracker)
+
+    def _take_back(self, desk: Desk, signal: Signal, entries: Mapping[str, Decimal]) -> None:
+        lane = self.lane(desk.account.account_id)
+        if lane is not None:
+            lane.put(TakeBack(self.exits, signal, entries))
 
     def _dispatch(self, orders: Sequence[Order]) -> None:
         for order in orders:

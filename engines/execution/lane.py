@@ -97,7 +97,7 @@ class Connecting(Job, Protocol):
 class LaneTools:
     clock: Clock
     outcomes: OutcomeBoard
-    denial: Callable[[Account, str | None], Denial | None]
+    denial: Callable[[Account, Order], Denial | None]
     on_trouble: Callable[[str, str, str, str | None], None]
     on_needs_login: Callable[[Desk, str], None]
     on_ready: Callable[[Desk], None]  # signed in and reconciled
@@ -328,7 +328,7 @@ class Lane:
         """Asked under the gate: only exposure-raising orders can be stopped here (law 7)."""
         if not order.raises_exposure:
             return None
-        denial = self.tools.denial(self.desk.account, order.strategy_id)
+        denial = self.tools.denial(self.desk.account, order)
         return denial.value if denial else None
 
     def _denied(self, order: Order, reason: str) -> None:

@@ -51,6 +51,7 @@ class Roster:
         self._strategies: dict[str, StrategyConfig] = {}
         self._audiences: dict[str, _Audience] = {}
         self._by_pair: dict[tuple[str, str], AccountMapping] = {}
+        self._trading: frozenset[tuple[str, str]] = frozenset()  # (strategy id, account id) of every mapping that entries go to
 
     # --- reading: whole dictionaries are replaced, so no lock is needed
 
@@ -79,6 +80,10 @@ class Roster:
     def people(self, strategy_id: str) -> frozenset[str]:
         """Who else has mapped it to an account, on or off: whoever is to know of what becomes of it, apart from its owner."""
         return self._audiences.get(strategy_id, _NOBODY).people
+
+    def trades(self, strategy_id: str, account_id: str) -> bool:
+        """Whether entries of this strategy go to this account now. Cheap: asked under the gate of every entry."""
+        return (strategy_id, account_id) in self._trading
 
     def routes(self, signal: Signal) -> Sequence[Route]:
         """Where a signal goes: the accounts it names, no one else's among them (with their mapping, if they have one), else its strategy's mappings that
@@ -151,6 +156,7 @@ class Roster:
             for key in on.keys() | off.keys()
         }
         self._by_pair = {(m.account_id, m.strategy_id): m for m in mappings}
+        self._trading = frozenset((key, desk.account.account_id) for key, routes in on.items() for desk, _ in routes)
 
     def start_lane(self, desk: Desk) -> Lane | None:
         """None, with the reason in the desk's detail, where the account cannot even be tried (a kind nobody knows, credentials that are none)."""

@@ -1,0 +1,154 @@
+"""What was planned and has not left yet: switched off it stays here, overtaken by an exit it is taken back, and what was on the wire is closed as it comes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from engines.core.model import AccountMapping, Denial, Order, OrderState, OrderType, Sizing, SizingMode, Source, StrategyConfig, Timeframe
+from engines.ports import OrderRequest
+from tests.execution.house import INFY, USER, House, account, books_balance
+
+STRATEGY = StrategyConfig("S1", USER, "Cross", "ema_cross", Timeframe.M1, (INFY.symbol,))
+MAPPED = AccountMapping("M1", "A1", "S1", Decimal(50), Sizing(SizingMode.FIXED_QUANTITY, Decimal(3)))
+
+
+class Slow:
+    """A broker that answers its first order only when the test says so: whatever comes meanwhile waits in the lane."""
+
+    def __init__(self, first: str = "fill") -> None:
+        self.first = first
+        self.asked = threading.Event()
+        self.answer = threading.Event()
+
+    def __call__(self, request: OrderRequest) -> str:
+        if self.asked.is_set():
+            return "fill"
+        self.asked.set()
+        self.answer.wait(10)
+        return self.first
+
+
+def house(slow: Slow, **changes: object) -> House:
+    return House(account("A1", broker="wire", **changes), strategies=[STRATEGY], mappings=[MAPPED], script=slow)
+
+
+def ask(house: House, side: str = "BUY", quantity: int | None = 3, **changes: object) -> tuple[Order, ...]:
+    given = {"source": Source.WEBHOOK, "strategy_id": "S1", "account_ids": (), "wait": 0.0} | changes
+    return house.send(side, quantity, **given)
+
+
+def states(house: House) -> list[tuple[str, str | None]]:
+    return [(order.state.value, order.reason) for order in house.journal.orders().values()]
+
+
+def put(house: House, **changes: object) -> None:
+    house.directory.rows[0] = replace(house.directory.rows[0], **changes)  # type: ignore[arg-type]
+
+
+def unmap(house: House) -> None:
+    house.directory.mapping_rows[0] = replace(MAPPED, enabled=False)
+
+
+OFF: dict[str, tuple[Callable[[House], None], Denial]] = {
+    "auto-trade": (lambda house: put(house, auto_trade=False), Denial.AUTO_TRADE_OFF),
+    "dry run": (lambda house: put(house, dry_run=True), Denial.DRY_RUN),
+    "the account": (lambda house: put(house, enabled=False), Denial.NOT_CONNECTED),
+    "the mapping": (unmap, Denial.AUTO_TRADE_OFF),
+}
+
+
+@pytest.mark.parametrize("what", OFF)
+def test_no_entry_that_waits_in_the_lane_leaves_once_it_is_switched_off(what: str) -> None:
+    slow = Slow()
+    with house(slow) as h:
+        ask(h)
+        slow.asked.wait(5)
+        for _ in range(4):
+            ask(h)
+        switch, denial = OFF[what]
+        switch(h)
+        h.system.runtime.refresh_now()
+        slow.answer.set()
+        h.until(lambda: not any(order.live for order in h.journal.orders().values()))
+        assert len(h.books["A1"].placed) <= 1, "only what was on its way before the switch"
+        assert states(h).count(("denied", denial.value)) >= 4
+
+
+def test_what_a_person_sends_by_hand_to_an_account_needs_no_switch() -> None:
+    slow = Slow()
+    with house(slow, auto_trade=False) as h:
+        h.send("BUY", 1, wait=0.0)
+        slow.asked.wait(5)
+        h.send("BUY", 2, wait=0.0)
+        slow.answer.set()
+        h.until(lambda: h.held() == 3)
+
+
+def test_an_exit_takes_back_what_waits_behind_it_and_closes_what_was_on_the_wire() -> None:
+    slow = Slow()
+    with house(slow) as h:
+        first = ask(h)[0]
+        slow.asked.wait(5)
+        waiting = [ask(h)[0].order_id for _ in range(4)]
+        ask(h, "SELL", None, reduce_only=True)
+        slow.answer.set()
+        h.until(lambda: not any(order.live for order in h.journal.orders().values()))
+        h.until(lambda: h.held() == 0 and len(h.books["A1"].placed) == 2)
+        orders = h.journal.orders()
+        assert orders[first.order_id].state is OrderState.FILLED
+        assert {orders[order_id].state for order_id in waiting} == {OrderState.CANCELLED}
+        assert [(request.side.value, request.quantity) for request in h.books["A1"].placed] == [("BUY", 3), ("SELL", 3)]
+        books_balance(h)
+
+
+def test_an_entry_whose_answer_was_lost_is_closed_when_it_turns_up() -> None:
+    slow = Slow("lose_after")
+    with house(slow) as h:
+        ask(h)
+        slow.asked.wait(5)
+        ask(h, "SELL", None, reduce_only=True)
+        slow.answer.set()
+        h.until(lambda: len(h.books["A1"].placed) == 2)
+        h.until(lambda: h.held() == 0 and not any(order.live for order in h.journal.orders().values()))
+        assert [(request.side.value, request.quantity) for request in h.books["A1"].placed] == [("BUY", 3), ("SELL", 3)]
+
+
+def test_an_exit_that_only_trims_leaves_what_is_under_way() -> None:
+    slow = Slow()
+    with house(slow) as h:
+        slow.asked.set()
+        h.send("BUY", 10, source=Source.WEBHOOK, strategy_id="S1")
+        slow.asked.clear()
+        ask(h)
+        slow.asked.wait(5)
+        ask(h)
+        ask(h, "SELL", 2, reduce_only=True)
+        slow.answer.set()
+        h.until(lambda: h.held() == 14 and not any(order.live for order in h.journal.orders().values()))
+
+
+def test_a_limit_order_that_rests_was_meant_to_wait() -> None:
+    with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED], script=lambda _: "open") as h:
+        resting = ask(h, order_type=OrderType.LIMIT, price=Decimal(90), wait=5.0)[0]
+        ask(h, "SELL", None, reduce_only=True, wait=5.0)
+        assert h.journal.orders()[resting.order_id].state is OrderState.OPEN
+
+
+def test_a_position_that_has_turned_round_since_is_left_alone() -> None:
+    """The exit was of the long side; what was sold short afterwards is nobody's leftover."""
+    slow = Slow()
+    with house(slow) as h:
+        ask(h)
+        slow.asked.wait(5)
+        ask(h, "SELL", None, reduce_only=True)
+        ask(h, "SELL", 5)
+        slow.answer.set()
+        h.until(lambda: len(h.books["A1"].placed) >= 3 and not any(order.live for order in h.journal.orders().values()))
+        h.until(lambda: h.held() in (-5, -2))
+        assert sum(request.side.sign * request.quantity for request in h.books["A1"].placed) == h.held()
+        assert h.held() == -5
