@@ -10,8 +10,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.data import UserRole
+from app.newsroom import LiveBooks, Newsroom
 from app.replays import Replay, Spec
 from app.workspace import EXTENSION
+from engines.ports import SystemClock
 from tests.api.rig import PASSWORD, Person, Rig
 from tests.auth.conftest import _front, front
 
@@ -47,6 +49,7 @@ def belongings(rig: Rig) -> Belongings:
     assert me.user is not None
     account = me.account(name=f"{NAME} account", capital=CAPITAL)["id"]
     strategy = me.strategy(name=f"{NAME} strategy")["id"]
+    room = _made(me, "/api/destinations", {"channel": "discord", "name": f"{NAME} room", "url": ROOM})  # told of what happens from now on
     order = me.bought(account, quantity="7")["order_id"]
     group = _made(me, "/api/groups", {"name": f"{NAME} group", "account_ids": [account]})
     spec = Spec("nowhere", "2024-01-03", "2024-01-03", (), (), ())
@@ -70,10 +73,22 @@ def belongings(rig: Rig) -> Belongings:
         "data": dataset,
         "replay": replay.replay_id,
         "consents": _made(me, "/api/consents", {"account_id": account, "holder": f"{NAME} senior", "relation": "parent"}),
-        "destinations": _made(me, "/api/destinations", {"channel": "discord", "name": f"{NAME} room", "url": ROOM}),
+        "destinations": room,
         "users": me.user.user_id,
     }
+    kin = rig.person("kin-of-hers@example.com", UserRole.TRADER)
+    assert kin.user is not None
+    assert me.post(f"/api/strategies/{strategy}/shares", {"email": kin.user.email}).status_code == 201
+    assert kin.get(f"/api/strategies/{strategy}").status_code == 200
+    Newsroom(rig.data, LiveBooks(rig.system), Later(), Later()).step()  # what happened is put into words, and on its way to her room
     return Belongings(me, ids, (NAME, "quetzal", CAPITAL, "98,76,543", "9,876,543"))
+
+
+class Later(SystemClock):
+    """A minute from now: everything that happened is ripe to be told."""
+
+    def now(self) -> float:
+        return super().now() + 60.0
 
 
 def _made(me: Person, path: str, body: Mapping[str, object]) -> str:

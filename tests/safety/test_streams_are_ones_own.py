@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.data import UserRole
 from tests.api.rig import Person, Rig
 from tests.api.test_stream import Stream
 from tests.safety.conftest import Belongings
@@ -25,6 +26,13 @@ def test_law_12_no_stream_carries_what_is_anothers(rig: Rig, belongings: Belongi
     me.post(f"/api/accounts/{account}/kill-switch", {"on": True, "reason": "Quetzal is careful"})
     me.post(f"/api/accounts/{account}/kill-switch", {"on": False})
     me.post(f"/api/accounts/{account}/square-off")
+    group, strategy = belongings.ids["groups"], belongings.ids["strategies"]
+    for act, body in (("pause", None), ("stop", {"flatten": False, "reason": "Quetzal is careful"}), ("start", {})):
+        assert me.post(f"/api/groups/{group}/{act}", body).status_code == 200
+    friend = rig.person("friend-of-hers@example.com", UserRole.TRADER)
+    assert friend.user is not None
+    assert me.post(f"/api/strategies/{strategy}/shares", {"email": friend.user.email}).status_code == 201
+    assert me.delete(f"/api/strategies/{strategy}/shares/{friend.user.user_id}").status_code == 204
     for who, stream in listening.items():
         person: Person = getattr(rig, who)
         told = [str(event) for event in _until_own_news(person, stream)]
