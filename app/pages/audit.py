@@ -121,7 +121,9 @@ def _json(values: Mapping[str, Any] | None) -> str:
     return "" if values is None else json.dumps(values, ensure_ascii=False, default=str)
 
 
-def said(action: str) -> str:
-    """ "account.credentials_shown" → "credentials shown"; what has one word is that word."""
-    verb = action.partition(".")[2] or action
-    return verb.replace("_", " ")
+def said(row: Any) -> str:
+    """What was done: "account credentials shown", "engines start". What somebody did to themselves needs no "person" before it."""
+    kind, _, verb = row.action.replace("_", " ").partition(".")
+    if kind == "user":
+        kind = "" if row.object_name == row.actor_name else "person"
+    return f"{kind} {verb}".strip()

@@ -141,12 +141,15 @@ def changes(row: Any, currency: str = "INR") -> list[Change]:
     else:
         paths = [path for path in paths if old.get(path) != new.get(path)]
 
-    def said(side: Mapping[str, Any] | None, values: Mapping[tuple[str, ...], Any], path: tuple[str, ...]) -> str | None:
-        if side is None or (path not in values and None in (row.before, row.after)):
-            return None
-        return reader.value(path[-1], values.get(path))
+    def before(path: tuple[str, ...]) -> str | None:
+        return reader.value(path[-1], old[path]) if path in old else None
 
-    return [Change(" › ".join(map(label, path)), said(row.before, old, path), said(row.after, new, path)) for path in paths]
+    def after(path: tuple[str, ...]) -> str | None:
+        if path not in new and row.after is None:
+            return None
+        return reader.value(path[-1], new.get(path))  # what was taken away is a dash
+
+    return [Change(" › ".join(map(label, path)), before(path), after(path)) for path in paths]
 
 
 def _sized(values: Mapping[str, Any]) -> Mapping[str, Any]:

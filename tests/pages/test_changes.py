@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from app.api.audit.schemas import AuditOut
 from app.pages.changes import Change, changes
-from tests.pages.things import ago
 
+AT = datetime(2026, 11, 20, 6, 9, tzinfo=UTC)
 NAMES = {"A1": "Family paper", "S1": "EMA cross", "U2": "Ravi", "U1": "you"}
 PLAN = {"targets": [{"pct": "2", "share_pct": "50"}, {"pct": "4", "share_pct": "50"}], "stop_pct": "1.50"}
 
 
 def row(kind: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> AuditOut:
     return AuditOut(
-        id="1", at=ago(9), actor="U1", actor_name="you", via="web", ip=None, action=f"{kind}.changed", object_kind=kind,
+        id="1", at=AT, actor="U1", actor_name="you", via="web", ip=None, action=f"{kind}.changed", object_kind=kind,
         object_id="X", object_name="", before=before, after=after, names=NAMES,
     )  # fmt: skip
 
@@ -37,8 +38,12 @@ def row(kind: str, before: dict[str, Any] | None, after: dict[str, Any] | None) 
         ("mapping", None, {"account_id": "A1", "strategy_id": "S1", "allocation_pct": "50", "enabled": True},
          [("account", None, "Family paper"), ("strategy", None, "EMA cross"), ("allocation", None, "50 %"), ("switched", None, "on")]),
         ("strategy", {"exit_plan": None}, {"exit_plan": PLAN},
-         [("exit plan › targets", "–", "at 2 %, share 50 %; at 4 %, share 50 %"), ("exit plan › stop", "–", "1.5 %")]),
+         [("exit plan › targets", None, "at 2 %, share 50 %; at 4 %, share 50 %"), ("exit plan › stop", None, "1.5 %")]),
         ("strategy", None, {"user_id": "U2", "email": "ravi@example.com"}, [("email", None, "ravi@example.com")]),
+        ("mapping", {"enabled": True}, {"enabled": False, "why": "Asha ended the share."},
+         [("switched", "on", "off"), ("because", None, "Asha ended the share.")]),
+        ("strategy", {"reentry": {"mode": "asap"}}, {"reentry": None},
+         [("re-entries › mode", "asap", "–")]),
         ("group", {"account_ids": ["A1"]}, {"account_ids": ["A1", "0MWQVCQ4E856XWZJENAA9"]},
          [("accounts", "Family paper", "Family paper, 0MWQVCQ4E85…NAA9")]),
         ("combined_rule", {"stop": "2500"}, {"stop": "3000"}, [("stop", "₹2,500", "₹3,000")]),
