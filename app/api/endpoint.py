@@ -23,10 +23,13 @@ from app.auth import NoCsrf, NotSignedIn, identify, only_reads
 from app.auth.identity import SAFE
 from app.data import Actor, User, UserRole
 from app.problems import Problem
+from app.workspace import workspace
 
 JSON = "application/json"
 MOST_BYTES = 1024 * 1024
 MOST_UPLOAD = 64 * MOST_BYTES
+VIEWERS_LOOK = "Viewers can look but not change anything."
+VIEWERS_LEAVE = "Viewers can close, cancel and stop what is their own, but not begin or change anything."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,9 @@ class Operation:
     role: UserRole | None = None  # OWNER: nobody else
     public: bool = False
     own: bool = False  # about the caller, not the workspace: viewers may, too
+    way_out: bool | Callable[[Any], bool] = (
+        False  # of what one owns: viewers who have accounts may, too (where given: with bodies of which it is true)
+    )
     always: bool = False  # a way to stop or get out: it works also while the database cannot be written
     secret: bool = False  # the answer shows what is shown this once: nothing of it is kept for a repeat
     sealed: bool = False  # the answer shows a secret: what is kept of it for a repeat is encrypted
@@ -136,6 +142,8 @@ def _do(operation: Operation, user: User, by: Actor, query: Any, said: dict[str,
         raise Problem(422, "This address takes no fields.", errors={name[:100]: ["is not a known field"] for name in list(said)[:20]})
     else:
         body = None
+    if user.role is UserRole.VIEWER and callable(operation.way_out) and not operation.way_out(body):
+        raise Problem(403, VIEWERS_LEAVE)
     return write(operation, operation.call(Call(user, by, query, body), **ids))
 
 
@@ -146,11 +154,17 @@ def _admit(operation: Operation) -> tuple[User, Actor]:
         raise Problem(401, "Send a valid API token, or sign in.") from None
     except NoCsrf:
         raise Problem(400, "The X-CSRFToken header is missing or not the one of this sign-in. Load the page again.") from None
-    if operation.method not in SAFE and user.role is UserRole.VIEWER and not (operation.own and not only_reads(user)):
-        raise Problem(403, "Viewers can look but not change anything.")
+    if operation.method not in SAFE and user.role is UserRole.VIEWER and not _open_to_viewers(operation, user):
+        raise Problem(403, VIEWERS_LOOK)
     if operation.role is not None and user.role is not operation.role:
         raise Problem(403, f"Only the {operation.role.value} may do this.")
     return user, by
+
+
+def _open_to_viewers(operation: Operation, user: User) -> bool:
+    """What is about themselves, and the way out of accounts that they still have; neither with a token that may only look."""
+    wanted = operation.own or (operation.way_out and workspace().owners.account_ids(user.user_id))
+    return bool(wanted) and not only_reads(user)
 
 
 def _query(operation: Operation) -> Any:

@@ -35,6 +35,10 @@ from app.api.wire import Page
 routes = Routes("accounts")
 
 
+def _only_auto_trade_off(body: AccountPatch) -> bool:
+    return body.model_fields_set == {"auto_trade"} and not body.auto_trade
+
+
 @routes.get("/api/accounts", query=AccountQuery, out=Page[AccountOut])
 def index(call: Call) -> Page[AccountOut]:
     """The caller's accounts as they are now."""
@@ -59,7 +63,7 @@ def show(call: Call, id: str) -> AccountOut:  # noqa: A002 - the name of the pat
     return service.get_account(call.user, id)
 
 
-@routes.patch("/api/accounts/{id}", body=AccountPatch, out=AccountOut, errors=(409,))
+@routes.patch("/api/accounts/{id}", way_out=_only_auto_trade_off, body=AccountPatch, out=AccountOut, errors=(409,))
 def change(call: Call, id: str) -> AccountOut:  # noqa: A002
     """Only the fields that are sent change."""
     return service.change_account(call.user, id, call.body, call.by)
@@ -119,19 +123,19 @@ def trades(call: Call, id: str) -> Page:  # noqa: A002
     return books.trades(call.user, id, call.query)
 
 
-@routes.post("/api/accounts/{id}/kill-switch", always=True, body=KillSwitchIn, out=AccountOut)
+@routes.post("/api/accounts/{id}/kill-switch", always=True, way_out=lambda body: body.on, body=KillSwitchIn, out=AccountOut)
 def kill_switch(call: Call, id: str) -> AccountOut:  # noqa: A002
     """Forbids entries on this account; with flatten it is also brought to flat. Switching off never lifts a halt."""
     return service.kill_switch(call.user, id, call.body, call.by)
 
 
-@routes.post("/api/accounts/{id}/square-off", always=True, out=SignalAnswers, status=202, errors=(409,))
+@routes.post("/api/accounts/{id}/square-off", always=True, way_out=True, out=SignalAnswers, status=202, errors=(409,))
 def square_off(call: Call, id: str) -> SignalAnswers:  # noqa: A002
     """Cancel what is live and close what is open."""
     return square_off_account(call.user, id, call.by)
 
 
-@routes.post("/api/accounts/{id}/auto-trade", body=AutoTradeIn, out=AccountOut, errors=(409,))
+@routes.post("/api/accounts/{id}/auto-trade", way_out=lambda body: not body.on, body=AutoTradeIn, out=AccountOut, errors=(409,))
 def auto_trade(call: Call, id: str) -> AccountOut:  # noqa: A002
     """Whether strategies, webhooks and copies may enter; a live account asks for its name as confirmation. 409 without its holder's consent."""
     return service.auto_trade(call.user, id, call.body, call.by)

@@ -22,7 +22,7 @@ def show(call: Call, id: str) -> OrderStoryOut:  # noqa: A002 - the name of the 
     return service.get_order(call.user, id)
 
 
-@routes.post("/api/orders/{id}/cancel", always=True, out=OrderOut, status=202, errors=(409,))
+@routes.post("/api/orders/{id}/cancel", always=True, way_out=True, out=OrderOut, status=202, errors=(409,))
 def cancel(call: Call, id: str) -> OrderOut:  # noqa: A002
     """Asks the broker to cancel; 409 when the order is final."""
     return service.cancel(call.user, id, call.by)

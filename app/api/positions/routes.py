@@ -24,7 +24,7 @@ def show(call: Call, id: str) -> PositionOut:  # noqa: A002 - the name of the pa
     return service.get_position(call.user, id)
 
 
-@routes.post("/api/positions/{id}/close", always=True, body=CloseIn, out=SignalAnswer, status=202, errors=(409,))
+@routes.post("/api/positions/{id}/close", always=True, way_out=True, body=CloseIn, out=SignalAnswer, status=202, errors=(409,))
 def close(call: Call, id: str) -> SignalAnswer:  # noqa: A002
     """Exit it, in whole or in part; more than is held is capped."""
     return service.close(call.user, id, call.body, call.by)
@@ -36,7 +36,7 @@ def closed_elsewhere(call: Call, id: str) -> SignalAnswer:  # noqa: A002
     return service.closed_elsewhere(call.user, id, call.by)
 
 
-@routes.post("/api/positions/close-all", always=True, body=CloseAllIn, out=SignalAnswers, status=202, errors=(409,))
+@routes.post("/api/positions/close-all", always=True, way_out=True, body=CloseAllIn, out=SignalAnswers, status=202, errors=(409,))
 def close_all(call: Call) -> SignalAnswers:
     """Exit every position of the caller, or of the accounts named."""
     return service.close_all(call.user, call.body, call.by)

@@ -41,7 +41,7 @@ def status(call: Call) -> StatusOut:
     return service.status(call.user)
 
 
-@routes.post("/api/system/emergency-stop", always=True, body=EmergencyStopIn, out=StopAnswer, status=202, also=(200,))
+@routes.post("/api/system/emergency-stop", always=True, way_out=True, body=EmergencyStopIn, out=StopAnswer, status=202, also=(200,))
 def emergency_stop(call: Call) -> tuple[StopAnswer, int]:
     """Halt first, then cancel all, then flatten all, every account in parallel. 200 when a stop of this scope holds already."""
     return service.emergency_stop(call.user, call.body, call.by)
