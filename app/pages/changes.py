@@ -76,8 +76,8 @@ class _Reader:
         if isinstance(value, bool):
             return ("yes" if value else "no") if key in BOOLEANS else "on" if value else "off"
         if isinstance(value, Mapping):
-            inside = (f"{label(name)} {self.value(name, item)}" for name, item in value.items() if not _unset(item))
-            return ", ".join(inside)
+            items = sorted(value.items(), key=lambda item: item[0] not in ("price", "pct", "points"))  # where, then how much
+            return ", ".join(f"{label(name)} {self.value(name, item)}" for name, item in items if not _unset(item))
         if isinstance(value, list):
             apart = "; " if any(isinstance(each, Mapping) for each in value) else ", "
             return apart.join(self.value(key, each) for each in value)
@@ -136,10 +136,10 @@ def changes(row: Any, currency: str = "INR") -> list[Change]:
     if row.before is None or row.after is None:
         told = {row.object_id, row.actor, row.object_name, *(key for key, name in row.names.items() if name == "you")}
         paths = [path for path in paths if not _unset(it := old.get(path, new.get(path))) and not (isinstance(it, str) and it in told)]
-        if any(path[-1] == "email" for path in paths):
-            paths = [path for path in paths if path[-1] != "user_id"]
     else:
         paths = [path for path in paths if old.get(path) != new.get(path)]
+    if any(path[-1] == "email" for path in paths):
+        paths = [path for path in paths if path[-1] != "user_id"]
 
     def before(path: tuple[str, ...]) -> str | None:
         return reader.value(path[-1], old[path]) if path in old else None

@@ -12,7 +12,7 @@ from app.pages.changes import Change, changes
 
 AT = datetime(2026, 11, 20, 6, 9, tzinfo=UTC)
 NAMES = {"A1": "Family paper", "S1": "EMA cross", "U2": "Ravi", "U1": "you"}
-PLAN = {"targets": [{"pct": "2", "share_pct": "50"}, {"pct": "4", "share_pct": "50"}], "stop_pct": "1.50"}
+PLAN = {"targets": [{"share_pct": "50", "pct": "2"}, {"pct": "4", "share_pct": "50"}], "stop_pct": "1.50"}
 
 
 def row(kind: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> AuditOut:
