@@ -112,7 +112,7 @@ def _shown(rule: Any, names: Mapping[str, str], groups: list[Any]) -> Shown:
         name=names.get(rule.scope_id, "something that is gone"),
         href=f"{href}{rule.scope_id}" if href else "",
         currency=currency,
-        words=words_of(rule, currency),
+        words=(*words_of(rule, currency), *_counted(rule)),
         state=state,
         tone=tone,
         band=band_of(rule),
@@ -146,6 +146,14 @@ def _state(rule: Any, currency: str) -> tuple[str, str]:
     if rule.floor is not None:
         return f"{fmt.money(rule.floor, currency, 0, signed=True)} is safe" if rule.floor > 0 else "floor is set", "info"
     return "watching", "ok"
+
+
+def _counted(rule: Any) -> tuple[str, ...]:
+    """Whose P&L it is, where real money alone counts although there is paper beside it."""
+    if not rule.live or not rule.paper:
+        return ()
+    live = f"its {rule.live} live accounts" if rule.live > 1 else "its live account"
+    return (f"P&L of {live}; {rule.paper} paper account{'s' if rule.paper > 1 else ''} not counted, closed with the rest",)
 
 
 def words_of(rule: Any, currency: str) -> tuple[str, ...]:

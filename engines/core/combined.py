@@ -23,21 +23,25 @@ class BadRule(ValueError):
         self.field = field
 
 
-def begin(rule: CombinedRule, day: str) -> CombinedState:
+def begin(rule: CombinedRule, day: str, *, real: bool = False) -> CombinedState:
     """A rule at the start of a session (ISO date): nothing reached, nothing left."""
-    return CombinedState(rule.rule_id, day)
+    return CombinedState(rule.rule_id, day, real=real)
 
 
 def follow(
-    rule: CombinedRule, state: CombinedState | None, pnl: Decimal | None, now: Timestamp, day: str
+    rule: CombinedRule, state: CombinedState | None, pnl: Decimal | None, now: Timestamp, day: str, *, real: bool = False
 ) -> tuple[CombinedState, str | None]:
     """How far the rule is at this P&L (realised + unrealised − charges of the scope's session), and why the scope is to be left now, if it is.
 
     The reason is given once: a scope that was left stays so until a later session begins, whatever its P&L does. An unknown P&L (None, NaN) changes
     nothing, nor does an earlier day (a clock that jumps back). When nothing has changed the same object comes back.
+
+    `real`: it is the P&L of live accounts alone, because the scope has some. When that changes, the best P&L was of other money and begins anew.
     """
     if state is None or state.day < day:
-        state = begin(rule, day)
+        state = begin(rule, day, real=real)
+    elif state.real != real and state.left is None:
+        state = begin(rule, state.day, real=real)
     if state.left is not None or pnl is None or not pnl.is_finite() or not rule.enabled:
         return state, None
     best = pnl if state.best is None else max(state.best, pnl)

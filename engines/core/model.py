@@ -668,6 +668,7 @@ class CombinedState:
     left: str | None = None  # "stop" | "target" | "lock" | "trail": why the scope was left
     left_at: Timestamp | None = None
     pnl: Decimal | None = None  # when it was left
+    real: bool = False  # counted on live accounts alone
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Watches the combined P&L of strategies, accounts and groups, leaves a scope whose rule says so, and denies its entries until the next session.
 
 What a rule says is decided in `core.combined`; here scopes are valued from the desks, states are journaled, and leaving goes through the lanes: entries are
-cancelled, positions exit at the market. A left scope is durable before its first exit is asked for, and a restart goes on with it.
+cancelled, positions exit at the market. A left scope is durable before its first exit is asked for, and a restart goes on with it. Where a scope has live
+accounts, real money counts alone: paper profit never hides a real loss, and leaving still closes all of it.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class CombinedView:
     pnl: Decimal | None
     lower: Decimal | None
     why: str = ""
+    live: int = 0  # accounts in the scope that trade real money
+    paper: int = 0  # … and that do not: left out of `pnl` as soon as there is a live one
 
 
 class CombinedWatch:
@@ -54,9 +57,11 @@ class CombinedWatch:
         currency: Callable[[Desk], str],
         flatten: Flattener,
         strategy_name: Callable[[str], str] = lambda strategy_id: strategy_id,
+        trades: Callable[[str, str], bool] = lambda strategy_id, account_id: False,  # noqa: ARG005 - whether that account takes its entries
     ) -> None:
         self._journal, self._clock, self._incidents = journal, clock, incidents
         self._desks, self._currency, self._flatten, self._strategy_name = desks, currency, flatten, strategy_name
+        self._trades = trades
         self._lock = threading.Lock()
         self._states: dict[str, CombinedState] = {}
         self._told: dict[str, Timestamp] = {}
@@ -102,10 +107,11 @@ class CombinedWatch:
         if not self._rules:
             return
         now, today = self._clock.now(), self._today()
-        values = _Values(self._desks(), self._groups, self._currency, today)
+        values = self._values(today)
         for rule in self._rules:
             before = self._states.get(rule.rule_id)
-            after, reason = rules.follow(rule, before, values.of(rule)[0], now, today)
+            value = values.of(rule)
+            after, reason = rules.follow(rule, before, value.pnl, now, today, real=value.live > 0)
             if after is before:
                 continue
             with self._lock:
@@ -181,15 +187,18 @@ class CombinedWatch:
     def views(self) -> list[CombinedView]:
         """Every rule as it stands now."""
         today = self._today()
-        values = _Values(self._desks(), self._groups, self._currency, today)
+        values = self._values(today)
         found = []
         for rule in self._rules:
             state = self._states.get(rule.rule_id)
             if state is None or state.day < today:
                 state = rules.begin(rule, today)
-            pnl, why = values.of(rule)
-            found.append(CombinedView(rule, state, pnl, rules.lower_end(rule, state), why))
+            value = values.of(rule)
+            found.append(CombinedView(rule, state, value.pnl, rules.lower_end(rule, state), value.why, value.live, value.paper))
         return found
+
+    def _values(self, today: str) -> _Values:
+        return _Values(self._desks(), self._groups, self._currency, self._trades, today)
 
     def _covers(self, rule: CombinedRule, account: Account, strategy_id: str | None) -> bool:
         match rule.scope:
@@ -204,30 +213,57 @@ class CombinedWatch:
         return session_day(self._clock.now(), HOME_EXCHANGE)
 
 
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """The P&L of a scope, or None and why it is not known; how many accounts of either kind are in it."""
+
+    pnl: Decimal | None
+    why: str
+    live: int = 0
+    paper: int = 0
+
+
 class _Values:
     """The P&L of scopes at one moment; each desk is valued once however many rules look at it."""
 
-    def __init__(self, desks: Sequence[Desk], groups: Mapping[str, frozenset[str]], currency: Callable[[Desk], str], today: str) -> None:
-        self._desks, self._groups, self._currency, self._today = desks, groups, currency, today
+    def __init__(
+        self,
+        desks: Sequence[Desk],
+        groups: Mapping[str, frozenset[str]],
+        currency: Callable[[Desk], str],
+        trades: Callable[[str, str], bool],
+        today: str,
+    ) -> None:
+        self._desks, self._groups, self._currency, self._trades, self._today = desks, groups, currency, trades, today
         self._seen: dict[tuple[str, str | None], Decimal | None] = {}
 
-    def of(self, rule: CombinedRule) -> tuple[Decimal | None, str]:
-        """Realised + unrealised − charges of the session, or None and why it is not known."""
+    def of(self, rule: CombinedRule) -> _Value:
+        """Realised + unrealised − charges of the session: of its live accounts where it has any, else of all."""
         strategy_id = rule.scope_id if rule.scope is CombinedScope.STRATEGY else None
         desks = _desks_of(rule, self._desks, self._groups)
         if strategy_id is not None:
-            desks = [desk for desk in desks if any(key.strategy_id == strategy_id for key in list(desk.books))] or desks[:1]
+            desks = [desk for desk in desks if self._takes_part(desk, strategy_id)]
+            if not desks:
+                return _Value(ZERO, "")
+        real = [desk for desk in desks if desk.account.live]
+        live, paper = len(real), len(desks) - len(real)
         if not desks:
-            return None, "there is no account in it"
-        if len({self._currency(desk) for desk in desks}) > 1:
-            return None, "its accounts are in different currencies, which cannot be added up"
+            return _Value(None, "there is no account in it")
+        if len({self._currency(desk) for desk in real or desks}) > 1:
+            return _Value(None, "its accounts are in different currencies, which cannot be added up", live, paper)
         total = ZERO
-        for desk in desks:
+        for desk in real or desks:
             value = self._value(desk, strategy_id)
             if value is None:
-                return None, f"{desk.account.name} cannot be valued now: a price is missing"
+                return _Value(None, f"{desk.account.name} cannot be valued now: a price is missing", live, paper)
             total += value
-        return total, ""
+        return _Value(total, "", live, paper)
+
+    def _takes_part(self, desk: Desk, strategy_id: str) -> bool:
+        """Whether the strategy's entries go there, or something of it was held or traded there in this session."""
+        if self._trades(strategy_id, desk.account.account_id):
+            return True
+        return any(key.strategy_id == strategy_id and (book.position.quantity or book.fills) for key, book in list(desk.books.items()))
 
     def _value(self, desk: Desk, strategy_id: str | None) -> Decimal | None:
         key = (desk.account.account_id, strategy_id)

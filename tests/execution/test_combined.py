@@ -6,7 +6,19 @@ from dataclasses import replace
 from decimal import Decimal
 
 from engines.core.facts import CombinedChanged
-from engines.core.model import AccountMapping, CombinedRule, CombinedScope, CombinedState, Group, OrderState, OrderType, Role, Source
+from engines.core.model import (
+    AccountMapping,
+    CombinedRule,
+    CombinedScope,
+    CombinedState,
+    Group,
+    OrderState,
+    OrderType,
+    Role,
+    Source,
+    StrategyConfig,
+    Timeframe,
+)
 from engines.core.sessions import HOME_EXCHANGE, session_day
 from engines.ports import SystemClock
 from tests.execution.house import INFY, House, account
@@ -119,12 +131,52 @@ def test_a_stop_that_came_down_between_leaving_and_closing_is_finished_by_the_ne
 
 def test_accounts_in_two_currencies_and_missing_prices_are_not_added_up():
     group = Group("G1", "U1", "Both", ("A1", "A2"))
-    with House(account("A1"), account("A2", broker="wire"), groups=[group], rules=[ON_GROUP, ON_ACCOUNT]) as house:
+    with House(account("A1", broker="wire"), account("A2", broker="wire"), groups=[group], rules=[ON_GROUP, ON_ACCOUNT]) as house:
         traits = house.wires["A2"].traits
         house.wires["A2"].traits = replace(traits, currency="USDT")
         views = {view.rule.rule_id: view for view in house.system.combined.views()}
         assert (views["R3"].pnl, "currencies" in views["R3"].why) == (None, True)
         assert (views["R1"].pnl, views["R1"].lower, views["R1"].why) == (D(0), D(-100), "")
+
+
+def test_where_a_scope_has_live_accounts_only_they_are_counted_and_all_of_it_is_left():
+    """Paper wins 300 while real money loses 100."""
+    group = Group("G1", "U1", "Family", ("P1", "L1"))
+    paper, live = account("P1"), account("L1", broker="wire")
+    with House(paper, live, groups=[group], rules=[ON_GROUP]) as house:
+        house.send("SELL", 30, account_ids=("P1",))
+        house.send("BUY", 10, account_ids=("L1",))
+        house.feed.price(INFY.symbol, 95.0)
+        view = house.system.combined.views()[0]
+        assert (view.pnl is not None and -60 < view.pnl < -40, view.live, view.paper) == (True, 1, 1)
+        house.feed.price(INFY.symbol, 89.0)
+        house.until(lambda: not house.held("L1") and not house.held("P1"))
+        assert set(reasons(house).values()) == {"daily_loss"}
+        assert states(house)[-1].real
+
+
+def test_what_paper_had_won_is_not_the_best_of_the_live_account_that_joins():
+    trail = replace(ON_GROUP, stop=None, trail_start=D(100), trail_by=D(50))
+    group = Group("G1", "U1", "Family", ("P1",))
+    with House(account("P1"), account("L1", broker="wire"), groups=[group], rules=[trail]) as house:
+        house.send("BUY", 20, account_ids=("P1",))
+        house.feed.price(INFY.symbol, 110.0)
+        house.until(lambda: any(state.floor is not None for state in states(house)))
+        house.directory.group_rows[0] = replace(group, account_ids=("P1", "L1"))
+        house.system.runtime.refresh_now()
+        house.until(lambda: states(house)[-1].real)
+        view = house.system.combined.views()[0]
+        assert (view.pnl, view.state.best, view.lower, view.state.left) == (D(0), D(0), None, None)
+
+
+def test_a_live_account_that_a_strategy_reaches_counts_before_its_first_trade():
+    mappings = [AccountMapping(f"M{name}", name, "S1") for name in ("P1", "L1")]
+    mine = StrategyConfig("S1", "U1", "Mine", "ema_cross", Timeframe.M1, (INFY.symbol,))
+    with House(account("P1"), account("L1", broker="wire"), strategies=[mine], mappings=mappings, rules=[ON_STRATEGY]) as house:
+        house.send("BUY", 10, strategy_id="S1", source=Source.STRATEGY, account_ids=("P1",))
+        house.feed.price(INFY.symbol, 112.0)
+        view = house.system.combined.views()[0]
+        assert (view.pnl, view.live, view.paper) == (D(0), 1, 1)
 
 
 def test_a_rule_that_a_person_changes_holds_from_the_next_look_on():

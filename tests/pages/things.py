@@ -208,7 +208,16 @@ CONSENTS = [
 def combined(id: str, scope: str, scope_id: str, pnl: str | None, **changes: Any) -> CombinedOut:
     fields: dict[str, Any] = dict.fromkeys(CombinedOut.model_fields)
     amounts = {name: D(value) if isinstance(value, int) and not isinstance(value, bool) else value for name, value in changes.items()}
-    fields |= {"id": id, "scope": scope, "scope_id": scope_id, "pnl": None if pnl is None else D(pnl), "why": "", "enabled": True}
+    fields |= {
+        "id": id,
+        "scope": scope,
+        "scope_id": scope_id,
+        "pnl": None if pnl is None else D(pnl),
+        "why": "",
+        "enabled": True,
+        "live": 0,
+        "paper": 1,
+    }
     return CombinedOut(**{**fields, "day": "2026-11-20", "created_at": ago(86400 * 9), "updated_at": ago(86400), **amounts})
 
 

@@ -56,7 +56,8 @@ class CombinedQuery(PageQuery):
 class CombinedOut(Out):
     """`pnl` is realised + unrealised − charges of the scope's session, now; null when it cannot be told, and `why` says why. `best` is the highest it
     was today, `floor` what lock and trail have reached, `leave_at` where the scope is left on the way down. `left`: why it was left today (stop, target,
-    lock, trail); from then on it takes no entries until the next session."""
+    lock, trail); from then on it takes no entries until the next session. `live` and `paper`: how many accounts of either kind are in the scope; where
+    there are live ones `pnl` is theirs alone."""
 
     id: str
     scope: str
@@ -72,6 +73,8 @@ class CombinedOut(Out):
     enabled: bool
     day: str | None
     pnl: Amount | None
+    live: int
+    paper: int
     why: str
     best: Amount | None
     floor: Amount | None

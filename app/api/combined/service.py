@@ -73,6 +73,8 @@ def rule_out(row: CombinedRow, view: CombinedView | None) -> CombinedOut:
         enabled=rule.enabled,
         day=state.day if state else None,
         pnl=view.pnl if view else None,
+        live=view.live if view else 0,
+        paper=view.paper if view else 0,
         why=view.why if view else "not taken over yet",
         best=state.best if state else None,
         floor=state.floor if state else None,
