@@ -111,6 +111,7 @@ def member_out(account: Account, standing: Standing) -> MemberOut:
     why = objection(consents, standing.now)
     state, detail = _state(account, view, why, standing.engines_on)
     agreed, until = _consent(consents, standing.now)
+    live = workspace().system.live_orders(account.account_id)
     return MemberOut(
         account_id=account.account_id,
         name=account.name,
@@ -122,7 +123,7 @@ def member_out(account: Account, standing: Standing) -> MemberOut:
         objection=why,
         day_pnl=view.day_pnl if view else None,
         open_positions=view.open_positions if view else None,
-        entries_waiting=sum(order.raises_exposure for order in workspace().system.live_orders(account.account_id)),
+        entries_waiting=sum(order.raises_exposure and order.broker_order_id is not None for order in live),
         currency=view.currency if view else currency_of(account.broker),
     )
 
