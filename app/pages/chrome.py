@@ -97,6 +97,7 @@ class Chrome:
     role: str
     initials: str
     can_write: bool
+    may_leave: bool  # close, cancel and stop what is one's own: also a viewer who still has accounts
     mode: str  # "live" as soon as one account is not paper, else "paper"; "none" without accounts
     paper_count: int
     live_count: int
@@ -155,6 +156,7 @@ def build(user: Any, accounts: Sequence[AccountOut], status: StatusOut, pnl: Rea
         role=str(user.role),
         initials=initials(user.name, user.email),
         can_write=str(user.role) != "viewer",
+        may_leave=str(user.role) != "viewer" or bool(accounts),
         mode="live" if live else "paper" if paper else "none",
         paper_count=paper,
         live_count=live,

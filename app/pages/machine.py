@@ -14,7 +14,7 @@ from werkzeug.exceptions import BadRequest
 from wtforms import ValidationError
 
 from app.pages.attention import LANE
-from app.pages.room import EXTENSION, accounts, by_account, for_viewers, form, names, page, reads, room
+from app.pages.room import EXTENSION, accounts, by_account, names, page, reads, room, way_out
 
 routes = room("machine")
 
@@ -65,15 +65,14 @@ def halt(halt_id: str) -> Response:
 
 
 @routes.get("/emergency-stop")
-@form
+@way_out
 def stop_form() -> Response:
     return page("stop.html")
 
 
 @routes.post("/emergency-stop")
+@way_out
 def stop() -> Any:
-    if str(current_user.role) == "viewer":
-        return for_viewers()
     try:
         validate_csrf(request.form.get("csrf_token"))
     except ValidationError as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Response, request
 
-from app.pages.room import accounts, by_place, currency_of, filters, form, names, page, reads, room, strategy_names
+from app.pages.room import accounts, by_place, currency_of, filters, form, names, page, reads, room, strategy_names, way_out
 
 routes = room("positions")
 
@@ -47,7 +47,7 @@ def plan(position_id: str) -> Response:
 
 
 @routes.get("/positions/<position_id>/close")
-@form
+@way_out
 def close(position_id: str) -> Response:
     position = reads().position(position_id)
     return page("positions/close.html", position=position, account=_account(position))

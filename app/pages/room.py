@@ -122,6 +122,16 @@ def form(view: Callable[P, Response]) -> Callable[P, Response]:
     return shown
 
 
+def way_out(view: Callable[P, Response]) -> Callable[P, Response]:
+    """For a form that closes or stops what is one's own: a viewer who still has accounts gets it, too."""
+
+    @wraps(view)
+    def shown(*args: P.args, **kwargs: P.kwargs) -> Response:
+        return view(*args, **kwargs) if str(current_user.role) != "viewer" or accounts() else for_viewers()
+
+    return shown
+
+
 def for_viewers() -> Response:
     text = (
         "As a viewer you see the strategies that are shared with you, and change what is your own: name, password, second factor, look."

@@ -1,5 +1,6 @@
 // What is shown once: a new token or address appears below its form, to be copied; and small forms that send themselves or empty themselves.
 
+import { ask } from "./dialogs.js";
 import { toast } from "./toast.js";
 
 export function startSecrets() {
@@ -28,6 +29,13 @@ export function startSecrets() {
   });
   document.addEventListener("change", (event) => {
     const form = event.target.closest("form[data-auto]");
-    if (form) form.requestSubmit();
+    if (form) save(form, event.target.value);
   });
+}
+
+// A field that saves itself, and asks first where it says of which value.
+async function save(form, value) {
+  const { ask: title, askWhen, text, confirm } = form.dataset;
+  if (title && value === askWhen && !(await ask({ title, text, confirm, tone: "danger" }))) form.reset();
+  else form.requestSubmit();
 }

@@ -10,10 +10,12 @@ from tests.api.rig import MACHINE, PASSWORD, Person, Rig
 def test_the_owner_sees_and_changes_people(fresh: Rig) -> None:
     made = fresh.owner.post("/api/users", {"email": "new@example.com", "password": "a long password", "role": "trader"})
     assert made.status_code == 201
-    assert set(made.json) == {"id", "email", "name", "role", "active", "second_factor", "created_at", "last_sign_in_at"}
+    assert set(made.json) == {"id", "email", "name", "role", "active", "second_factor", "has_accounts", "created_at", "last_sign_in_at"}
+    assert made.json["has_accounts"] is False
     person = fresh.person("new@example.com", made.json["role"])
     assert person.post("/api/accounts", {"name": "x", "broker": "paper", "capital": 1000}).status_code == 201
     path = f"/api/users/{made.json['id']}"
+    assert fresh.owner.get(path).json == {**made.json, "has_accounts": True}
     assert fresh.owner.patch(path, {"role": "viewer"}).json["role"] == "viewer"
     assert person.post("/api/accounts", {"name": "y", "broker": "paper", "capital": 1000}).status_code == 403
     assert fresh.owner.patch(path, {"active": False}).json["active"] is False

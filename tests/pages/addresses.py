@@ -123,7 +123,6 @@ FORMS = (
     "/backtests/new?from=B4&p.fast=5&p.slow=20",
     "/backtests/new?strategy=S1",
     "/data/import",
-    "/emergency-stop",
     "/order",
     "/order?symbol=NSE:INFY&side=SELL&account=A1",
     "/accounts/new",
@@ -158,7 +157,8 @@ FORMS = (
     f"/orders/{OPEN_ORDER}/change",
     "/positions/P1/plan",
     "/positions/P2/plan",
-    "/positions/P4/close",
 )
 """Pages that are a form, and so nothing for a viewer."""
+WAYS_OUT = ("/emergency-stop", "/positions/P4/close")
+"""Forms that a viewer gets who still has accounts: they close and stop what is their own."""
 FILES = ("/settings/log.csv", "/orders.csv", "/trades.csv", "/signals.csv", "/pnl.csv")

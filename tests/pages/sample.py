@@ -563,6 +563,7 @@ class Sample:
             role="owner",
             active=True,
             second_factor=True,
+            has_accounts=False,
             created_at=ago(9e6),
             last_sign_in_at=ago(300),
         )
@@ -579,7 +580,8 @@ class Sample:
                             "active": False,
                             "second_factor": True,
                         }
-                    )
+                    ),
+                    owner.model_copy(update={"id": "U3", "email": "kiran@example.com", "name": "", "role": "trader", "has_accounts": True}),
                 ]
             ),
         ]

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from app.api.wire import Page as WirePage
 from app.pages import STATIC
-from tests.pages.addresses import DENIED_ORDER, FILES, FORMS, ORDER, ROOMS, THINGS
+from tests.pages.addresses import DENIED_ORDER, FILES, FORMS, OPEN_ORDER, ORDER, ROOMS, THINGS, WAYS_OUT
 from tests.pages.happenings import ORDERS, SIGNALS
 from tests.pages.preview import create_preview
 from tests.pages.sample import Sample
@@ -89,7 +89,8 @@ def test_every_room_is_drawn(clients: Readers, role: str, book: str) -> None:
     client = clients[role, book]
     for address in (*ROOMS, *(THINGS if book == "full" else ()), *(["/people"] if role == "owner" else []), *FILES):
         answer = client.get(address)
-        assert answer.status_code == (403 if role == "viewer" and address in FORMS else 200), address
+        refused = role == "viewer" and (address in FORMS or (address in WAYS_OUT and book == "empty"))
+        assert answer.status_code == (403 if refused else 200), address
 
 
 @pytest.mark.parametrize("address", FORMS)
@@ -102,7 +103,8 @@ def test_a_viewer_is_told_kindly_that_a_form_is_not_theirs(clients: Readers, add
 
 def test_a_viewer_s_settings_have_what_is_their_own_and_nothing_that_is_refused(clients: Readers) -> None:
     def writes(address: str) -> list[str]:
-        return re.findall(r'data-api="([^"]+)"', clients["viewer", "full"].get(address).get_data(as_text=True))
+        found = re.findall(r'data-api="([^"]+)"', clients["viewer", "full"].get(address).get_data(as_text=True))
+        return [write for write in found if write != "POST /api/system/emergency-stop"]  # of their own accounts
 
     assert writes("/settings") == ["PATCH /api/me"]
     assert writes("/settings/tokens") == []
@@ -219,14 +221,40 @@ def test_an_empty_page_says_what_to_do_next(clients: Readers, address: str) -> N
         assert "btn-primary" in text
 
 
-@pytest.mark.parametrize("address", ["/", "/orders", "/positions", "/accounts/A1", "/settings"])
-def test_a_viewer_gets_no_button_that_writes(clients: Readers, address: str) -> None:
-    text = clients["viewer", "full"].get(address).get_data(as_text=True)
+@pytest.mark.parametrize("address", ["/", "/orders", "/positions", "/accounts", "/settings"])
+def test_a_viewer_without_accounts_gets_no_button_that_writes(clients: Readers, address: str) -> None:
+    text = clients["viewer", "empty"].get(address).get_data(as_text=True)
     assert 'data-open="estop"' not in text
     assert 'data-dialog="/order' not in text
-    for method in ("close-all", "kill-switch", "square-off", "/cancel"):
-        assert f'data-api="POST {method}' not in text
-        assert f"{method}&#34;" not in text
+    assert not re.findall(r'data-api="POST /api/(?:positions|orders|accounts|system)', text)
+
+
+@pytest.mark.parametrize(
+    ("address", "out", "no_more"),
+    [
+        ("/positions", ("POST /api/positions/close-all", 'href="/positions/P1/close"'), ("/plan",)),
+        ("/orders", (f"POST /api/orders/{OPEN_ORDER}/cancel",), ("/change", '"/order"')),
+        (f"/orders/{OPEN_ORDER}", ("/cancel",), ("/change", '"/order"')),
+        ("/accounts/A1", ("/square-off", "/kill-switch"), ("/edit", '"/order?', "DELETE ")),
+        ("/", ('data-open="estop"', "POST /api/system/emergency-stop"), ('href="/order"',)),
+        ("/positions/P4/close", ("POST /api/positions/P4/close",), ()),
+    ],
+)
+def test_a_viewer_who_still_has_accounts_gets_the_way_out_and_no_other_button(
+    clients: Readers, address: str, out: tuple[str, ...], no_more: tuple[str, ...]
+) -> None:
+    text = clients["viewer", "full"].get(address).get_data(as_text=True)
+    for way in out:
+        assert way in text
+    for other in no_more:
+        assert other not in text
+
+
+def test_an_owner_reads_before_it_is_done_what_a_change_means_for_somebody_with_accounts(clients: Readers) -> None:
+    text = clients["owner", "full"].get("/people").get_data(as_text=True)
+    rows = {name: text.split(f'id="{name}"')[1].split("</tr>")[0] for name in ("u-U2", "u-U3")}
+    for words in ("they can still close what is open", 'data-ask-when="viewer"', "make them a viewer first"):
+        assert [words in rows[name] for name in ("u-U2", "u-U3")] == [False, True]
 
 
 @pytest.mark.parametrize("role", ["owner", "trader"])
@@ -412,7 +440,8 @@ def test_the_emergency_stop_works_without_scripts() -> None:
 
 
 def test_a_viewer_cannot_stop_without_scripts_either() -> None:
-    assert create_preview(role="viewer").test_client().post("/emergency-stop").status_code == 403
+    for book, status in (("empty", 403), ("full", 400)):  # whoever has accounts may, with the token of the form
+        assert create_preview(role="viewer", book=book).test_client().post("/emergency-stop").status_code == status
 
 
 def test_pages_travel_compressed_and_are_never_stored(clients: Readers) -> None:

@@ -41,12 +41,15 @@ class UserQuery(PageQuery):
 
 
 class UserOut(Out):
+    """`has_accounts`: that there are some, for whoever is about to change a role; what is in them is told to nobody else."""
+
     id: str
     email: str
     name: str
     role: str
     active: bool
     second_factor: bool
+    has_accounts: bool
     created_at: Moment
     last_sign_in_at: Moment | None
 

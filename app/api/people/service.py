@@ -129,6 +129,7 @@ def _shown(user: User, second_factor: bool) -> UserOut:
         role=user.role.value,
         active=user.active,
         second_factor=second_factor,
+        has_accounts=bool(workspace().owners.account_ids(user.user_id)),
         created_at=moment(user.created_at),
         last_sign_in_at=moment_or_none(user.last_sign_in_at),
     )
