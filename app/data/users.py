@@ -24,7 +24,10 @@ LEAST_PASSWORD = 10
 MOST_NAME = 100
 MOST_PASSWORD = 1024  # characters; hashing more is a way to keep us busy
 TOLD_WITHIN = 24 * 3600.0  # seconds in which the mail about a new password is of use
-HANDS_OFF = "You can no longer change or stop what they do, so nothing is entered there by itself. What they hold keeps its exits."
+LOOKS_ON = "You may only look from now on. What they hold keeps its exits; you can still close it, cancel orders and stop the accounts."
+LOCKED_OUT = (
+    "You were switched off here. What they hold keeps its exits; until you are switched on again only your broker closes it sooner."
+)
 _EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,190}")
 
 
@@ -163,13 +166,14 @@ class Users:
             if (after.active, after.role) != (before.active, before.role):
                 self.shares.person_changes(db, after, by=by)
                 if not after.active or after.role is UserRole.VIEWER:
-                    self._hands_off(db, user_id)
+                    self._hands_off(db, after)
             return after
 
         return self.store.write(work)
 
-    def _hands_off(self, db: sqlite3.Connection, user_id: str) -> None:
-        """Nobody could stop what their accounts do any more: nothing is entered there by itself. What is held keeps its exits."""
+    def _hands_off(self, db: sqlite3.Connection, user: User) -> None:
+        """Nobody runs their accounts any more: nothing is entered there by itself. What is held keeps its exits."""
+        user_id = user.user_id
         on = "user_id = ? AND auto_trade AND archived_at IS NULL"
         ids = [row[0] for row in db.execute(f"SELECT account_id FROM accounts WHERE {on} ORDER BY account_id", (user_id,))]
         db.execute(f"UPDATE accounts SET auto_trade = 0, updated_at = ? WHERE {on}", (self.store.now(), user_id))
@@ -177,7 +181,7 @@ class Users:
             before, after = {"auto_trade": True}, {"auto_trade": False}
             self.store.audit(db, Actor(user_id, "system"), "account.changed", account_id, before=before, after=after)
         if ids:
-            fields = {"title": "Auto-trade of your accounts is off", "text": HANDS_OFF}
+            fields = {"why": LOOKS_ON if user.active else LOCKED_OUT}
             self.outbox.tell(db, "auto_trade_off", dedupe=f"hands_off:{self.store.ids.new()}", user_id=user_id, ref=user_id, fields=fields)
 
 

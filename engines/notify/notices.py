@@ -171,6 +171,7 @@ _TITLES: Mapping[str, tuple[Event, str, str]] = {
     "limit_warning": (Event.LIMITS, "80 % of a day limit is used", ""),
     "limit_reached": (Event.LIMITS, "A day limit is reached", ""),
     "combined_left": (Event.LIMITS, "A combined P&L rule was left", ""),
+    "market_changed": (Event.FEED, "Prices of another market", ""),
     "needs_login": (Event.LOGINS, "Log-in needed", "Signed in again"),
     "login_failed": (Event.LOGINS, "The automated log-in failed", ""),
     "session_ends_soon": (Event.LOGINS, "The broker's session ends soon", ""),
@@ -262,6 +263,7 @@ _PEOPLE: Mapping[str, tuple[str, str, Tone]] = {
         Tone.WARN,
     ),
     "consent_over": ("The consent of {holder|the holder} has run out", "Auto-trade of {account|the account} is off. {why|}", Tone.WARN),
+    "auto_trade_off": ("Auto-trade of your accounts is off", "Nothing is entered there by itself any more. {why|}", Tone.WARN),
     "new_sign_in": (
         "Signed in from a new address",
         "If this was not you: change your password, which ends every other sign-in, and sign out everywhere.",

@@ -253,6 +253,7 @@ INCIDENT = Incident("I1", "needs_login", "Main: the session is over", "critical"
         (notices.of_incident(1, NOON, replace(INCIDENT, kind="strategy_quarantined"), None), "strategy_quarantined", Event.TROUBLE, "A strategy was taken out", Tone.BAD),
         (notices.of_incident(1, NOON, replace(INCIDENT, kind="brand_new"), None), "brand_new", Event.TROUBLE, "Brand new", Tone.BAD),
         (notices.of_people(1, NOON, "strategy_shared", {"name": "EMA", "by": "Priya"}), "strategy_shared", Event.PEOPLE, "EMA is shared with you", Tone.INFO),
+        (notices.of_people(1, NOON, "auto_trade_off", {"why": "You may only look."}), "auto_trade_off", Event.PEOPLE, "Auto-trade of your accounts is off", Tone.WARN),
         (notices.of_people(1, NOON, "consent_over", {"holder": "Meera"}), "consent_over", Event.PEOPLE, "The consent of Meera has run out", Tone.WARN),
         (notices.of_people(1, NOON, "new_sign_in", {"ip": "10.0.0.9"}), "new_sign_in", Event.PEOPLE, "Signed in from a new address", Tone.WARN),
         (notices.of_people(1, NOON, "something_else", {"text": "As it is."}), "something_else", Event.PEOPLE, "Something else", Tone.INFO),
