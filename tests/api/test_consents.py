@@ -185,7 +185,11 @@ def test_revoking_stops_entries_at_once_and_nothing_switches_them_on_again(trade
     trader.bought(account, stop_loss={"pct": "5"})
     waiting = resting(trader, account)
     revoked = trader.post(f"/api/consents/{consent['id']}/revoke", {"by": "Meera's father"})
-    assert (revoked.status_code, revoked.json["state"], revoked.json["revoked_by"]) == (200, "revoked", "Meera's father")
+    assert (revoked.status_code, revoked.json["state"], revoked.json["revoked_by"]) == (
+        200,
+        "revoked",
+        f"{trader.user.name or trader.user.email} on behalf of Meera's father",
+    )
     entry = alert.send({"symbol": "NSE:INFY", "side": "BUY", "quantity": 1, "time": now(), "wait_ms": 5000})
     assert [order["reason"] for order in entry.json["orders"]] == ["auto_trade_off"]
     shown = trader.get(f"/api/accounts/{account}").json
@@ -210,7 +214,9 @@ def test_revoking_stops_entries_at_once_and_nothing_switches_them_on_again(trade
 def test_a_no_is_a_no_although_somebody_else_agrees(trader: Person) -> None:
     account = trader.account()["id"]
     hers, his = given(trader, account), given(trader, account, holder="Kiran", relation="partner")
-    assert trader.post(f"/api/consents/{hers['id']}/revoke").json["auto_trade"] is False
+    revoked = trader.post(f"/api/consents/{hers['id']}/revoke").json
+    assert trader.user
+    assert (revoked["auto_trade"], revoked["revoked_by"]) == (False, f"{trader.user.name or trader.user.email} on behalf of Meera")
     assert trader.post(f"/api/accounts/{account}/auto-trade", {"on": True}).json["auto_trade"] is True  # a person looks, and Kiran's stands
     assert trader.post(f"/api/consents/{his['id']}/revoke").json["auto_trade"] is False
     assert trader.post(f"/api/accounts/{account}/auto-trade", {"on": True}).status_code == 409

@@ -57,7 +57,7 @@ def test_a_viewer_looks_and_presses_nothing() -> None:
 def test_only_a_consent_that_stands_can_be_revoked() -> None:
     rows = dict(re.findall(r'<tr id="c-(C\d)".*?>(.*?)</tr>', drawn(), re.DOTALL))
     assert {key: "/revoke" in row for key, row in rows.items()} == {"C4": True, "C1": True, "C2": False, "C3": False}
-    assert "by Meera Rao" in rows["C2"]
+    assert "by Asha Rao on behalf of Meera Rao" in rows["C2"]
     assert "account is gone" in rows["C3"]
 
 

@@ -200,7 +200,7 @@ def consent(id: str, account: AccountOut | None, holder: str, relation: str, sta
 CONSENTS = [
     consent("C4", ACCOUNTS[3], "Asha Rao", "self", "stands", group_id=None, scope="manage"),
     consent("C1", ACCOUNTS[1], "Kiran Rao", "child", "stands", until=NOW + timedelta(days=9), note="letter of 4 April, in the blue folder"),
-    consent("C2", ACCOUNTS[4], "Meera Rao", "spouse", "revoked", revoked_at=ago(86400 * 8), revoked_by="Meera Rao"),
+    consent("C2", ACCOUNTS[4], "Meera Rao", "spouse", "revoked", revoked_at=ago(86400 * 8), revoked_by="Asha Rao on behalf of Meera Rao"),
     consent("C3", None, "R. Iyer", "partner", "over", until=ago(86400 * 60), scope="manage"),
 ]
 

@@ -26,5 +26,5 @@ def create(call: Call) -> ConsentOut:
 
 @routes.post("/api/consents/{id}/revoke", body=RevokeIn, out=ConsentOut, errors=(409,))
 def revoke(call: Call, id: str) -> ConsentOut:  # noqa: A002 - the name of the path's parameter
-    """The holder takes it back: auto-trade of the account goes off at once. 409 when it was revoked before."""
+    """Take it back on the holder's behalf: auto-trade of the account goes off at once. 409 when it was revoked before."""
     return service.revoke(call.user, id, call.body, call.by)

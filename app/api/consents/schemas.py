@@ -59,7 +59,7 @@ class ConsentIn(Body):
 
 class RevokeIn(Body):
     by: Name | None = None
-    """Who took it back; null: the holder."""
+    """Who took it back; null: the holder. Whoever asks for it is on record too: "Asha on behalf of Meera"."""
 
 
 class ConsentQuery(PageQuery):

@@ -45,11 +45,19 @@ def record(user: User, body: ConsentIn, by: Actor) -> ConsentOut:
 def revoke(user: User, consent_id: str, body: RevokeIn, by: Actor) -> ConsentOut:
     """When this is answered no strategy enters on the account any more, and entries that still wait there are being taken back."""
     shop = workspace()
-    holder = shop.data.consents.get(user.user_id, consent_id).holder
-    revoked = shop.data.consents.revoke(user.user_id, consent_id, body.by or holder, by=by)
+    revoked_by = _who_revokes(user, shop.data.consents.get(user.user_id, consent_id), body.by)
+    revoked = shop.data.consents.revoke(user.user_id, consent_id, revoked_by, by=by)
     shop.taken_over()
     shop.system.cancel_entries(revoked.account_id)
     return consent_out(revoked, _accounts(user))
+
+
+def _who_revokes(user: User, consent: Consent, said: str | None) -> str:
+    """Who pressed it is on record as well as who took it back: a keeper's word for the holder's is never told as the holder's own."""
+    keeper = user.name or user.email
+    if consent.relation is Relation.SELF or said == keeper:
+        return keeper
+    return f"{keeper} on behalf of {said or consent.holder}"
 
 
 def _accounts(user: User) -> Mapping[str, Account]:
