@@ -88,13 +88,13 @@ class Connection:
                     connection.sendall(message)
         except OSError as error:
             self.close()
-            raise Unknown(f"connection broke while sending: {type(error).__name__}") from error
+            raise Unknown(f"the connection to {self._whose} broke while sending: {_in_words(error)}") from error
         crash("after-send-before-answer")
         try:
             response, reusable = self._read(connection, method)
         except (OSError, ValueError) as error:
             self.close()
-            raise Unknown(f"no complete answer: {type(error).__name__} {error}") from error
+            raise Unknown(f"no complete answer from {self._whose}: {_in_words(error)}") from error
         self._used_at = time.monotonic()
         if not reusable:
             self.close()
@@ -241,20 +241,22 @@ def _checking() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _in_words(error: OSError) -> str:
-    """Why there is no connection, for people."""
+def _in_words(error: OSError | ValueError) -> str:
+    """Why there is no connection or no answer, for people."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return "its certificate is not trusted"
     if isinstance(error, ssl.SSLError):
         return "no secure connection comes about"
     if isinstance(error, socket.gaierror):
         return "its name is not found (is this machine on the internet?)"
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError | BlockingIOError):  # the kernel's time-out comes as "would block"
         return "it did not answer in time"
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     if isinstance(error, ConnectionError):
         return "the connection was closed"
+    if not isinstance(error, OSError):
+        return "what came is no answer that can be read"
     if error.errno == errno.EADDRNOTAVAIL:
         return "this machine does not have the address that the call should leave from"
     return os.strerror(error.errno).lower() if error.errno else type(error).__name__

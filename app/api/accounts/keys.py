@@ -113,7 +113,19 @@ def _signed_in(asked: _Asked) -> CheckedOut:
         return _line("signed_in", False, "the account is switched off", "Switch it on, then verify again.")
     if view is not None and view.state == "needs_login" and account.broker == "zerodha":
         return _line("signed_in", False, says, "Press Log in. If that fails: check API key, API secret and user id.")
-    return _line("signed_in", False, says, "Do what it says, or enter the keys again.")
+    return _line("signed_in", False, says, _to_get_in(view.state if view is not None else "", says))
+
+
+def _to_get_in(state: str, says: str) -> str:
+    """What a person does about a sign-in that does not come about."""
+    if state == "needs_login":
+        return "Put that right at the broker, or enter the keys again; then verify again."
+    if state == "error" and not says.startswith("cannot be connected"):
+        return (
+            "Tandem tries again by itself, at least twice a minute. If it stays: see that this machine is on the internet,"
+            " and look at the broker's status page."
+        )
+    return "Enter the keys again, then verify again."
 
 
 def _ends(who: str) -> str:

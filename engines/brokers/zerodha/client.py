@@ -63,6 +63,8 @@ class KiteClient:
 
     def _sorted(self, kind: errors.Call, error: Exception, sent: bool) -> TandemError:
         name = type(error).__name__
+        if isinstance(error, UnicodeEncodeError):
+            return errors.classify(kind, self.status, errors.UNSENDABLE, "", sent)
         if name == "DataException" or isinstance(error, _UNREADABLE_TYPES):
             return errors.classify(kind, self.status, errors.UNREADABLE, "", sent)
         if hasattr(error, "code"):

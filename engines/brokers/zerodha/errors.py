@@ -22,6 +22,8 @@ LONGEST = 240
 
 UNREADABLE = "unreadable"
 """The code of an answer that is no JSON of Kite's: a gateway's page, a broken body, a body without what was asked for."""
+UNSENDABLE = "unsendable"
+"""The code of a call that cannot be put on the wire: a key or token with a character that no header may have."""
 _DOES = {
     "place": "refused the order",
     "cancel": "did not cancel the order",
@@ -34,7 +36,8 @@ _DOES = {
 @dataclass(frozen=True, slots=True)
 class Row:
     """All that is given must fit: `codes` are error types (space between), `status` is the lowest and highest HTTP status, `words` a pattern in the
-    message. In `text`, {said} is the broker's message, {does} what it means for the call, {status} the HTTP status."""
+    message. In `text`, {said} is the broker's message, {does} what it means for the call, {page} what came in place of an answer, {status} the HTTP
+    status."""
 
     calls: tuple[str, ...]
     becomes: type[TandemError]
@@ -57,9 +60,16 @@ _DOUBT = "Zerodha could not say what became of it ({said})"
 
 TABLE: tuple[Row, ...] = (
     # Pages of gateways and broken bodies come with any status and say nothing about the order.
-    Row(WRITES, Unknown, "no answer of Zerodha's that can be read ({status})", UNREADABLE),
+    Row(WRITES, Unknown, "Zerodha sent {page}: only its order book can say what became of the order", UNREADABLE),
     Row(("read", "login"), Retry, "Zerodha asks for fewer requests", UNREADABLE, (429, 429)),
-    Row(("read", "login"), Retry, "no answer of Zerodha's that can be read ({status})", UNREADABLE, after=2.0),
+    Row(("read", "login"), Retry, "Zerodha sent {page}", UNREADABLE, after=2.0),
+    # Keys that are none: whatever was pasted with them, or a masked value.
+    Row(
+        ("read", "login"),
+        NeedsLogin,
+        "a key or token of this account has a character that Zerodha's never have: enter the keys again",
+        UNSENDABLE,
+    ),
     # Who may call at all. An address is a matter of its own, whatever type it comes with.
     Row(
         ANY,
@@ -120,11 +130,31 @@ def classify(call: Call, status: int | None, code: str | None, message: str, sen
     kind = code or ""
     for row in TABLE:
         if row.fits(call, status, kind, message):
-            text = row.text.format(said=_said(message, kind), does=_DOES[call], status=status or "no status", address=_address(message))
+            text = row.text.format(
+                said=_said(message, kind), does=_DOES[call], page=_page(status), status=_status(status), address=_address(message)
+            )
             if row.becomes is Unknown and not sent:
-                return Retry(text, after=row.after)
+                return Retry(_NOT_SENT if kind in (UNREADABLE, UNSENDABLE) else text, after=row.after)
             return Retry(text, after=row.after) if row.becomes is Retry else row.becomes(text)
     raise AssertionError("the table ends with rows that always fit")
+
+
+_NOT_SENT = "the call to Zerodha could not be made: nothing was sent"
+
+
+def _page(status: int | None) -> str:
+    """What came where an answer should have come. It says nothing of its own that could be shown."""
+    if status is None:
+        return "nothing that can be read"
+    if status < 300:
+        return f"an answer that lacks what was asked for ({_status(status)})"
+    if status >= 500:
+        return f"an error page, as when its service is down or busy ({_status(status)})"
+    return f"a page instead of an answer ({_status(status)})"
+
+
+def _status(status: int | None) -> str:
+    return "no answer came" if status is None else f"HTTP {status}"
 
 
 def _said(message: str, code: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engines.brokers.zerodha.errors import UNREADABLE, classify
+from engines.brokers.zerodha.errors import UNREADABLE, UNSENDABLE, classify
 from engines.ports import NeedsLogin, Refused, Retry, Unknown
 
 TIMED_OUT = "Order request timed out. Please check the order book and confirm before placing again."
@@ -88,6 +88,8 @@ CASES = [
     ("read",    502, UNREADABLE,              "",                                                           Retry),
     ("read",    200, UNREADABLE,              "",                                                           Retry),
     ("read",    None, None,                   "",                                                           Retry),
+    ("read",    None, UNSENDABLE,             "",                                                           NeedsLogin),
+    ("place",   None, UNSENDABLE,             "",                                                           Unknown),
     # signing in
     ("login",   403, "TokenException",        "Invalid `checksum`.",                                        NeedsLogin),
     ("login",   403, "TokenException",        "Token is invalid or has expired.",                           NeedsLogin),
@@ -122,7 +124,18 @@ def test_what_never_left_is_in_no_doubt(case):
             "This machine's address (203.0.113.9) is not registered for this app at Zerodha: add it in the developer console",
         ),
         ("read", 403, "TokenException", "x", "the session at Zerodha is over: log in again"),
-        ("place", 502, UNREADABLE, "<html>", "no answer of Zerodha's that can be read (502)"),
+        (
+            "place",
+            502,
+            UNREADABLE,
+            "<html>",
+            "Zerodha sent an error page, as when its service is down or busy (HTTP 502): only its order book can say what became of the order",
+        ),
+        ("login", 403, UNREADABLE, "<html>", "Zerodha sent a page instead of an answer (HTTP 403)"),
+        ("read", 200, UNREADABLE, "", "Zerodha sent an answer that lacks what was asked for (HTTP 200)"),
+        ("read", None, UNREADABLE, "", "Zerodha sent nothing that can be read"),
+        ("login", None, UNSENDABLE, "", "a key or token of this account has a character that Zerodha's never have: enter the keys again"),
+        ("read", None, None, "", "Zerodha cannot answer now (no answer came)"),
         ("cancel", 400, "OrderException", "<b>odd</b>", "Zerodha did not cancel the order: no reason given"),
         ("place", 400, "InputException", "two\n  lines", "Zerodha refused the order: two lines"),
     ],
