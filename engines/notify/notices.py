@@ -76,7 +76,8 @@ def _day_lines(currency: str, books: Sequence[DayBook], head: str) -> list[Line]
         Line("P&L", money(sum(map(_net, books), ZERO))),
         Line("Realised", money(total("realised"))),
         Line("Charges", money(total("charges"), signed=False)),
-        Line("Trades", f"{total('trades')} · {total('wins')} won, {total('losses')} lost"),
+        Line("Entries sent", f"{total('trades')}"),
+        Line("Round trips closed", f"{total('wins')} won, {total('losses')} lost"),
     ]
     if best:
         lines += [Line("Best", money(max(best))), Line("Worst", money(min(worst)))]

@@ -219,8 +219,8 @@ def test_the_day_of_a_person_keeps_paper_and_live_apart() -> None:
     )
     told = lines(message)
     assert (told["Live, INR: P&L"], told["Paper, INR: P&L"]) == ("+₹1,350.00", "\u2212₹820.00")
-    assert (told["Live, INR: Trades"], told["Live, INR: Best"], told["Live, INR: Worst"]) == (
-        "3 · 2 won, 1 lost",
+    assert (told["Live, INR: Entries sent"], told["Live, INR: Round trips closed"]) == ("3", "2 won, 1 lost")
+    assert (told["Live, INR: Best"], told["Live, INR: Worst"]) == (
         "+₹900.00",
         "\u2212₹200.00",
     )
