@@ -125,6 +125,7 @@ class Recovered:
     """(account_id, strategy_id) → net P&L of the newest 200 round trips, oldest first (for Kelly)."""
     job_runs: Sequence[JobRun] = ()  # of the newest days
     combined: Sequence[CombinedState] = ()  # the newest of each rule
+    real_prices: Sequence[str] = ()  # instruments that had real prices when the program ended: paper holds them at those
 
 
 class Journal(Protocol):

@@ -19,6 +19,7 @@ from engines.execution.supervisor import Worker
 from engines.execution.views import SystemStatus, ThreadStatus
 from engines.live_prices import in_use
 from engines.market.watchdog import Change, StallWatchdog
+from engines.market_turn import source_of
 from engines.ports import Recovered, SystemClock
 from engines.strategies.runner import StrategyRunner
 
@@ -86,6 +87,7 @@ class Runtime:
         specs: dict[str, ExitSpec] = {signal.key: signal.exits for signal in recovered.signals if not signal.exits.empty}
         for desk in system.roster.desks():
             self._restore_desk(desk, recovered, specs)
+        system.market_turn.restore(recovered.real_prices)
 
     def _restore_desk(self, desk: Desk, recovered: Recovered, specs: Mapping[str, ExitSpec]) -> None:
         key = desk.account.account_id
@@ -174,7 +176,7 @@ class Runtime:
         """Each stage is guarded by itself: one that raises is told, and the others still see the tick."""
         system = self.system
         self._ticked_at = system.clock.monotonic()
-        accepted = system.prices.update(ticks, live=live)
+        accepted = self._accept_live(ticks) if live else system.prices.update(ticks)
         if accepted and live:
             self._begin_anew(system.prices.newly_live())
         if accepted:
@@ -184,6 +186,15 @@ class Runtime:
             for listener in self.listeners:
                 self._stage("listener", lambda taken, listener=listener: listener(taken, live), accepted)  # type: ignore[misc]
 
+    def _accept_live(self, ticks: Sequence[Tick]) -> list[Tick]:
+        """Before the first real price of an instrument is seen by anybody, paper has left its simulated market. Real prices come whatever happens there."""
+        system = self.system
+        self._stage("market_turn", system.market_turn.before, ticks)
+        try:
+            return system.prices.update(ticks, live=True)
+        finally:
+            system.market_turn.after()
+
     def _begin_anew(self, symbols: Collection[str]) -> None:
         """Real prices have taken the place of the simulated ones: candles and strategies must not go on from a market that never was."""
         for symbol in symbols:
@@ -191,7 +202,7 @@ class Runtime:
         if symbols and self.runner is not None:
             self.runner.renew(symbols)
 
-    def _stage(self, name: str, stage: Callable[[Iterable[Tick]], None], ticks: Sequence[Tick]) -> None:
+    def _stage(self, name: str, stage: Callable[[Sequence[Tick]], object], ticks: Sequence[Tick]) -> None:
         try:
             stage(ticks)
         except Exception as error:  # told as an incident; a tick must reach the other stages
@@ -366,7 +377,7 @@ class Runtime:
         return SystemStatus(
             engines=self._threads(on, tick_age),
             on=on,
-            feed_source=system.feed.source,
+            feed_source=source_of(system.feed.source, real=system.prices.any_live),
             last_tick_age_ms=tick_age,
             accounts_total=len(desks),
             accounts_connected=sum(desk.ready for desk in desks),

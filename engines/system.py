@@ -66,6 +66,7 @@ from engines.live_prices import LiveMarketMaker, LivePrices
 from engines.market.candle_store import CandleStore, combined_past
 from engines.market.instruments import InstrumentTable
 from engines.market.prices import PriceTable
+from engines.market_turn import MarketTurn
 from engines.ports import Broker, Clock, Directory, Feed, Ids, Journal, Latch, Master, Notifier
 from engines.runtime import Runtime
 from engines.trading_day import day_of
@@ -169,6 +170,11 @@ class TradingSystem:
             streams = live_market(self.runtime.on_live_ticks, self._stream_trouble, self._stream_clear)
             self.live = LivePrices(streams, self.prices, self.roster, clock)
             self.live.always(instrument.symbol for instrument in feed.instruments())
+        self.market_turn = MarketTurn(
+            journal=journal, clock=clock, directory=directory, master=master, instruments=self.instruments, prices=self.prices,
+            roster=self.roster, exchange=self.exchange, exits=self.exit_desk, incidents=self.incident_log,
+            may_come=live_market is not None, only_real=feed.source == "live",
+        )  # fmt: skip
         self.aftermath = Aftermath(
             clock, self.outcomes, self.roster.desks, self.roster.lane, self.exit_desk, self.runtime.tell_flat, self.trouble
         )

@@ -236,6 +236,10 @@ def _levels_fixed(fact: f.LevelsFixed) -> Writes:
     return [(t.LEVELS, row)]
 
 
+def _market_changed(fact: f.MarketChanged) -> Writes:
+    return [(t.MARKETS, (fact.symbol, fact.live, micros(fact.at)))]
+
+
 def _day_closed(fact: f.DayClosed) -> Writes:
     book, at = fact.book, micros(fact.book.at)
     return [
@@ -260,5 +264,6 @@ _ENCODERS: dict[type, Callable[[Any], Writes]] = {
     f.JobChanged: _job_changed,
     f.CombinedChanged: _combined_changed,
     f.LevelsFixed: _levels_fixed,
+    f.MarketChanged: _market_changed,
     f.DayClosed: _day_closed,
 }

@@ -66,6 +66,7 @@ def load(readers: Readers, since: Timestamp) -> tuple[Recovered, Openings | None
                 quarantined={row["strategy_id"]: row["quarantined"] for row in states if row["quarantined"] is not None},
                 closed_trades=_closed_trades(db),
                 job_runs=_job_runs(db),
+                real_prices=[row["symbol"] for row in db.execute("SELECT symbol FROM markets WHERE live ORDER BY symbol")],
                 combined=[loads(CombinedState, row["body"]) for row in db.execute(_NEWEST_COMBINED)],
             )
         finally:

@@ -404,6 +404,12 @@ CREATE TABLE candles (
     PRIMARY KEY (symbol, timeframe, live, start)
 ) WITHOUT ROWID;
 
+CREATE TABLE markets ( -- whether an instrument had real prices last: what paper holds of it was bought at such prices
+    symbol TEXT PRIMARY KEY,
+    live INTEGER NOT NULL,
+    at INTEGER NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE calendar_days ( -- what people changed in the calendar that ships with the program
     day TEXT NOT NULL,
     exchange TEXT NOT NULL, -- '*': every exchange that has hours

@@ -91,6 +91,7 @@ CANDLES = _table("candles", "symbol timeframe live start open high low close vol
 JOBS = _table("job_runs", "day job state planned_at at detail", 2)
 COMBINED = _table("combined_states", "rule_id day body", 2)
 LEVELS = _table("strategy_levels", "strategy_id symbol day at says levels", 3)
+MARKETS = _table("markets", "symbol live at", 1)
 DAY_BOOKS = _table("day_books", "account_id day at body", 2)
 SET_ASIDE = _table("set_aside", "at kind fact error", 0)
 MESSAGES = _table("messages", "dedupe kind user_id account_id ref at", 1, once=True)

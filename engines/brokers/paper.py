@@ -15,6 +15,7 @@ from random import Random
 from engines.core.bars import Levels, nearest
 from engines.core.matching import MatchingEngine, Outcome, OutcomeKind
 from engines.core.model import ZERO, Account, Instrument, Order, OrderState, Product, Tick, Timestamp
+from engines.core.reasons import MARKET_CHANGED
 from engines.core.sessions import Calendar, is_open, load_calendar
 from engines.core.timetable import hours_of
 from engines.crashpoints import crash
@@ -58,6 +59,21 @@ class PaperExchange:
         self.calendar = calendar  # as it is now: people change it
         self._lock = threading.Lock()
         self._resting: dict[str, tuple[PaperBroker, ...]] = {}
+        self._shut: frozenset[str] = frozenset()  # symbols whose market changes at this moment
+        self._left: set[str] = set()  # client ids that were on their way to a market that is gone
+
+    def shut(self, symbols: Iterable[str]) -> None:
+        """No order in these is taken; `shut(())` ends it."""
+        self._shut = frozenset(symbols)
+
+    def turn_away(self, client_id: str) -> None:
+        """This order was meant for a market that is gone: it is refused whenever it comes."""
+        self._left.add(client_id)
+
+    def check(self, request: OrderRequest) -> None:
+        """Refused when the market that the order was meant for is gone. Asked under the lock of the order's account."""
+        if request.instrument.symbol in self._shut or request.client_id in self._left:
+            raise Refused(MARKET_CHANGED)
 
     def on_ticks(self, ticks: Iterable[Tick]) -> None:
         if not self._resting:
@@ -140,6 +156,7 @@ class PaperBroker:
         funds = self._books.free_funds()
         broker_order_id = f"P{request.client_id}"
         with self._lock:
+            self._exchange.check(request)
             tick = self._exchange.quote(symbol)
             with permit():
                 outcomes = self._matching.submit(request, broker_order_id, tick, self._clock.now(), self._rng, held=held, available=funds)
@@ -256,6 +273,18 @@ class PaperBroker:
             reports = [self._take([outcome]) for name in closed for outcome in self._matching.expire(now, name)]
         for report in reports:
             self._on_report(report)
+
+    def leave(self, symbol: str) -> Sequence[OrderReport]:
+        """Take back all that rests in an instrument whose market is gone; what became of every order in it (also those that nobody was told of yet)."""
+        now = self._clock.now()
+        with self._lock:
+            mine = [(key, known) for key, known in self._known.items() if known.request.instrument.symbol == symbol]
+            for key, known in mine:
+                outcomes = self._matching.cancel(key, now)
+                if outcomes:
+                    known.message = MARKET_CHANGED
+                    self._take(outcomes)
+            return [self._report(key, now) for key, _ in mine]
 
     def rests_in(self, symbol: str) -> bool:
         return self._matching.has_resting(symbol)

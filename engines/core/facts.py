@@ -169,6 +169,15 @@ class LevelsFixed:
 
 
 @dataclass(frozen=True, slots=True)
+class MarketChanged:
+    """From now on what is held and ordered on paper in this instrument is of the market with real prices (`live`), or of the simulated one."""
+
+    symbol: str
+    live: bool
+    at: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
 class DayClosed:
     book: DayBook
 
@@ -190,5 +199,6 @@ Fact = (
     | JobChanged
     | CombinedChanged
     | LevelsFixed
+    | MarketChanged
     | DayClosed
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+MARKET_CHANGED = "market_changed"
+"""Of what ended on paper because the instrument's simulated prices gave way to real ones, or the other way round."""
+
 REASONS = {
     "halted": "A halt holds, or the engines are off.",
     "kill_switch": "The kill switch of this account is on.",
@@ -24,6 +27,7 @@ REASONS = {
     "price_band": "A price of the order is too far from the last price or not on a tick, or its stop or a target lies where no price goes.",
     "duplicate": "The same signal was here before.",
     "not_connected": "The account is not signed in at its broker.",
+    MARKET_CHANGED: "Simulated prices gave way to real ones, or real ones to simulated: closed on paper at the last price of the market before.",
 }
 
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 from engines.core import exits as exit_rules
 from engines.core import reentry
 from engines.core.model import Order, PlanState, Role, Source, Timestamp
+from engines.core.reasons import MARKET_CHANGED
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
 from engines.execution.jobs import Exit
@@ -36,7 +37,7 @@ class Aftermath:
 
     def exit_failed(self, desk: Desk, order: Order) -> None:
         """An exit ended without filling: a target goes back under its stop, a stop (or a target whose stop has fired) is tried again."""
-        if order.role is Role.EXIT or not order.remaining:
+        if order.role is Role.EXIT or not order.remaining or order.reason == MARKET_CHANGED:
             return
         what = f"{order.symbol}: an exit ended as {order.state.value}: {order.reason or ''}"
         self.on_trouble("exit_failed", "critical", what, order.account_id)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from engines.core.facts import Fact, SignalPlanned
-from engines.core.model import Order, OrderState, Position, PositionKey, Role, Side, Signal, Source
+from engines.core.model import Order, OrderState, Position, PositionKey, Role, Side, Signal, Source, Timestamp
+from engines.core.reasons import MARKET_CHANGED
 from engines.core.reconcile import Difference
 from engines.crashpoints import crash
 from engines.execution.desk import Desk
@@ -69,22 +70,7 @@ class ExitDesk:
         quantity = min(abs(position.quantity), abs(difference.ours - difference.theirs))
         tracker = self.open(desk, key, quantity, Role.SQUARE_OFF, Source.MANUAL, "closed elsewhere")
         signal = tracker.signal
-        order = Order(
-            order_id=self.ids.new(),
-            account_id=key.account_id,
-            user_id=desk.account.user_id,
-            signal_key=signal.key,
-            symbol=key.symbol,
-            side=signal.side,
-            quantity=quantity,
-            order_type=signal.order_type,
-            product=key.product,
-            role=Role.SQUARE_OFF,
-            created_at=now,
-            updated_at=now,
-            strategy_id=key.strategy_id,
-            reason="closed elsewhere",
-        )
+        order = self._booked(signal, key, quantity, "closed elsewhere")
         desk.admit(order, price)
         try:
             self.journal.commit(SignalPlanned(signal, (order,)))
@@ -95,12 +81,39 @@ class ExitDesk:
         tracker.attach((order,))
         with desk.lock:
             desk.differences = {symbol: other for symbol, other in desk.differences.items() if symbol != key.symbol}
-            name = f"ELSEWHERE-{order.order_id}"
-            fill = BrokerFill(name, quantity, price, now)
-            desk.on_report(
-                OrderReport(name, OrderState.FILLED, order.order_id, filled_quantity=quantity, average_price=price, fills=(fill,))
-            )
+            desk.on_report(_filled(f"ELSEWHERE-{order.order_id}", order, price, now))
         return tracker.outcome()
+
+    def book_left(self, desk: Desk, position: Position, price: Decimal) -> None:
+        """Take a paper position out of a market that is gone, at its last price and free of charge. Hold the desk's lock. Nothing is sent, so it may become
+        durable a moment later: after a crash in between the position is there again, and leaves again."""
+        key, now = position.key, self.clock.now()
+        quantity = abs(position.quantity)
+        tracker = self.open(desk, key, quantity, Role.SQUARE_OFF, Source.SYSTEM, "market changed")
+        order = self._booked(tracker.signal, key, quantity, MARKET_CHANGED)
+        desk.admit(order, price)
+        self.journal.append(SignalPlanned(tracker.signal, (order,)))
+        tracker.attach((order,))
+        desk.on_report(_filled(f"LEFT-{order.order_id}", order, price, now))
+
+    def _booked(self, signal: Signal, key: PositionKey, quantity: Decimal, reason: str) -> Order:
+        """The order behind a fill that nobody sends."""
+        return Order(
+            order_id=self.ids.new(),
+            account_id=key.account_id,
+            user_id=signal.user_id,
+            signal_key=signal.key,
+            symbol=key.symbol,
+            side=signal.side,
+            quantity=quantity,
+            order_type=signal.order_type,
+            product=key.product,
+            role=Role.SQUARE_OFF,
+            created_at=signal.created_at,
+            updated_at=signal.created_at,
+            strategy_id=key.strategy_id,
+            reason=reason,
+        )
 
     def plan(
         self,
@@ -138,3 +151,8 @@ class ExitDesk:
         tracker.attach(orders)
         self.planned(tracker)
         return [order for order in orders if order.state is OrderState.PLANNED]
+
+
+def _filled(name: str, order: Order, price: Decimal, at: Timestamp) -> OrderReport:
+    fill = BrokerFill(name, order.quantity, price, at)
+    return OrderReport(name, OrderState.FILLED, order.order_id, filled_quantity=order.quantity, average_price=price, fills=(fill,))

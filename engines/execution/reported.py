@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from engines.core import charges as charge_rules
 from engines.core.model import ZERO, Fill, Instrument, Order, Timestamp
+from engines.core.reasons import MARKET_CHANGED
 from engines.core.sessions import session_day
 from engines.ports import BrokerFill, OrderReport
 
@@ -49,8 +50,9 @@ def _fill(order: Order, part: BrokerFill) -> Fill:
 
 
 def with_charges(fill: Fill, before: Order, instrument: Instrument | None, broker: str) -> Fill:
-    """An estimate where the broker told none; `before` is the order as it was before this fill, because brokerage is due by order."""
-    if fill.charges or fill.fee_quantity or instrument is None:
+    """An estimate where the broker told none; `before` is the order as it was before this fill, because brokerage is due by order. What paper leaves
+    because its market has gone was no trade and costs nothing."""
+    if fill.charges or fill.fee_quantity or instrument is None or before.reason == MARKET_CHANGED:
         return fill
     estimate = charge_rules.order_charges(
         charge_rules.kind_of(instrument, fill.product),

@@ -85,6 +85,11 @@ class PriceTable:
         """Whether its newest price is a real one."""
         return symbol in self._live
 
+    @property
+    def any_live(self) -> bool:
+        """Whether any instrument has had a real price in this run."""
+        return bool(self._live)
+
     def newly_live(self) -> list[str]:
         """Those that became live since this was last asked."""
         fresh, self._newly_live = self._newly_live, []

@@ -93,9 +93,15 @@ def test_plans_days_halts_switches_and_states_come_back(data: Data) -> None:
     assert recovered.quarantined == {"S2": "ZeroDivisionError: division by zero"}
 
 
+def test_which_instruments_had_real_prices_last_comes_back(data: Data) -> None:
+    turns = [("NSE:TCS", True), ("NSE:INFY", True), ("NSE:SBIN", True), ("NSE:TCS", False)]
+    data.journal.commit(*(f.MarketChanged(symbol, live, NOON) for symbol, live in turns))
+    assert data.journal.load(DAY).real_prices == ["NSE:INFY", "NSE:SBIN"]
+
+
 def test_an_empty_database_has_nothing_to_bring(data: Data) -> None:
     assert data.journal.load(NOON) == Recovered(
-        live_orders=[], signals=[], opening=[], fills=[], plans=[], days=[], halts=[], job_runs=[], combined=[]
+        live_orders=[], signals=[], opening=[], fills=[], plans=[], days=[], halts=[], job_runs=[], combined=[], real_prices=[]
     )
 
 

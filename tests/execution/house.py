@@ -18,6 +18,7 @@ from engines.core.facts import (
     HaltChanged,
     JobChanged,
     KillSwitched,
+    MarketChanged,
     OrderChanged,
     PlanChanged,
     SignalPlanned,
@@ -153,6 +154,7 @@ class MemoryJournal:
         signals: dict[str, Signal] = {}
         jobs: dict[tuple[str, str], JobRun] = {}
         combined: dict[str, CombinedState] = {}
+        real: set[str] = set()
         for fact in list(self.facts):
             match fact:
                 case SignalPlanned():
@@ -175,6 +177,8 @@ class MemoryJournal:
                     states[fact.strategy_id] = fact.state
                 case JobChanged():
                     jobs[fact.run.day, fact.run.job] = fact.run
+                case MarketChanged():
+                    (real.add if fact.live else real.discard)(fact.symbol)
                 case CombinedChanged():
                     combined[fact.state.rule_id] = fact.state
                 case _:
@@ -192,6 +196,7 @@ class MemoryJournal:
             strategy_states=states,
             job_runs=list(jobs.values()),
             combined=list(combined.values()),
+            real_prices=sorted(real),
         )
 
     def find_signal(self, user_id: str, signal_id: str) -> tuple[str, Sequence[Order]] | None:

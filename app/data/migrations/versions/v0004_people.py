@@ -15,6 +15,11 @@ STEPS = (
     "ALTER TABLE audit ADD COLUMN hash TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE idempotency ADD COLUMN sealed BLOB",
     "DELETE FROM idempotency WHERE route IN ('POST /api/tokens', 'POST /api/webhooks')",  # their answers show a secret, kept in clear until now
+    """CREATE TABLE markets ( -- whether an instrument had real prices last: what paper holds of it was bought at such prices
+        symbol TEXT PRIMARY KEY,
+        live INTEGER NOT NULL,
+        at INTEGER NOT NULL
+    ) WITHOUT ROWID""",
     """CREATE TABLE recovery_codes ( -- of the second factor, each good once
         user_id TEXT NOT NULL REFERENCES users (user_id),
         code_hash TEXT NOT NULL,
