@@ -39,6 +39,9 @@ STATES = {
     "empty": ("no accounts", ""),
 }
 
+DRY_RUN = ("dry run", "info")
+"""An account that runs and sends nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -64,6 +67,7 @@ def index() -> Response:
         accounts=accounts(),
         by_id={account.id: account for account in accounts()},
         states=STATES,
+        dry_run=DRY_RUN,
         consents=[(consent, *_told(consent, now)) for consent in consents],
         relations={**dict(RELATIONS), "self": "trades it"},
         scopes={value: label for value, label, _ in SCOPES},
@@ -113,6 +117,10 @@ def _shown(group: Any, ruled: set[str]) -> Shown:
     label, tone = STATES[group.state]
     if group.state in ("running", "partly"):
         label = f"{group.running} of {group.total} running"
+        if group.dry_run and group.dry_run == group.running:
+            label, tone = "dry run" if group.running == group.total else f"{group.running} of {group.total} in dry run", DRY_RUN[1]
+        elif group.dry_run:
+            label += f", {group.dry_run} in dry run"
     return Shown(
         group=group,
         state=label,

@@ -169,6 +169,22 @@ def test_start_pause_and_stop_of_a_group(trader: Person) -> None:
     assert {row["object_id"] for row in rows if row["action"] == "account.kill_switch"} >= {one, two}
 
 
+def test_what_runs_in_dry_run_says_so(trader: Person) -> None:
+    dry, paper = trader.account(auto_trade=False)["id"], trader.account(auto_trade=False)["id"]
+    trader.patch(f"/api/accounts/{dry}", {"dry_run": True})
+    group = grouped(trader, "Rehearses", dry, paper)
+    started = act(trader, group, "start")
+    assert started["said"] == "Rehearses: 2 of 2 started, 1 of them in dry run: what they would send is recorded, and nothing is sent"
+    shown = trader.get(f"/api/groups/{group}").json
+    assert (shown["state"], shown["running"], shown["dry_run"]) == ("running", 2, 1)
+    assert {row["account_id"]: (row["dry_run"], row["detail"].partition(":")[0]) for row in shown["members"]} == {
+        dry: (True, "dry run"),
+        paper: (False, ""),
+    }
+    act(trader, group, "pause")
+    assert trader.get(f"/api/groups/{group}").json["dry_run"] == 0  # of those that run
+
+
 def test_start_asks_for_the_groups_name_where_real_money_is(trader: Person) -> None:
     keys = {"api_key": "kite-group-key-1234", "api_secret": "kite-group-secret-1234"}
     live = trader.account(broker="zerodha", credentials=keys, auto_trade=False)["id"]

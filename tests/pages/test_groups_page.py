@@ -11,8 +11,9 @@ import pytest
 
 from app.pages.attention import days_left, needs
 from tests.pages.preview import create_preview
+from tests.pages.sample import Sample
 from tests.pages.test_parts import status
-from tests.pages.things import ACCOUNTS, CONSENTS, GROUPS, NOW, consent, member
+from tests.pages.things import ACCOUNTS, CONSENTS, GROUPS, NOW, consent, group, member
 
 
 def drawn(role: str = "owner", address: str = "/groups") -> str:
@@ -33,6 +34,20 @@ def test_a_group_has_its_state_its_day_and_three_buttons() -> None:
         assert button in family
     assert "was revoked on 12 Nov 2026: record a new one" in family
     assert "on 2 of 3 accounts. 1 stay as they are" in family
+
+
+@pytest.mark.parametrize(
+    ("running", "of", "dry", "says"),
+    [(2, 2, 0, "2 of 2 running"), (1, 1, 1, "dry run"), (1, 2, 1, "1 of 2 in dry run"), (3, 4, 1, "3 of 4 running, 1 in dry run")],
+)
+def test_dry_run_is_not_told_as_running(monkeypatch: pytest.MonkeyPatch, running: int, of: int, dry: int, says: str) -> None:
+    members = [member(ACCOUNTS[2], "running" if i < running else "paused").model_copy(update={"dry_run": i < dry}) for i in range(of)]
+    shown = group("G9", "Rehearses", 1, *members).model_copy(update={"dry_run": dry})
+    monkeypatch.setattr(Sample, "groups", lambda _: [shown])
+    text = panel(drawn(), "G9")
+    badges = re.findall(r'<span class="badge \w* *">([^<]*)<', text)
+    assert badges[0] == says
+    assert badges[1 : of + 1] == ["dry run"] * dry + ["running"] * (running - dry) + ["paused"] * (of - running)
 
 
 def test_real_money_is_started_by_typing_the_groups_name() -> None:

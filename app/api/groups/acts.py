@@ -124,6 +124,8 @@ def _sentence(group: GroupOut, what: str, accounts: Sequence[DoneOut]) -> str:
     said = f"{name}: {len(accounts) - len(left)} of {len(accounts)} {what}"
     if waits:
         said += f", {len(waits)} waiting ({'; '.join(f'{each.name}: {each.detail}' for each in waits)})"
+    if what == "started" and group.dry_run:
+        said += f", {group.dry_run} of them in dry run: what they would send is recorded, and nothing is sent"
     entries = sum(member.entries_waiting for member in group.members) if what == "paused" else 0
     if entries:
         said += f"; {waiting_words(entries)}: cancel {'it' if entries == 1 else 'them'}, or stop the group"

@@ -63,7 +63,8 @@ class GroupStopIn(Body):
 
 class MemberOut(Out):
     """One account of a group. `state`: running (strategies may enter), waiting (they may, but something else forbids it: log-in, a stop, a limit of the
-    day), paused (auto-trade is off), stopped (its kill switch is on), disabled. `entries_waiting`: orders
+    day), paused (auto-trade is off), stopped (its kill switch is on), disabled. `dry_run`: what it would send is recorded and never sent, also while it
+    runs. `entries_waiting`: orders
     at the broker that would still raise exposure. `consent`: none | self | stands | over | revoked, of the holder;
     `objection`: why auto-trade may not be on, empty when it may."""
 
@@ -79,6 +80,7 @@ class MemberOut(Out):
     open_positions: int | None
     entries_waiting: int
     currency: str
+    dry_run: bool = False
 
 
 class GroupPnlOut(Out):
@@ -90,7 +92,8 @@ class GroupPnlOut(Out):
 
 
 class GroupOut(Out):
-    """`state`: running | partly (some of it runs) | waiting | paused | stopped | empty; `running` accounts of `total`."""
+    """`state`: running | partly (some of it runs) | waiting | paused | stopped | empty; `running` accounts of `total`, of which `dry_run` send
+    nothing."""
 
     id: str
     name: str
@@ -99,6 +102,7 @@ class GroupOut(Out):
     state: str = "empty"
     running: int = 0
     total: int = 0
+    dry_run: int = 0
     members: Sequence[MemberOut] = ()
     pnl: Sequence[GroupPnlOut] = ()
 

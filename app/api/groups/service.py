@@ -100,6 +100,7 @@ def group_out(row: GroupRow, standing: Standing) -> GroupOut:
         state=state_of([member.state for member in members]),
         running=sum(member.state == "running" for member in members),
         total=len(members),
+        dry_run=sum(member.dry_run and member.state == "running" for member in members),
         members=members,
         pnl=_pnl(members),
     )
@@ -125,6 +126,7 @@ def member_out(account: Account, standing: Standing) -> MemberOut:
         open_positions=view.open_positions if view else None,
         entries_waiting=sum(order.raises_exposure and order.broker_order_id is not None for order in live),
         currency=view.currency if view else currency_of(account.broker),
+        dry_run=account.dry_run,
     )
 
 
@@ -139,7 +141,9 @@ def _state(account: Account, view: AccountView | None, why: str, engines_on: boo
         return "waiting", "not connected"
     if view.state != "ready":
         return "waiting", view.state_detail or view.state.replace("_", " ")
-    return ("running", "") if engines_on else ("waiting", "the engines are off")
+    if not engines_on:
+        return "waiting", "the engines are off"
+    return "running", "dry run: every check is made and recorded, nothing is sent" if account.dry_run else ""
 
 
 def state_of(states: Sequence[str]) -> str:
