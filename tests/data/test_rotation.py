@@ -97,7 +97,7 @@ def test_a_rotation_leaves_one_new_key_that_reads_everything_and_the_old_one_rea
     assert new != old
     with opened(folder) as data:
         assert unreadable(data) == []
-        assert len(unreadable(data, CredentialBox([old], "the old key"))) == 8
+        assert len(unreadable(data, CredentialBox([old], "the old key"))) == 9
         assert data.directory.credentials(ids[1])["api_secret"] == KEYS["api_secret"]
         newest = data.audit.list(None).items[0]
         assert (newest.action, newest.via) == ("keys.rotated", "cli")
