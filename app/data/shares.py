@@ -1,4 +1,4 @@
-"""Who else may see a strategy and map it to accounts of their own: given and ended by its owner, and ended with whatever would leave it without one.
+"""Who else may see a strategy and map it to accounts of their own: given by its owner, ended by either of them, and with whatever would leave it without one.
 
 Where a share ends, the mappings of that person are switched off in the same transaction, so that no entry follows; what they hold is theirs and stays. Both
 are told. Nothing here tells anybody what another has mapped or holds.
@@ -21,7 +21,8 @@ from engines.core.model import Timestamp
 SHARED, ENDED, CHANGED, OFF = "strategy_shared", "strategy_unshared", "strategy_changed", "mapping_off"
 """Kinds of messages: to whom it is given; to both when that ends; to whoever trades it when its owner changes what it does; to a viewer whose mapping ends."""
 
-BY_OWNER, DELETED = "{} ended the share.", "The strategy was deleted: nothing but their exit plans closes what it opened."
+BY_OWNER, LEFT = "{} ended the share.", "{} left it."
+DELETED = "The strategy was deleted: nothing but their exit plans closes what it opened."
 OWNER_OFF, OWNER_LOOKS = "Its owner was switched off.", "Its owner may only look on from now on."
 PERSON_OFF, LOOKS_ONLY = "The person was switched off.", "Whoever may only look trades no strategy of others."
 _FIELDS = {"active": "switched {state}", "params": "parameters", "timeframe": "candles", "exit_plan": "exit plan", "reentry": "re-entries"}
@@ -84,6 +85,16 @@ class Shares:
             there = "SELECT 1 FROM strategy_shares WHERE strategy_id = ? AND user_id = ?"
             found(db.execute(there, (strategy_id, user_id)).fetchone(), "share")
             self._end(db, strategy, user_id, BY_OWNER.format(_name(db, owner_id)), by)
+
+        self.store.write(work)
+
+    def leave(self, user_id: str, strategy_id: str, *, by: Actor) -> None:
+        """Whoever has it wants it no more; its owner is told. NotFound alike for what is unknown, not shared with them, or their own."""
+
+        def work(db: sqlite3.Connection) -> None:
+            sql = "SELECT s.* FROM strategies AS s JOIN strategy_shares AS h USING (strategy_id) WHERE s.strategy_id = ? AND h.user_id = ?"
+            strategy = found(db.execute(sql, (strategy_id, user_id)).fetchone(), "share")
+            self._end(db, strategy, user_id, LEFT.format(_name(db, user_id)), by)
 
         self.store.write(work)
 

@@ -60,7 +60,7 @@ def test_only_its_owner_changes_it_or_signals_through_it(asha: Person, ben: Pers
         ("DELETE", f"/api/strategies/{strategy}", None),
         ("GET", f"/api/strategies/{strategy}/shares", None),
         ("POST", f"/api/strategies/{strategy}/shares", {"email": "owner@example.com"}),
-        ("DELETE", f"/api/strategies/{strategy}/shares/{ben.user.user_id}", None),
+        ("DELETE", f"/api/strategies/{strategy}/shares/{rig.viewer.user.user_id}", None),
         ("POST", "/api/signals/manual", signal),
         ("POST", "/api/signals/preview", signal),
         ("POST", "/api/webhooks", {"name": "x", "strategy_id": strategy}),
@@ -125,6 +125,22 @@ def test_what_ends_with_a_share(asha: Person, ben: Person, rig: Rig) -> None:
     again = asha.post(f"/api/strategies/{strategy}/shares", {"email": ben.user.email})
     assert (again.status_code, ben.get(f"/api/mappings/{mapping}").json["enabled"]) == (201, False), "nothing comes back by itself"
     assert ben.patch(f"/api/mappings/{mapping}", {"enabled": True}).status_code == 200
+
+
+def test_whoever_has_it_may_leave_and_nobody_else_may_in_their_name(asha: Person, ben: Person, rig: Rig) -> None:
+    strategy = shared(asha, ben, rig.viewer)
+    mapping = ben.mapping(ben.account()["id"], strategy)["id"]
+    path = f"/api/strategies/{strategy}/shares"
+    for person, whose, status in ((rig.viewer, ben, 403), (rig.other, rig.other, 404), (asha, asha, 404), (ben, ben, 204), (ben, ben, 404)):
+        answer = person.delete(f"{path}/{whose.user.user_id}")
+        assert answer.status_code == status, answer.text
+    assert ben.get(f"/api/strategies/{strategy}").status_code == 404
+    assert ben.get(f"/api/mappings/{mapping}").json["enabled"] is False
+    assert [kind for kind, _ in told(rig, asha)] == ["strategy_unshared"]
+    assert told(rig, asha)[0][1]["why"] == told(rig, ben)[-1][1]["why"] == shares.LEFT.format(ben.user.email)
+    assert next(row["actor_name"] for row in ben.get("/api/audit").json["items"] if row["action"] == "strategy.unshared") == "you"
+    assert rig.viewer.delete(f"{path}/{rig.viewer.user.user_id}").status_code == 204, "also who only looks on"
+    assert asha.get(path).json["items"] == []
 
 
 def test_the_log_of_whoever_ends_it_does_not_tell_what_was_mapped(asha: Person, ben: Person) -> None:

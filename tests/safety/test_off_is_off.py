@@ -94,6 +94,7 @@ Switch = Callable[[Scene], TestResponse]
 
 SWITCHES: dict[str, Switch] = {
     "the share ends": lambda s: s.giver.delete(f"/api/strategies/{s.strategy}/shares/{s.ids['taker']}"),
+    "the taker leaves": lambda s: s.taker.delete(f"/api/strategies/{s.strategy}/shares/{s.ids['taker']}"),
     "the strategy is deleted": lambda s: s.giver.delete(f"/api/strategies/{s.strategy}"),
     "the mapping is off": lambda s: s.taker.patch(f"/api/mappings/{s.ids['mapping']}", {"enabled": False}),
     "auto-trade is off": lambda s: s.taker.post(f"/api/accounts/{s.account}/auto-trade", {"on": False}),

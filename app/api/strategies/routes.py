@@ -85,7 +85,8 @@ def share(call: Call, id: str) -> ShareOut:  # noqa: A002
     return service.share(call.user, id, call.body, call.by)
 
 
-@routes.delete("/api/strategies/{id}/shares/{user_id}")
+@routes.delete("/api/strategies/{id}/shares/{user_id}", own=True)
 def unshare(call: Call, id: str, user_id: str) -> None:  # noqa: A002
-    """Their mappings of it are off at once and both are told; what they hold keeps its exit plans and leaves with the strategy's exits."""
+    """Their mappings of it are off at once and both are told; what they hold keeps its exit plans and leaves with the strategy's exits.
+    For its owner; and whoever has the share, also a viewer, leaves it with their own user id."""
     service.unshare(call.user, id, user_id, call.by)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from app.api.endpoint import VIEWERS_LOOK
 from app.api.exits import ExitsIn, bad_spec, exits_out
 from app.api.pages import keep, page_of
 from app.api.strategies.ladders import ladder_out
@@ -31,7 +32,7 @@ from app.api.strategies.schemas import (
 )
 from app.api.wire import Page, PageQuery, moment
 from app.auth.identity import guards
-from app.data import Actor, DayLevels, Invalid, NotFound, Share, StrategyRow, User
+from app.data import Actor, DayLevels, Invalid, NotFound, Share, StrategyRow, User, UserRole
 from app.problems import Problem, field_errors, field_problem, too_many
 from app.workspace import workspace
 from engines.core.exit_specs import BadSpec, check_form, check_reach
@@ -160,8 +161,15 @@ def share(user: User, strategy_id: str, body: ShareIn, by: Actor) -> ShareOut:
 
 
 def unshare(user: User, strategy_id: str, user_id: str, by: Actor) -> None:
-    _own(user, strategy_id)
-    workspace().data.shares.remove(user.user_id, strategy_id, user_id, by=by)
+    """By its owner; by whoever has it only for themselves, viewers too."""
+    shares = workspace().data.shares
+    if user_id == user.user_id:
+        shares.leave(user_id, strategy_id, by=by)
+    elif user.role is UserRole.VIEWER:
+        raise Problem(403, VIEWERS_LOOK)
+    else:
+        _own(user, strategy_id)
+        shares.remove(user.user_id, strategy_id, user_id, by=by)
     workspace().taken_over()
 
 
