@@ -135,9 +135,13 @@ def usual(part: str, scheme: str) -> str:
 
 
 def problems(look: Look) -> dict[str, list[str]]:
-    """`dark.body` → what is wrong with it; empty when everything can be read."""
+    """`dark.body` → what is wrong with it, and the nearest colour that would do; empty when everything can be read."""
     each = ((scheme, check) for scheme in SCHEMES for check in checks(look.colours(scheme), scheme))
-    return {f"{scheme}.{check.part}": [check.refused] for scheme, check in each if check.refused}
+    return {f"{scheme}.{check.part}": [_with_remedy(check)] for scheme, check in each if check.refused}
+
+
+def _with_remedy(check: Check) -> str:
+    return f"{check.refused} The nearest colour that does: {check.nearest}." if check.nearest else check.refused
 
 
 @lru_cache(512)

@@ -33,7 +33,7 @@ def test_a_viewer_has_a_look_too_and_a_change_is_in_the_log(rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("body", "field", "said"),
     [
-        ({"dark": {"body": "#6b6b6b"}}, "dark.body", "4.5 : 1 is needed"),
+        ({"dark": {"body": "#6b6b6b"}}, "dark.body", "4.5 : 1 is needed. Take it darker or lighter. The nearest colour that does: #"),
         ({"light": {"stops": "#ffff00"}}, "light.stops", "on the charts"),
         ({"dark": {"header": "red"}}, "dark.header", "must be a colour such as #1f6feb"),
         ({"dark": {"header": "#000000}"}}, "dark.header", "at most 7"),

@@ -150,6 +150,9 @@ def test_a_colour_on_which_something_cannot_be_read_is_refused_with_the_number(p
     [told] = look.problems(Look(dark=colours)).items()
     assert told[0] == f"dark.{part}"
     assert said in told[1][0]
+    offered = re.findall(r"The nearest colour that does: (#[0-9a-f]{6})\.$", told[1][0])
+    assert offered == [check.nearest for check in look.checks(colours, "dark") if check.nearest]
+    assert len(offered) == (part != "stops" and 1)  # what looks like the other one has no nearest
 
 
 @settings(max_examples=60, deadline=None)
