@@ -80,8 +80,8 @@ for _room in ROOMS:  # once, where they are made: a blueprint that an applicatio
     _room.routes.register_error_handler(Exception, errors.answer)
 SMALL = 1024  # bytes below which compressing an answer saves nothing
 
-Stop = Callable[[Any, str, bool], str]
-"""(signed-in person, reason, flatten) → halt id."""
+Stop = Callable[[Any, str, bool, bool], str]
+"""(signed-in person, reason, flatten, only their own accounts) → halt id."""
 
 
 def init_app(app: Flask, reads: Callable[[Any], Any] | None = None, stop: Stop | None = None) -> None:
@@ -108,12 +108,13 @@ def _service_reads(user: Any) -> Any:
     return Reads(user.user)
 
 
-def _service_stop(user: Any, reason: str, flatten: bool) -> str:
+def _service_stop(user: Any, reason: str, flatten: bool, own: bool) -> str:
+    """`own`: an owner, too, stops only accounts of their own."""
     from app.api.system.schemas import EmergencyStopIn
     from app.api.system.service import emergency_stop
     from app.auth import actor
 
-    answer, _ = emergency_stop(user.user, EmergencyStopIn(reason=reason, flatten=flatten), actor())
+    answer, _ = emergency_stop(user.user, EmergencyStopIn(reason=reason, flatten=flatten, scope="user" if own else None), actor())
     return str(answer.halt_id)
 
 

@@ -78,6 +78,6 @@ def stop() -> Any:
     except ValidationError as error:
         raise BadRequest("Open the page afresh and try again.") from error
     halt_id = current_app.extensions[EXTENSION]["stop"](
-        current_user, request.form.get("reason", "")[:300], request.form.get("flatten") == "true"
+        current_user, request.form.get("reason", "")[:300], request.form.get("flatten") == "true", request.form.get("scope") == "user"
     )
     return redirect(f"/halts/{halt_id}", 303)

@@ -41,7 +41,9 @@ export function startDialogs() {
 
 export function open(id) {
   const dialog = document.getElementById(id);
-  if (dialog && !dialog.open) dialog.showModal();
+  if (!dialog || dialog.open) return;
+  dialog.querySelector("[data-stop-form]")?.reset(); // a stop begins as a whole one, whatever was chosen and left before
+  dialog.showModal();
 }
 
 export function closeDialog(inside) {
