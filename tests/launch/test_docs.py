@@ -28,6 +28,14 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
     assert missing == []
 
 
+def test_the_readme_leads_to_every_page() -> None:
+    assert [page.name for page in PAGES[1:] if f"](docs/{page.name})" not in _without_anchors((ROOT / "README.md").read_text())] == []
+
+
+def _without_anchors(text: str) -> str:
+    return re.sub(r"#[^)\s]*\)", ")", text)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_that_is_shown_is_understood(page: Path) -> None:
     for line in re.findall(r"python3 run_strategy_system\.py([^\n`)|]*)", page.read_text()):
