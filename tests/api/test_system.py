@@ -160,11 +160,11 @@ def test_guessing_the_password_of_a_lift_is_slowed_down(fresh: Rig) -> None:
     assert f" {seconds} s" in late.json["detail"]
 
 
-def test_the_outbox_is_the_owner_s_to_watch(rig: Rig, trader: Person) -> None:
-    told = rig.owner.get("/metrics").text
+def test_the_outbox_is_the_owner_s_to_watch(fresh: Rig) -> None:
+    told = fresh.owner.get("/metrics").text
     assert {'tandem_messages{state="pending"} 0', 'tandem_messages{state="dead"} 0'} <= set(told.splitlines())
     assert "tandem_messages_oldest_seconds 0" in told
-    assert "tandem_messages" not in trader.get("/metrics").text
+    assert "tandem_messages" not in fresh.trader.get("/metrics").text
 
 
 def test_health_needs_no_token_and_metrics_name_nobody(rig: Rig) -> None:
