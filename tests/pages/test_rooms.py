@@ -135,6 +135,12 @@ def test_a_viewer_reads_of_a_shared_strategy_that_it_is_to_look_at(clients: Read
     texts = {role: clients[role, "full"].get("/strategies/S6").get_data(as_text=True) for role in ("trader", "viewer")}
     assert "map it to accounts of yours" in texts["trader"]
     assert "map it" not in texts["viewer"]
+    leave = 'data-api="DELETE /api/strategies/S6/shares/'
+    for role, text in texts.items():
+        assert [leave in page for page in (text, clients[role, "full"].get("/strategies").get_data(as_text=True))] == [True, True]
+    assert "/shares/" not in clients["viewer", "full"].get("/strategies/S1").get_data(as_text=True), (
+        "of one's own there is nothing to leave"
+    )
 
 
 @pytest.mark.parametrize("address", ["/mappings", "/mappings/M8/edit", "/accounts/A5", "/positions", "/orders"])
