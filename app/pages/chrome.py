@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from app.api.accounts.schemas import AccountOut
 from app.api.pnl.schemas import RealtimeOut
 from app.api.system.schemas import HaltOut, StatusOut
+from app.pages.purses import Purse, purses_of
 
 FEED_SLOW_MS = 3_000
 FEED_SILENT_MS = 15_000
@@ -108,8 +108,7 @@ class Chrome:
     feed_tone: str
     feed_trouble: str
     currency: str
-    day_net: Decimal
-    day_others: tuple[tuple[str, Decimal], ...]  # what is counted in other currencies, each by itself
+    day: tuple[Purse, ...]  # real money first; never empty
     open_positions: int
     halts: tuple[HaltLine, ...]
     halted_strategies: frozenset[str]
@@ -167,8 +166,7 @@ def build(user: Any, accounts: Sequence[AccountOut], status: StatusOut, pnl: Rea
         feed_tone=feed_tone(status.feed.last_tick_age_ms, status.feed.trouble),
         feed_trouble=status.feed.trouble,
         currency=pnl.currency,
-        day_net=pnl.total.net,
-        day_others=tuple((currency, row.net) for currency, row in pnl.totals.items() if currency != pnl.currency),
+        day=purses_of(pnl),
         open_positions=sum(row.open_positions or 0 for row in pnl.by_account),
         halts=tuple(halt_line(halt, accounts) for halt in status.halts if halt.lifted_at is None),
         halted_strategies=frozenset(h.scope_id or "" for h in status.halts if h.lifted_at is None and h.scope == "strategy"),

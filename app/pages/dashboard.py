@@ -11,6 +11,7 @@ from flask_login import current_user
 
 from app.pages import curves
 from app.pages.attention import needs
+from app.pages.purses import Purse, purses_of
 from app.pages.room import EXTENSION, accounts, by_account, by_place, by_strategy, page, reads, room
 
 SPARK_POINTS = "60"  # a small picture needs no more, and each costs a look-up for each account
@@ -25,7 +26,7 @@ def dashboard() -> Response:
     incidents = read.incidents(open=True, limit=50).items
     positions, signals = by_place(read.positions()), read.signals({"limit": "8"}).items
     traded = bool(positions or signals)  # whoever trades needs no welcome, by hand or otherwise
-    curve = _curve(read, pnl.currency)
+    curve = _curve(read, purses_of(pnl)[0])
     return page(
         "dashboard.html",
         accounts=own,
@@ -46,13 +47,15 @@ def dashboard() -> Response:
     )
 
 
-def _curve(read: Any, currency: str) -> list[curves.Point]:
-    """The day's curve of this person in the home currency. It is marked once a minute, so pages that come in between share one reading."""
+def _curve(read: Any, purse: Purse) -> list[curves.Point]:
+    """The day's curve of this person in the main purse. It is marked once a minute, so pages that come in between share one reading."""
     kept = current_app.extensions[EXTENSION].setdefault("curves", {})
-    now, key = time.monotonic(), current_user.get_id()
+    now, key = time.monotonic(), (current_user.get_id(), purse.kind, purse.currency)
     at, curve = kept.get(key, (-CURVE_SECONDS, []))
     if now - at >= CURVE_SECONDS:
-        curve = curves.total(point for point in read.equity({"from": _today(), "limit": SPARK_POINTS}) if point.currency == currency)
+        curve = curves.total(
+            point for point in read.equity({"from": _today(), "limit": SPARK_POINTS}) if purse.holds(point.live, point.currency)
+        )
         for old in [old for old, (then, _) in list(kept.items()) if now - then >= CURVE_SECONDS]:
             kept.pop(old, None)
         kept[key] = (now, curve)

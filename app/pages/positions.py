@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Response, request
 
+from app.pages.purses import added, purses_of
 from app.pages.room import accounts, by_place, currency_of, filters, form, names, page, reads, room, strategy_names, way_out
 
 routes = room("positions")
@@ -18,9 +19,8 @@ def index() -> Response:
     args = filters("account_id", "symbol", "strategy_id", "product")
     flat = request.args.get("flat") == "true"
     found = by_place(reads().positions(flat=flat, **{name: value for name, value in args.items() if name not in ("cursor", "limit")}))
-    pnl = reads().pnl()
-    home = pnl.currency
-    others = [currency for currency in pnl.totals if currency != home]
+    kinds = {account.id: (account.broker != "paper", account.currency) for account in accounts()}
+    purses = added(purses_of(reads().pnl()), found, lambda p: kinds.get(p.account_id, (False, currency_of(p.account_id))), totals)
     held = [position for position in found if position.quantity]
     return page(
         "positions/list.html",
@@ -31,9 +31,7 @@ def index() -> Response:
         accounts=accounts(),
         by_id={account.id: account for account in accounts()},
         strategy_names=strategy_names(),
-        totals=totals([p for p in found if currency_of(p.account_id) == home]),
-        others=[(currency, totals([p for p in found if currency_of(p.account_id) == currency])) for currency in others],
-        home=home,
+        purses=purses,
         unguarded=sum(position.exit_plan is None or position.exit_plan.stop is None for position in held),
         held_accounts=[account for account in accounts() if any(p.account_id == account.id for p in held)],
     )

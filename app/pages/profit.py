@@ -8,6 +8,7 @@ from typing import Any
 from flask import Response, request
 
 from app.pages import export
+from app.pages.purses import added, purses_of
 from app.pages.room import accounts, by_account, every_strategy, filters, names, older, page, reads, room, strategy_names
 
 routes = room("profit")
@@ -22,17 +23,15 @@ def index() -> Response:
     args = filters("account_id", "strategy_id", "from", "to")
     found = reads().daily({**args, "by": by})
     pnl = reads().pnl()
-    others = sorted({day.currency for day in found.items} - {pnl.currency})
-    added = [(currency, sums([day for day in found.items if day.currency == currency])) for currency in (pnl.currency, *others)]
+    shown = added(purses_of(pnl), found.items, lambda day: (day.live, day.currency), sums)
     return page(
         "pnl.html",
         by=by,
         views=VIEWS,
         args=args,
         days=found,
-        sums=dict(added)[pnl.currency],
-        other_sums=[(currency, part["net"]) for currency, part in added if currency != pnl.currency],
-        all_sums=[(currency, part) for currency, part in added if part["days"]] or added[:1],
+        sums=shown[0].sums,
+        all_sums=shown,
         pnl=pnl,
         today=by_account(pnl.by_account),
         accounts=accounts(),

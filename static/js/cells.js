@@ -35,7 +35,8 @@ export function tally() {
 export function sums() {
   for (const cell of document.querySelectorAll("[data-sum]")) {
     const rows = document.querySelectorAll(`#${CSS.escape(cell.dataset.sum)} [data-key$="${CSS.escape(cell.dataset.of)}"]`);
-    const known = [...rows].filter((row) => row.dataset.currency === cell.dataset.currency && row.dataset.value !== "");
+    const kind = cell.dataset.kind; // live or paper, where there are both
+    const known = [...rows].filter((row) => row.dataset.currency === cell.dataset.currency && row.dataset.value !== "" && (!kind || row.closest("[data-kind]")?.dataset.kind === kind));
     if (known.length) write(cell, Number(known.reduce((sum, row) => sum + Number(row.dataset.value), 0).toFixed(6)));
   }
 }

@@ -185,14 +185,14 @@ async function equityChart(box) {
   const chart = charts.createChart(box, looks());
   const series = chart.addSeries(charts.BaselineSeries, { ...equityColours(), priceFormat: { type: "price", precision: 0, minMove: 1 }, autoscaleInfoProvider: roomy });
   const choices = document.querySelector("[data-chart-choices=equity]");
-  let { series: chosen = "", currency = "" } = choices?.querySelector("[aria-pressed=true]")?.dataset ?? {};
+  let { series: chosen = "", currency = "", kind = "" } = choices?.querySelector("[aria-pressed=true]")?.dataset ?? {};
 
   async function load() {
     const points = [];
     const { items } = await get(`/api/equity?limit=500${chosen ? `&account_id=${chosen}` : ""}`);
     const newest = new Map();
     const day = new Map(); // account → what its session has made so far
-    const marks = items.filter((item) => chosen || !currency || item.currency === currency).map((item) => [seconds(item.at), item]).sort(([a], [b]) => a - b);
+    const marks = items.filter((item) => chosen || ((!currency || item.currency === currency) && (!kind || item.live === (kind === "live")))).map((item) => [seconds(item.at), item]).sort(([a], [b]) => a - b);
     const accounts = new Set(marks.map(([, item]) => item.account_id));
     for (const [at, item] of marks) {
       newest.set(item.account_id, +item.equity);
@@ -213,7 +213,7 @@ async function equityChart(box) {
   choices?.addEventListener("click", (event) => {
     const button = event.target.closest("[data-series]");
     if (!button) return;
-    ({ series: chosen, currency = "" } = button.dataset);
+    ({ series: chosen, currency = "", kind = "" } = button.dataset);
     for (const each of button.parentElement.querySelectorAll("[data-series]")) each.ariaPressed = String(each === button); // of several currencies one at a time: they are never added
     load().catch(() => note(box, "The curve could not be read"));
   });

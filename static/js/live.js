@@ -106,8 +106,13 @@ function showOffline(off) {
 
 const HANDLERS = {
   pnl(event) {
-    if (event.total) for (const name of ["realised", "unrealised", "charges", "net"]) patch(`pnl.${name}`, event.total[name]);
-    for (const [currency, row] of Object.entries(event.totals ?? {})) for (const name of ["unrealised", "net"]) patch(`pnl.${currency}.${name}`, row[name]);
+    // Live and paper are never one figure: a page from before there were both shows real money where it showed the sum.
+    const both = Object.keys(event.live ?? {}).length && Object.keys(event.paper ?? {}).length;
+    const totals = (both ? event.live : event.totals) ?? {};
+    const parts = ["realised", "unrealised", "charges", "net"];
+    for (const [currency, row] of Object.entries(totals)) for (const name of parts) patch(`pnl.${currency}.${name}`, row[name]);
+    if (totals[event.currency]) for (const name of parts) patch(`pnl.${name}`, totals[event.currency][name]);
+    for (const kind of ["live", "paper"]) for (const [currency, row] of Object.entries(event[kind] ?? {})) for (const name of parts) patch(`pnl.${kind}.${currency}.${name}`, row[name]);
     let held = null;
     for (const row of event.by_account ?? []) {
       for (const name of ["realised", "unrealised", "charges", "net", "equity", "day_pnl", "day_loss_used_pct", "open_positions", "available", "used_margin"]) {
@@ -117,7 +122,12 @@ const HANDLERS = {
     }
     sums();
     if (held !== null) patch("open_positions", held);
-    for (const row of event.by_strategy ?? []) for (const name of ["realised", "unrealised", "net"]) patch(`strategy:${row.strategy_id}.${row.currency}.${name}`, row[name]);
+    for (const row of [...(event.by_strategy ?? [])].sort((one, other) => one.live - other.live)) {
+      for (const name of ["realised", "unrealised", "net"]) {
+        patch(`strategy:${row.strategy_id}.${row.currency}.${name}`, row[name]); // of both kinds the live one, which comes last
+        patch(`strategy:${row.strategy_id}.${row.live ? "live" : "paper"}.${row.currency}.${name}`, row[name]);
+      }
+    }
   },
   position(event) {
     for (const name of ["quantity", "average_price", "last_price", "unrealised", "realised", "charges"]) if (name in event) patch(`position:${event.id}.${name}`, event[name]);
@@ -142,7 +152,7 @@ const HANDLERS = {
     if (event.feed) {
       const age = event.feed.last_tick_age_ms;
       patch("feed.age", age);
-      patch("feed.words", event.feed.trouble || "Feed");
+      patch("feed.words", event.feed.trouble || sourced(event.feed.source));
       patch("feed.lamp", event.feed.trouble || age === null || age > 15000 ? "bad" : age > 3000 ? "warn" : "ok");
     }
     for (const [name, engine] of Object.entries(event.engines ?? {})) {
@@ -155,6 +165,9 @@ const HANDLERS = {
     if (!event.until && event.severity !== "info") toast(event.message, event.severity === "critical" ? "bad" : "warn");
   },
 };
+
+// "live + simulated" as the header says it.
+const sourced = (source) => (source ? source[0].toUpperCase() + source.slice(1) : "Feed");
 
 const announced = new Map();
 

@@ -28,7 +28,8 @@ def test_the_parts_add_up_to_the_total(fresh: Rig) -> None:
     trader.buy(*accounts)
     trader.buy(*accounts, side="SELL", quantity="3")
     now = trader.get("/api/pnl/realtime").json
-    assert set(now) == {"currency", "total", "totals", "by_account", "by_strategy", "as_of"}
+    assert set(now) == {"currency", "live", "paper", "total", "totals", "by_account", "by_strategy", "as_of"}
+    assert (now["live"], now["paper"]) == ({}, now["totals"])
     assert set(now["total"]) == ROW
     assert {row["account_id"] for row in now["by_account"]} == set(accounts)
     assert {row["strategy_id"] for row in now["by_strategy"]} == {None, strategy}
@@ -100,10 +101,35 @@ def test_rupees_and_dollars_are_never_added(tmp_path: Path, monkeypatch: pytest.
             rupees: ("INR", "100"),
             dollars: ("USDT", "-7"),
         }
+        assert {kind: {name: row["net"] for name, row in now[kind].items()} for kind in ("live", "paper")} == {
+            "live": {"USDT": "-7"},
+            "paper": {"INR": "100"},
+        }
         assert [(row["strategy_id"], row["currency"], row["net"]) for row in now["by_strategy"]] == [
             ("S1", "INR", "100"),
             ("S1", "USDT", "-7"),
         ]
+
+
+def test_real_money_and_paper_are_never_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Rig(tmp_path / "data", {"zerodha": lambda account, keys: Far()}) as rig:  # type: ignore[dict-item,return-value]
+        trader = rig.trader
+        keys = {"api_key": "k1234567890", "api_secret": "s1234567890"}
+        real, paper = trader.account(broker="zerodha", auto_trade=False, credentials=keys)["id"], trader.account()["id"]
+        worth = {paper: PnlRow(Decimal(6950)), real: PnlRow(Decimal(-129))}
+
+        def pnl(ids: Sequence[str]) -> Pnl:
+            rows = {key: worth[key] for key in ids}
+            total = sum(rows.values(), PnlRow())
+            return Pnl(total, rows, {"S1": total}, 0.0)
+
+        monkeypatch.setattr(rig.system, "pnl", pnl)
+        now = trader.get("/api/pnl/realtime").json
+        assert (now["live"]["INR"]["net"], now["paper"]["INR"]["net"], now["total"]["net"]) == ("-129", "6950", "6821")
+        assert {row["account_id"]: row["live"] for row in now["by_account"]} == {real: True, paper: False}
+        assert [(row["live"], row["net"]) for row in now["by_strategy"]] == [(True, "-129"), (False, "6950")]
+        shown = trader.get("/api/groups/" + trader.post("/api/groups", {"name": "Both", "account_ids": [real, paper]}).json["id"]).json
+        assert [row["live"] for row in shown["pnl"]] == [True, False]
 
 
 def test_days_are_added_up_by_currency(tmp_path: Path) -> None:

@@ -224,6 +224,7 @@ class Sample:
             AccountPnlOut(
                 account_id=a.id,
                 currency=a.currency,
+                live=a.broker != "paper",
                 realised=a.realised or zero,
                 unrealised=a.unrealised or zero,
                 charges=a.charges or zero,
@@ -236,20 +237,31 @@ class Sample:
             for a in self.accounts()
         ]
         home = home_of(row.currency for row in rows)
-        totals = {
-            currency: PnlOut(
-                **{
-                    name: sum((getattr(row, name) for row in rows if row.currency == currency), zero)
-                    for name in ("realised", "unrealised", "charges", "net")
-                }
-            )
-            for currency in sorted({home, *(row.currency for row in rows)})
-        }
+
+        def added(some: list[AccountPnlOut], *currencies: str) -> dict[str, PnlOut]:
+            names = ("realised", "unrealised", "charges", "net")
+            return {
+                currency: PnlOut(**{name: sum((getattr(row, name) for row in some if row.currency == currency), zero) for name in names})
+                for currency in sorted({*currencies, *(row.currency for row in some)})
+            }
+
+        totals = added(rows, home)
         by = [
-            StrategyPnlOut(strategy_id=s, currency="INR", realised=D(n), unrealised=D("1200.5"), charges=D(88), net=D(n) + D("1112.5"))
-            for s, n in (("S1", "9120"), ("S2", "-3120.4"), (None, "640"))
+            StrategyPnlOut(
+                strategy_id=s, currency="INR", live=live, realised=D(n), unrealised=D("1200.5"), charges=D(88), net=D(n) + D("1112.5")
+            )
+            for s, n, live in (("S1", "9120", True), ("S1", "412.6", False), ("S2", "-3120.4", False), (None, "640", True))
         ]
-        return RealtimeOut(currency=home, total=totals[home], totals=totals, by_account=rows, by_strategy=self._some(by), as_of=NOW)
+        return RealtimeOut(
+            currency=home,
+            live=added([row for row in rows if row.live]),
+            paper=added([row for row in rows if not row.live]),
+            total=totals[home],
+            totals=totals,
+            by_account=rows,
+            by_strategy=self._some(by),
+            as_of=NOW,
+        )
 
     def daily(self, args: Mapping[str, Any]) -> Page[Any]:
         by = args.get("by", "day")
@@ -265,17 +277,19 @@ class Sample:
                 fills=34 - n,
                 turnover=D(1840000 + 12345 * n),
                 currency="INR",
+                live=n % 3 != 2,
             )
             for n in range(12)
         ]
         return Page(items=self._some(rows))
 
     def equity(self, args: Mapping[str, Any]) -> list[Any]:
-        ids = [args["account_id"]] if "account_id" in args else ["A1", "A2"]
+        ids = [args["account_id"]] if "account_id" in args else ["A1", "A3"]
         points = [
             EquityPointOut(
                 account_id=id,
                 currency="INR",
+                live=next((account.broker for account in ACCOUNTS if account.id == id), "") != "paper",
                 at=ago(60 * (140 - n)),
                 equity=D(500000) + D(round(900 * math.sin(n / 11) + 45 * n)),
                 realised=D(round(30 * n)),

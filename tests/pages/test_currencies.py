@@ -30,14 +30,15 @@ def sample(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Sample, "positions", lambda self, **filters: [HELD] if filters.get("account_id") == "A9" else [*POSITIONS, HELD])
 
 
-def rupees() -> str:
-    return str(sum((one.day_pnl or D(0) for one in ACCOUNTS), D(0)))
+def rupees(live: bool = True) -> str:
+    return f"{sum((one.day_pnl or D(0) for one in ACCOUNTS if (one.broker != 'paper') == live), D(0)).normalize():f}"
 
 
 @pytest.mark.parametrize("address", ["/", "/pnl", "/positions", "/accounts", "/health"])
 def test_the_main_figure_is_in_rupees_and_the_other_beside_it(both: FlaskClient, address: str) -> None:
     shown = both.get(address).text
     assert f'data-value="{rupees()}"' in shown
+    assert str(D(rupees()) + D(rupees(live=False))) not in shown, "real money and paper are never one figure"
     assert "−178.77 USDT" in shown
     assert str(D(rupees()) - D("178.77")) not in shown
     assert "₹178.77" not in shown
@@ -68,5 +69,6 @@ def test_a_ticket_knows_what_each_account_counts_in(both: FlaskClient) -> None:
 
 def test_the_chart_of_the_equity_shows_one_currency_at_a_time(both: FlaskClient) -> None:
     shown = both.get("/pnl").text
-    assert 'data-currency="INR" aria-pressed="true">All in INR<' in shown
-    assert 'data-currency="USDT" aria-pressed="false">All in USDT<' in shown
+    assert 'data-currency="INR" data-kind="live" aria-pressed="true">All live in INR<' in shown
+    assert 'data-currency="INR" data-kind="paper" aria-pressed="false">All paper in INR<' in shown
+    assert 'data-currency="USDT" data-kind="live" aria-pressed="false">All live in USDT<' in shown

@@ -142,7 +142,6 @@ def member(of: AccountOut, state: str, detail: str = "", consent: str = "none", 
 
 
 def group(id: str, name: str, days: int, *members: MemberOut) -> GroupOut:
-    net = sum((each.day_pnl or D(0) for each in members), D(0))
     return GroupOut(
         id=id,
         name=name,
@@ -152,7 +151,16 @@ def group(id: str, name: str, days: int, *members: MemberOut) -> GroupOut:
         running=sum(each.state == "running" for each in members),
         total=len(members),
         members=members,
-        pnl=[GroupPnlOut(currency="INR", day_pnl=net, open_positions=sum(each.open_positions or 0 for each in members))] if members else [],
+        pnl=[
+            GroupPnlOut(
+                currency="INR",
+                live=live,
+                day_pnl=sum((each.day_pnl or D(0) for each in members if each.live == live), D(0)),
+                open_positions=sum(each.open_positions or 0 for each in members if each.live == live),
+            )
+            for live in (True, False)
+            if any(each.live == live for each in members)
+        ],
     )
 
 

@@ -84,9 +84,10 @@ class MemberOut(Out):
 
 
 class GroupPnlOut(Out):
-    """The group's day in one currency; different currencies are never added."""
+    """The group's day in one currency, on its live or its paper accounts: neither currencies nor the two kinds are ever added."""
 
     currency: str
+    live: bool
     day_pnl: Amount
     open_positions: int
 

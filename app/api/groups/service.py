@@ -169,8 +169,10 @@ def _consent(consents: Sequence[Consent], now: float) -> tuple[str, float | None
 
 
 def _pnl(members: Sequence[MemberOut]) -> list[GroupPnlOut]:
-    sums: dict[str, tuple[Decimal, int]] = {}
-    for member in members:
-        net, held = sums.get(member.currency, (Decimal(0), 0))
-        sums[member.currency] = (net + (member.day_pnl or 0), held + (member.open_positions or 0))
-    return [GroupPnlOut(currency=key, day_pnl=net, open_positions=held) for key, (net, held) in sums.items()]
+    """Real money first."""
+    sums: dict[tuple[str, bool], tuple[Decimal, int]] = {}
+    for member in sorted(members, key=lambda one: not one.live):
+        purse = member.currency, member.live
+        net, held = sums.get(purse, (Decimal(0), 0))
+        sums[purse] = (net + (member.day_pnl or 0), held + (member.open_positions or 0))
+    return [GroupPnlOut(currency=key, live=live, day_pnl=net, open_positions=held) for (key, live), (net, held) in sums.items()]

@@ -21,6 +21,7 @@ class PnlOut(Out):
 class AccountPnlOut(PnlOut):
     account_id: str
     currency: str
+    live: bool
     equity: Amount | None
     day_pnl: Amount | None
     day_loss_used_pct: Amount | None
@@ -28,16 +29,20 @@ class AccountPnlOut(PnlOut):
 
 
 class StrategyPnlOut(PnlOut):
-    """One row for each currency in which the strategy trades."""
+    """One row for each currency in which the strategy trades, and there for live and for paper accounts each."""
 
     strategy_id: str | None
     currency: str
+    live: bool
 
 
 class RealtimeOut(Out):
-    """`total` is that of `currency` (rupees when any account is in rupees); `totals` has each currency's own, never added together."""
+    """`live` and `paper`: currency → the sum of the accounts of that kind, empty where there are none. `total` (that of `currency`: rupees when any account is
+    in rupees) and `totals` (each currency's own, never added together) hold both kinds: where there are both they are no result of anybody's."""
 
     currency: str
+    live: dict[str, PnlOut]
+    paper: dict[str, PnlOut]
     total: PnlOut
     totals: dict[str, PnlOut]
     by_account: list[AccountPnlOut]
@@ -56,7 +61,7 @@ class DailyQuery(PageQuery):
 
 
 class DayPnlOut(Out):
-    """What was booked on one session day in one currency. `unrealised` is not kept by day: null."""
+    """What was booked on one session day in one currency, on live or on paper accounts. `unrealised` is not kept by day: null."""
 
     day: str
     account_id: str | None
@@ -68,6 +73,7 @@ class DayPnlOut(Out):
     fills: int
     turnover: Amount
     currency: str
+    live: bool
 
 
 class EquityQuery(PageQuery):
@@ -79,6 +85,7 @@ class EquityQuery(PageQuery):
 class EquityPointOut(Out):
     account_id: str
     currency: str
+    live: bool
     at: Moment
     equity: Amount
     realised: Amount

@@ -76,7 +76,7 @@ class Pulse:
 
     def _pnl(self, user: User) -> None:
         now = realtime_of(self._shop, user.user_id)
-        if self._news(user.user_id, "pnl", "", (now.totals, now.by_account, now.by_strategy)):
+        if self._news(user.user_id, "pnl", "", (now.live, now.paper, now.by_account, now.by_strategy)):
             self._shop.live.pulse("pnl", user.user_id, now)
 
     def _positions(self, user: User) -> None:
