@@ -125,7 +125,7 @@ def state_tone(state: Any) -> str:
 
 def reason(code: str | None) -> str:
     """What a denial means in a sentence; a broker's own words are passed on."""
-    return REASONS.get(code or "", code or "")
+    return reasons.reason(code)
 
 
 TOLD_IN_FULL = frozenset({"market_closed", "daily_loss", "daily_profit"})

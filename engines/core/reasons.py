@@ -27,10 +27,13 @@ REASONS = {
     "price_band": "A price of the order is too far from the last price or not on a tick, or its stop or a target lies where no price goes.",
     "duplicate": "The same signal was here before.",
     "not_connected": "The account is not signed in at its broker.",
-    MARKET_CHANGED: "Simulated prices gave way to real ones, or real ones to simulated: closed on paper at the last price of the market before.",
 }
+_ENDED = {
+    MARKET_CHANGED: "Simulated prices gave way to real ones, or real ones to simulated: paper left at the last price of the market before.",
+}
+"""Of orders that were not refused: what else ended them."""
 
 
 def reason(code: str | None) -> str:
     """A denial as a sentence; a broker's own words are passed on."""
-    return REASONS.get(code or "", code or "")
+    return REASONS.get(code or "") or _ENDED.get(code or "", code or "")

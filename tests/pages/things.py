@@ -215,7 +215,8 @@ CONSENTS = [
 
 def combined(id: str, scope: str, scope_id: str, pnl: str | None, **changes: Any) -> CombinedOut:
     fields: dict[str, Any] = dict.fromkeys(CombinedOut.model_fields)
-    amounts = {name: D(value) if isinstance(value, int) and not isinstance(value, bool) else value for name, value in changes.items()}
+    counts = ("live", "paper")
+    amounts = {name: D(value) if type(value) is int and name not in counts else value for name, value in changes.items()}
     fields |= {
         "id": id,
         "scope": scope,
@@ -234,7 +235,7 @@ COMBINED = [
         "R1", "group", "G1", "843.35", stop=10000, target=25000, lock_at=5000, lock=2000, step=1000, rise=500, best=2310, leave_at=-10000
     ),
     combined("R2", "account", "A3", "18450.10", stop=15000, trail_start=15000, trail_by=4000, best=19020, floor=15020, leave_at=15020),
-    combined("R3", "strategy", "S2", "-3120.50", stop=5000, target=8000, best=410, leave_at=-5000),
+    combined("R3", "strategy", "S2", "-3120.50", stop=5000, target=8000, best=410, leave_at=-5000, live=1, paper=2),
     combined("R4", "account", "A5", "-1985", stop=1500, best=120, leave_at=-1500, left="stop", left_at=ago(5400), left_pnl=D("-1512.40")),
     combined(
         "R5",
