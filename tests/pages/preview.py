@@ -15,7 +15,6 @@ from typing import Any
 from flask import Blueprint, Flask, Response, redirect, request, session
 from flask_login import LoginManager
 from flask_wtf.csrf import CSRFProtect
-from jinja2.bccache import Bucket, BytecodeCache
 
 from app import ROOT, SECURITY
 from app.api.look import service as look_service
@@ -40,23 +39,6 @@ def person(role: str) -> SimpleNamespace:
     )
 
 
-class _Compiled(BytecodeCache):
-    """What a template compiles to is the same for every preview of a process: each is compiled once, not once for each of them."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, bytes] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        if bucket.key in self.known:
-            bucket.bytecode_from_string(self.known[bucket.key])
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self.known[bucket.key] = bucket.bytecode_to_string()
-
-
-COMPILED = _Compiled()
-
-
 def create_preview(role: str | None = "owner", book: str = "full") -> Flask:
     """`role` None: nobody is signed in. The API answers with the same sample objects."""
     app = Flask("preview", root_path=str(ROOT), template_folder=str(ROOT / "templates"), static_folder=None)
@@ -70,7 +52,6 @@ def create_preview(role: str | None = "owner", book: str = "full") -> Flask:
         reads=lambda _user: Sample(**BOOKS[session.get("book", book)], look=session.get("look")),
         stop=lambda *_: "H1",
     )
-    app.jinja_env.bytecode_cache = COMPILED
     app.register_blueprint(_auth())
     app.register_blueprint(_api())
     app.register_error_handler(Exception, errors.answer)

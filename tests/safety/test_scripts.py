@@ -13,6 +13,8 @@ from tests.api.rig import Person, Rig
 from tests.safety.test_pages_are_ones_own import LINKS, NEEDS
 
 AtBrowser = Callable[[Person | None], FlaskClient]
+NAMES = ("q", "state", "symbol", "account_id", "next", "cursor", "tab", "kind", "action")
+"""Of what pages look for in their address."""
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}"
 
 
@@ -56,13 +58,19 @@ def test_stored_code_is_shown_as_text_on_every_page(rig: Rig, hostile: Person, a
 
 
 def test_code_in_an_address_is_never_echoed(rig: Rig, at_browser: AtBrowser) -> None:
-    client = at_browser(rig.trader)
+    client, drawn = at_browser(rig.trader), 0
     for rule in rig.app.url_map.iter_rules():
         if "GET" in (rule.methods or ()) and not rule.arguments and not rule.rule.startswith(("/api", *LINKS)):
-            for name in ("q", "state", "symbol", "account_id", "next", "cursor", "tab", "kind", "action"):
-                text = client.get(rule.rule, query_string={name: HOSTILE}).text
-                assert "<script>alert(1)" not in text, (rule.rule, name)
-                assert "<img src=x" not in text, (rule.rule, name)
+            at_once = client.get(rule.rule, query_string=dict.fromkeys(NAMES, HOSTILE))
+            answers = [at_once]
+            if at_once.status_code == 200:
+                drawn += 1
+            else:  # refused for one of them before it looked at the others
+                answers += [client.get(rule.rule, query_string={name: HOSTILE}) for name in NAMES]
+            for answer in answers:
+                assert "<script>alert(1)" not in answer.text, answer.request.url
+                assert "<img src=x" not in answer.text, answer.request.url
+    assert drawn > 25, "pages are drawn in spite of it"
 
 
 def test_an_error_says_nothing_back(rig: Rig, at_browser: AtBrowser) -> None:
@@ -75,7 +83,7 @@ def test_an_error_says_nothing_back(rig: Rig, at_browser: AtBrowser) -> None:
 def test_the_policy_of_every_page_runs_nothing_inline(rig: Rig, at_browser: AtBrowser) -> None:
     client, nobody = at_browser(rig.owner), at_browser(None)
     for rule in rig.app.url_map.iter_rules():
-        if "GET" in (rule.methods or ()) and not rule.arguments and not rule.rule.startswith("/api/stream"):
+        if "GET" in (rule.methods or ()) and not rule.arguments and (not rule.rule.startswith("/api") or rule.rule == "/api/docs"):
             for visitor in (client, nobody):
                 answer = visitor.get(rule.rule)
                 if answer.mimetype != "text/html":
