@@ -154,6 +154,8 @@ def test_a_sample_is_made_of_the_simulated_market_and_a_day_that_it_lacks_is_tol
     assert (sample["name"], sample["rows"], sample["missing"]) == ("Sample market", 3 * 375, 0)
     assert sample["report"]["days"] == ["2026-06-25", "2026-06-29", "2026-06-30"]
     assert "symbols" in rig.trader.post("/api/datasets/sample", {"symbols": ["NSE:NOWHERE"]}).json["errors"]
+    written = rig.trader.get("/api/audit?action=dataset.added&object_kind=dataset").json["items"]
+    assert [row["object_id"] for row in written] == [sample["id"]]
 
     strategy, account = rig.trader.strategy(instruments=["NSE:INFY"])["id"], rig.trader.account()["id"]
     rig.trader.mapping(account, strategy)

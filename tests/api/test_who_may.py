@@ -52,6 +52,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/watchlists"): {"name": "x"},
     ("PATCH", "/api/watchlists/{id}"): {"name": "y"},
     ("PATCH", "/api/datasets/{id}"): {"name": "mine now"},
+    ("POST", "/api/datasets/sample"): {"symbols": ["NSE:INFY"], "days": 1},
     ("PUT", "/api/calendar/{id}"): {"hours": "closed"},
     ("POST", "/api/calendar/import"): {"csv": "day\n2031-01-01\n"},
     ("POST", "/api/backtests"): {"kind": "ema_cross", "sample": {"days": 2}},

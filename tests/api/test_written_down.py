@@ -27,6 +27,7 @@ NO_WRITE = {
 }
 ELSEWHERE = {
     ("POST", "/api/accounts/{id}/auto-login"): "needs a broker's page: tests/login",
+    ("POST", "/api/datasets/sample"): "kept as any import is; a process of its own makes it first: tests/api/test_replays.py",
     ("POST", "/api/positions/{id}/closed-elsewhere"): "needs a broker that has less than our books: tests/execution",
     ("POST", "/api/system/instruments/refresh"): "needs a broker's list: tests/launch/test_masters.py",
     ("POST", "/api/destinations/{id}/confirm"): "needs a mail server: tests/api/test_destinations.py",
