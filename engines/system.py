@@ -559,7 +559,7 @@ class TradingSystem:
         if denial is not None:
             return denial
         tracker = self.outcomes.get(order.signal_key)
-        return withdrawn(account, order, tracker.signal if tracker is not None else None, self.roster.trades)
+        return withdrawn(account, order, tracker.signal if tracker is not None else None, self.roster.trades, self.roster.runs)
 
     def _strategy_name(self, strategy_id: str) -> str:
         strategy = self.roster.strategy(strategy_id)

@@ -51,6 +51,7 @@ class Roster:
         self._strategies: dict[str, StrategyConfig] = {}
         self._audiences: dict[str, _Audience] = {}
         self._by_pair: dict[tuple[str, str], AccountMapping] = {}
+        self._rested: frozenset[str] = frozenset()  # strategies that were switched off since the start
         self._trading: frozenset[tuple[str, str]] = frozenset()  # (strategy id, account id) of every mapping that entries go to
 
     # --- reading: whole dictionaries are replaced, so no lock is needed
@@ -85,6 +86,10 @@ class Roster:
         """Whether entries of this strategy go to this account now. Cheap: asked under the gate of every entry."""
         return (strategy_id, account_id) in self._trading
 
+    def runs(self, strategy_id: str) -> bool:
+        """False once the strategy was switched off in this run, until it is on again."""
+        return strategy_id not in self._rested
+
     def routes(self, signal: Signal) -> Sequence[Route]:
         """Where a signal goes: the accounts it names, no one else's among them (with their mapping, if they have one), else its strategy's mappings that
         are on, and what closes also to those that are off and still hold something."""
@@ -106,7 +111,7 @@ class Roster:
         with self._lock:
             accounts = {account.account_id: account for account in self._directory.accounts()}
             fresh = self._take_accounts(accounts)
-            self._strategies = {strategy.strategy_id: strategy for strategy in self._directory.strategies()}
+            self._take_strategies(self._directory.strategies())
             self._take_mappings(self._directory.mappings())
         if start_lanes:
             for desk in fresh:
@@ -136,6 +141,12 @@ class Roster:
             desk.account = account
         if rebuild and account.account_id in self._lanes:
             self.restart_lane(desk)
+
+    def _take_strategies(self, strategies: Sequence[StrategyConfig]) -> None:
+        before = self._strategies
+        off = [s.strategy_id for s in strategies if not s.active]
+        self._rested = frozenset(key for key in off if key in self._rested or (key in before and before[key].active))
+        self._strategies = {strategy.strategy_id: strategy for strategy in strategies}
 
     def _take_mappings(self, mappings: Sequence[AccountMapping]) -> None:
         """Whom each strategy reaches. It is replaced in one step, so that a signal never sees half of a change."""

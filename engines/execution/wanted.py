@@ -10,11 +10,13 @@ from collections.abc import Callable
 from engines.core.model import Account, Denial, Order, Signal, Source
 
 
-def withdrawn(account: Account, order: Order, signal: Signal | None, trades: Callable[[str, str], bool]) -> Denial | None:
+def withdrawn(
+    account: Account, order: Order, signal: Signal | None, trades: Callable[[str, str], bool], runs: Callable[[str], bool]
+) -> Denial | None:
     """Why the entry may no longer leave, by the account's switches of now and the mapping that brought it; None: it may.
 
     `signal`: what asked for it (None: of an earlier run, only the account's own switches are known to matter). `trades(strategy_id, account_id)`: whether
-    the strategy's signals still reach the account. Whoever names an account by hand needs neither switch nor mapping."""
+    the strategy's signals still reach the account; `runs(strategy_id)`: whether it has not been switched off meanwhile. Whoever names an account by hand needs neither switch nor mapping."""
     if not account.enabled:
         return Denial.NOT_CONNECTED
     if account.dry_run:
@@ -22,6 +24,8 @@ def withdrawn(account: Account, order: Order, signal: Signal | None, trades: Cal
     if signal is None:
         return None
     if signal.source is not Source.MANUAL and not account.auto_trade:
+        return Denial.AUTO_TRADE_OFF
+    if signal.source is Source.STRATEGY and not runs(signal.strategy_id or ""):
         return Denial.AUTO_TRADE_OFF
     routed = signal.strategy_id is not None and not signal.account_ids
     if routed and not trades(signal.strategy_id or "", order.account_id):

@@ -13,7 +13,7 @@ from engines.core.model import AccountMapping, Denial, Order, OrderState, OrderT
 from engines.ports import OrderRequest
 from tests.execution.house import INFY, USER, House, account, books_balance
 
-STRATEGY = StrategyConfig("S1", USER, "Cross", "ema_cross", Timeframe.M1, (INFY.symbol,))
+STRATEGY = StrategyConfig("S1", USER, "Cross", "ema_cross", Timeframe.M1, (INFY.symbol,), active=True)
 MAPPED = AccountMapping("M1", "A1", "S1", Decimal(50), Sizing(SizingMode.FIXED_QUANTITY, Decimal(3)))
 
 
@@ -54,11 +54,16 @@ def unmap(house: House) -> None:
     house.directory.mapping_rows[0] = replace(MAPPED, enabled=False)
 
 
+def rest(house: House) -> None:
+    house.directory.strategy_rows[0] = replace(STRATEGY, active=False)
+
+
 OFF: dict[str, tuple[Callable[[House], None], Denial]] = {
     "auto-trade": (lambda house: put(house, auto_trade=False), Denial.AUTO_TRADE_OFF),
     "dry run": (lambda house: put(house, dry_run=True), Denial.DRY_RUN),
     "the account": (lambda house: put(house, enabled=False), Denial.NOT_CONNECTED),
     "the mapping": (unmap, Denial.AUTO_TRADE_OFF),
+    "the strategy": (rest, Denial.AUTO_TRADE_OFF),
 }
 
 
@@ -69,7 +74,7 @@ def test_no_entry_that_waits_in_the_lane_leaves_once_it_is_switched_off(what: st
         ask(h)
         slow.asked.wait(5)
         for _ in range(4):
-            ask(h)
+            ask(h, source=Source.STRATEGY)
         switch, denial = OFF[what]
         switch(h)
         h.system.runtime.refresh_now()
