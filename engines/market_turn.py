@@ -19,10 +19,13 @@ from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
 from engines.execution.incidents import IncidentLog
 from engines.execution.roster import Roster
+from engines.live_prices import in_use
 from engines.market.instruments import InstrumentTable
 from engines.market.prices import PriceTable
 from engines.ports import Clock, Directory, Journal, Master
 
+PATIENCE = 60.0
+"""Seconds after a start in which real prices that were there before are simply waited for."""
 _ON_ITS_WAY = frozenset({OrderState.PLANNED, OrderState.SENDING, OrderState.OPEN, OrderState.PARTLY_FILLED})
 
 
@@ -49,6 +52,9 @@ class MarketTurn:
         self._exchange, self._exits, self._incidents = exchange, exits, incidents
         self._may_come, self._only_real = may_come, only_real
         self._real: set[str] = set()  # of whose market paper is: known before this run's first real price
+        self._awaited: dict[
+            str, float
+        ] = {}  # had real prices before this start, and none yet: until when (monotonic) nobody doubts that they come
 
     # --- at the start: which market did we leave?
 
@@ -59,6 +65,7 @@ class MarketTurn:
             if self._comes_again(symbol):
                 self._real.add(symbol)
                 self._prices.claim([symbol])
+                self._awaited[symbol] = self._clock.monotonic() + PATIENCE
             else:
                 self._change(symbol, self._last_real(symbol), live=False)
 
@@ -77,6 +84,23 @@ class MarketTurn:
     def _last_real(self, symbol: str) -> Decimal | None:
         candles = self._directory.candles(symbol, Timeframe.M1.value, 1, live=True)
         return Decimal(str(candles[-1].close)) if candles else None
+
+    def step(self) -> None:
+        """Called a few times a second: what nobody has or has ordered need not wait for a sign-in that may not come today, and is simulated again."""
+        if not self._awaited:
+            return
+        now = self._clock.monotonic()
+        for symbol in [
+            symbol for symbol, until in self._awaited.items() if self._prices.is_live(symbol) or (now >= until and self._is_free(symbol))
+        ]:
+            del self._awaited[symbol]
+            if not self._prices.is_live(symbol) and not self._only_real:
+                self._real.discard(symbol)
+                self._prices.release(symbol)
+                self._journal.append(MarketChanged(symbol, False, self._clock.now()))
+
+    def _is_free(self, symbol: str) -> bool:
+        return not any(symbol in in_use(desk) for desk in self._roster.desks())
 
     # --- while prices come
 

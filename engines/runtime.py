@@ -284,6 +284,7 @@ class Runtime:
         system.chaser.step()
         if system.live is not None:
             system.live.step()
+            system.market_turn.step()
         self._watch_journal()
         self._watch_feed()
 

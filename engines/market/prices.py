@@ -81,6 +81,10 @@ class PriceTable:
                 self._held.pop(symbol, None)
                 self._marks.pop(symbol, None)
 
+    def release(self, symbol: str) -> None:
+        """It waits for real prices no longer: simulated ones are taken again."""
+        self._claimed.discard(symbol)
+
     def is_live(self, symbol: str) -> bool:
         """Whether its newest price is a real one."""
         return symbol in self._live

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from engines import market_turn
 from engines.core.model import (
     Candle,
     CombinedRule,
@@ -141,3 +142,26 @@ def test_a_restart_without_any_live_account_leaves_the_real_market_at_its_last_p
             later.send("BUY", 1, account_ids=("P1",))
             with later.restart() as again:
                 assert (again.held("P1"), len(leaving(again))) == (1, 1), "it is of the simulated market, and stays there"
+
+
+@pytest.mark.parametrize("holds", [False, True])
+def test_a_restart_waits_a_minute_for_real_prices_and_longer_only_where_somebody_has_something(
+    holds: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """Paper is there at any hour: also on a morning on which nobody has signed in yet."""
+    market = HandMarket()
+    with House(wire("A1"), account("P1"), live_market=market) as house:
+        market.price(INFY.symbol, 250.0)
+        if holds:
+            house.send("BUY", 10, account_ids=("P1",))
+        with house.restart() as later:
+            later.system.market_turn.step()
+            later.feed.price(INFY.symbol, 100.0)
+            assert later.system.prices.mark(INFY.symbol) is None, "it is early yet"
+        monkeypatch.setattr(market_turn, "PATIENCE", 0.0)
+        with house.restart() as later:
+            later.system.market_turn.step()
+            later.feed.price(INFY.symbol, 101.0)
+            assert later.system.prices.mark(INFY.symbol) == (None if holds else D(101))
+            market.price(INFY.symbol, 251.0)
+            assert (later.held("P1"), later.system.prices.mark(INFY.symbol), leaving(later)) == (10 if holds else 0, D(251), [])
