@@ -284,7 +284,8 @@ class Runtime:
         system.chaser.step()
         if system.live is not None:
             system.live.step()
-            system.market_turn.step()
+            with self._ticking:  # a first real price that comes at this moment is seen by it, or comes after it
+                system.market_turn.step()
         self._watch_journal()
         self._watch_feed()
 
