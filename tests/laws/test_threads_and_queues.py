@@ -23,6 +23,7 @@ def test_law_13_a_lane_that_dies_is_noticed_and_restarted():
         house.until(lambda: "thread_died" in house.notifier.incidents())
         house.until(lambda: house.system.status().engines["lane A1"].state == "running")
         assert [o.state for o in house.send()] == [OrderState.FILLED]
+        house.until(lambda: house.notifier.incidents().count("thread_died") == 2)
         told = [p["incident"] for k, _, p in house.notifier.told if k == "incident" and p["incident"].kind == "thread_died"]
         assert [incident.until is None for incident in told] == [True, False]
         assert "a bug in a job" in told[0].message
