@@ -65,6 +65,9 @@ FITS = """
 """
 
 
+PARTS = 6  # an even number; so that the processes of the suite share the work
+
+
 def fits(chrome: Browser, width: int, height: int, address: str) -> None:
     """What a script has drawn may need a moment when a page is turned."""
     resize(chrome, width, height, phone=width < 500)
@@ -74,10 +77,12 @@ def fits(chrome: Browser, width: int, height: int, address: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", [0, 1], ids=["desk", "phone"])
-def test_no_page_complains_or_overflows(chrome: Browser, preview: str, first: int) -> None:
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("part", range(PARTS), ids=lambda part: f"{'phone' if part % 2 else 'desk'} {part // 2 + 1}")
+def test_no_page_complains_or_overflows(chrome: Browser, preview: str, part: int) -> None:
     """Every page at both sizes. Half of them come up on the desk and are then made a phone's, the other half the other way round."""
-    for address in (*ROOMS, *THINGS, "/people")[first::2]:
+    first = part % 2
+    for address in (*ROOMS, *THINGS, "/people")[part::PARTS]:
         resize(chrome, *SIZES[first], phone=SIZES[first][0] < 500)
         chrome.get(preview + address)
         fits(chrome, *SIZES[first], address)
