@@ -10,11 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from engines.core.model import UNSETTLED_STATES, ZERO, OrderType, PositionKey, Role, Signal
+from engines.core.model import UNSETTLED_STATES, ZERO, OrderState, OrderType, PositionKey, Role, Signal
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
 from engines.execution.jobs import Exit, cancel_in_turn, pause_after
 from engines.execution.lane import Lane
+
+
+_TAKEN_BACK = frozenset({OrderState.PLANNED, OrderState.OPEN, OrderState.PARTLY_FILLED})
+"""What can be cancelled. Who has no answer yet is being looked for already: asking again at each round would only bury the broker in questions."""
 
 
 def under_way(desk: Desk, signal: Signal) -> Mapping[str, Decimal]:
@@ -49,7 +53,7 @@ class TakeBack:
         self.rounds += 1
         for order_id in self.entries:
             order = desk.orders.get(order_id)
-            if order is not None and order.live:
+            if order is not None and order.state in _TAKEN_BACK:
                 cancel_in_turn(lane, order)
         with desk.lock:
             orders = [(desk.orders[name], before) for name, before in self.entries.items() if name in desk.orders]
