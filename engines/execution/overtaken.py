@@ -16,7 +16,6 @@ from engines.execution.exits import ExitDesk
 from engines.execution.jobs import Exit, cancel_in_turn, pause_after
 from engines.execution.lane import Lane
 
-
 _TAKEN_BACK = frozenset({OrderState.PLANNED, OrderState.OPEN, OrderState.PARTLY_FILLED})
 """What can be cancelled. Who has no answer yet is being looked for already: asking again at each round would only bury the broker in questions."""
 
