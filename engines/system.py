@@ -144,19 +144,7 @@ class TradingSystem:
         )
         self.exit_desk = ExitDesk(journal, clock, ids, self.outcomes, self.market, self._plan_tools, self.news.planned)
         self.guard = Guard(clock.now, self._exact_price, self._fire, self._market_open)
-        self.fanout = FanOut(
-            journal,
-            clock,
-            self.outcomes,
-            self.roster.routes,
-            self.roster.lane,
-            self.market,
-            self._plan_tools,
-            self._prepare,
-            self.news.planned,
-            self.trouble,
-            self.exit_desk,
-        )
+        self.fanout = self._make_fan_out()
         self.stopper = Stopper(self.board, latch, journal, clock, ids, self.exit_desk, self.roster.lanes, notifier.publish, self.trouble)
         self.monitor = Monitor(journal, clock, self.incident_log, self.roster.desks, lambda desk: self._flatten(desk, None))
         self.candle_store = CandleStore(clock, combined_past(directory.candles, getattr(feed, "history", None), clock, self.prices.is_live))
@@ -170,11 +158,7 @@ class TradingSystem:
             streams = live_market(self.runtime.on_live_ticks, self._stream_trouble, self._stream_clear)
             self.live = LivePrices(streams, self.prices, self.roster, clock)
             self.live.always(instrument.symbol for instrument in feed.instruments())
-        self.market_turn = MarketTurn(
-            journal=journal, clock=clock, directory=directory, master=master, instruments=self.instruments, prices=self.prices,
-            roster=self.roster, exchange=self.exchange, exits=self.exit_desk, incidents=self.incident_log,
-            may_come=live_market is not None, only_real=feed.source == "live",
-        )  # fmt: skip
+        self.market_turn = self._make_market_turn()
         self.aftermath = Aftermath(
             clock, self.outcomes, self.roster.desks, self.roster.lane, self.exit_desk, self.runtime.tell_flat, self.trouble
         )
@@ -511,6 +495,37 @@ class TradingSystem:
             settle=Settle,
         )
         return Roster(self.directory, desk_tools, lane_tools, self.make_broker, self.supervisor)
+
+    def _make_fan_out(self) -> FanOut:
+        return FanOut(
+            self.journal,
+            self.clock,
+            self.outcomes,
+            self.roster.routes,
+            self.roster.lane,
+            self.market,
+            self._plan_tools,
+            self._prepare,
+            self.news.planned,
+            self.trouble,
+            self.exit_desk,
+        )
+
+    def _make_market_turn(self) -> MarketTurn:
+        return MarketTurn(
+            journal=self.journal,
+            clock=self.clock,
+            directory=self.directory,
+            master=self.master,
+            instruments=self.instruments,
+            prices=self.prices,
+            roster=self.roster,
+            exchange=self.exchange,
+            exits=self.exit_desk,
+            incidents=self.incident_log,
+            may_come=self.live is not None,
+            only_real=self.feed.source == "live",
+        )
 
     def _prepare(self, signal: Signal) -> Signal:
         """A signal without exits of its own takes those of its strategy's settings."""

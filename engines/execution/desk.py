@@ -34,6 +34,7 @@ from engines.core.model import (
     PositionKey,
     Role,
     Side,
+    Signal,
     Timestamp,
 )
 from engines.core.orders import EventKind
@@ -89,9 +90,7 @@ class Desk:
         self.specs: dict[str, ExitSpec] = {}  # by signal key, for fills that are still to come
         self.deadlines: dict[str, Timestamp] = {}  # by signal key: when what it opened is to leave, from its first fill on
         self.references: dict[str, Decimal] = {}  # order id → the price it was valued at when it was admitted
-        self.written: dict[
-            str, Timestamp
-        ] = {}  # planned orders whose bytes are leaving or have left → when that began; set by the lane alone
+        self.written: dict[str, Timestamp] = {}  # planned orders whose bytes leave or have left → since when; set by the lane alone
         self.counted: set[str] = set()  # signal keys that count as a trade of the session
         self.day = AccountDay(account.account_id, "")
         self.cash = ZERO  # cash flow − charges of every fill ever
@@ -116,6 +115,10 @@ class Desk:
 
     def live_orders(self) -> list[Order]:
         return [self.orders[order_id] for order_id in self._live]
+
+    def key_of(self, signal: Signal) -> PositionKey:
+        """The position that a signal is about on this account."""
+        return PositionKey(self.account.account_id, signal.symbol, signal.product, signal.strategy_id)
 
     def position(self, key: PositionKey) -> Position:
         book = self.books.get(key)

@@ -139,16 +139,23 @@ class Inspect:
 
 @dataclass(slots=True)
 class Settle:
-    """Ask the broker's order book what became of live orders, again and again while one of them is unknown."""
+    """Ask the broker's order book what became of live orders, again and again while one of them is unknown.
+
+    Only whoever asked last goes on asking: a stop that wants an order gone asks at each of its rounds, and must not bury the broker in questions."""
 
     attempt: int = 0
     urgent: bool = False
+    asker: int = 0
 
     def run(self, lane: Lane) -> None:
+        if not self.attempt:
+            self.asker = lane.askers = lane.askers + 1
+        elif self.asker != lane.askers:
+            return
         settle(lane)
         if any(order.state is OrderState.UNKNOWN for order in lane.desk.live_orders()):
             pause = SETTLE_PAUSES[min(self.attempt, len(SETTLE_PAUSES) - 1)]
-            lane.put_later(Settle(self.attempt + 1), pause)
+            lane.put_later(Settle(self.attempt + 1, asker=self.asker), pause)
 
 
 def settle(lane: Lane) -> bool:

@@ -126,6 +126,7 @@ class Lane:
         self._busy = False
         self._last_call = 0.0
         self._tries: dict[str, int] = {}
+        self.askers = 0  # how often somebody has begun to ask the broker what became of orders
         self.absent_since: dict[str, float] = {}  # unknown orders → when they were first missing from a healthy order book
 
     # --- from any thread

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from engines.core.model import UNSETTLED_STATES, ZERO, OrderState, OrderType, PositionKey, Role, Signal
+from engines.core.model import UNSETTLED_STATES, ZERO, OrderState, OrderType, Role, Signal
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
 from engines.execution.jobs import Exit, cancel_in_turn, pause_after
@@ -22,7 +22,7 @@ _TAKEN_BACK = frozenset({OrderState.PLANNED, OrderState.OPEN, OrderState.PARTLY_
 
 def under_way(desk: Desk, signal: Signal) -> Mapping[str, Decimal]:
     """Order id → what has filled of it, of the entries that this exit overtakes on this desk. None for an exit that only trims what is held."""
-    key = _key(desk, signal)
+    key = desk.key_of(signal)
     with desk.lock:
         if signal.quantity is not None and signal.quantity <= abs(desk.position(key).quantity):
             return {}
@@ -48,7 +48,7 @@ class TakeBack:
     urgent: bool = True
 
     def run(self, lane: Lane) -> None:
-        desk, key = lane.desk, _key(lane.desk, self.signal)
+        desk, key = lane.desk, lane.desk.key_of(self.signal)
         self.rounds += 1
         for order_id in self.entries:
             order = desk.orders.get(order_id)
@@ -64,7 +64,3 @@ class TakeBack:
                 Exit(self.exits, key, Role.EXIT, min(came, held), attempt=1).run(lane)
         if any(order.live for order, _ in orders):
             lane.put_later(self, pause_after(self.rounds))
-
-
-def _key(desk: Desk, signal: Signal) -> PositionKey:
-    return PositionKey(desk.account.account_id, signal.symbol, signal.product, signal.strategy_id)

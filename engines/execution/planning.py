@@ -27,7 +27,6 @@ from engines.core.model import (
     OrderType,
     PlanState,
     Position,
-    PositionKey,
     Product,
     Role,
     Side,
@@ -175,7 +174,7 @@ class _Planner:
         self.instrument = market.instrument
         self.now = tools.now()
         self.reference = reference_price(signal.side, signal.order_type, signal.price, signal.trigger_price, market.tick)
-        self.key = PositionKey(self.account.account_id, signal.symbol, signal.product, signal.strategy_id)
+        self.key = desk.key_of(signal)
 
     def run(self) -> tuple[Order, ...]:
         held = self.desk.position(self.key)

@@ -10,11 +10,12 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from engines.core.model import Account, AccountMapping, PositionKey, Signal, StrategyConfig
+from engines.core.model import Account, AccountMapping, Signal, StrategyConfig
 from engines.execution.desk import Desk, DeskTools
 from engines.execution.fanout import Route
 from engines.execution.jobs import Connect
 from engines.execution.lane import Lane, LaneTools
+from engines.execution.overtaken import under_way
 from engines.execution.supervisor import Supervisor
 from engines.ports import Broker, Directory, TandemError
 
@@ -101,7 +102,7 @@ class Roster:
             return [(desk, self._by_pair.get((desk.account.account_id, signal.strategy_id))) for desk in desks]
         audience = self._audiences.get(signal.strategy_id or "", _NOBODY)
         if audience.off and signal.reduce_only:
-            return audience.on + tuple(route for route in audience.off if _holds(route[0], signal))
+            return audience.on + tuple(route for route in audience.off if _leaves(route[0], signal))
         return audience.on
 
     # --- changing
@@ -208,8 +209,9 @@ def _connection(account: Account) -> tuple[object, ...]:
     return account.broker, account.paper, account.leverage, account.source_address
 
 
-def _holds(desk: Desk, signal: Signal) -> bool:
-    """Whether the account has something of the strategy that this signal takes out and that is not leaving already."""
-    key = PositionKey(desk.account.account_id, signal.symbol, signal.product, signal.strategy_id)
+def _leaves(desk: Desk, signal: Signal) -> bool:
+    """Whether the account has something of the strategy that this signal takes out and that is not leaving already, or an entry on its way to it."""
+    key = desk.key_of(signal)
     with desk.lock:
-        return desk.position(key).quantity * signal.side.sign < 0 and desk.free_to_exit(key) > 0
+        held = desk.position(key).quantity * signal.side.sign < 0 and desk.free_to_exit(key) > 0
+    return held or bool(under_way(desk, signal))

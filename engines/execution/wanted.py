@@ -15,8 +15,9 @@ def withdrawn(
 ) -> Denial | None:
     """Why the entry may no longer leave, by the account's switches of now and the mapping that brought it; None: it may.
 
-    `signal`: what asked for it (None: of an earlier run, only the account's own switches are known to matter). `trades(strategy_id, account_id)`: whether
-    the strategy's signals still reach the account; `runs(strategy_id)`: whether it has not been switched off meanwhile. Whoever names an account by hand needs neither switch nor mapping."""
+    `signal`: what asked for it (None: of an earlier run, only the account's own switches are known to matter). `trades(strategy_id, account_id)`:
+    whether the strategy's signals still reach the account; `runs(strategy_id)`: whether it has not been switched off meanwhile. Whoever names an account
+    by hand needs neither switch nor mapping."""
     if not account.enabled:
         return Denial.NOT_CONNECTED
     if account.dry_run:

@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 
 from engines.core.model import AccountMapping, Denial, Order, OrderState, OrderType, Sizing, SizingMode, Source, StrategyConfig, Timeframe
+from engines.execution.jobs import Cancel, Settle
 from engines.ports import OrderRequest
 from tests.execution.house import INFY, USER, House, account, books_balance
 
@@ -157,3 +158,34 @@ def test_a_position_that_has_turned_round_since_is_left_alone() -> None:
         h.until(lambda: h.held() in (-5, -2))
         assert sum(request.side.sign * request.quantity for request in h.books["A1"].placed) == h.held()
         assert h.held() == -5
+
+
+def test_a_mapping_that_is_off_still_hears_the_exit_of_what_was_on_the_wire() -> None:
+    with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
+        wire = h.wires["A1"]
+        wire.may_write.clear()
+        ask(h)
+        assert wire.writing.wait(5)
+        unmap(h)
+        h.system.runtime.refresh_now()
+        ask(h, "SELL", None, reduce_only=True)
+        wire.may_write.set()
+        h.until(lambda: len(h.books["A1"].placed) == 2)
+        h.until(lambda: h.held() == 0 and not any(order.live for order in h.journal.orders().values()))
+
+
+def test_however_often_an_order_without_an_answer_is_asked_about_one_goes_on_asking() -> None:
+    """A stop asks at each of its rounds; each asker that stayed would bury the broker in questions."""
+    with House(account("A1", broker="wire"), script=lambda _: "lose_before", absent_after=1000.0) as h:
+        (order,) = h.send("BUY", 3, wait=0.0)
+        lane = h.system.roster.lane("A1")
+        assert lane is not None
+        h.until(lambda: h.journal.orders()[order.order_id].state is OrderState.UNKNOWN)
+        asked = [Cancel(order.order_id) for _ in range(30)]
+        for one in asked:
+            lane.put(one)
+        for one in asked:
+            assert one.done.wait(5)
+        h.until(lambda: lane.idle and lane.askers >= 30)
+        h.until(lambda: sum(isinstance(job, Settle) for _, job in list(lane._later)) <= 1)
+        assert h.journal.orders()[order.order_id].state is OrderState.UNKNOWN
