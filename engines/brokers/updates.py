@@ -224,6 +224,11 @@ class Updates:
     def alive(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def due(self) -> float:
+        """When, by the clock's `monotonic`, the worker reads something by itself."""
+        return min(self._look_at, self._short_at) if self._short else self._look_at
+
     def push(self, row: OrderReport) -> None:
         """A row as a socket told it, its trades not yet looked up."""
         self._inbox.put(row)
@@ -272,8 +277,7 @@ class Updates:
 
     def _next_rows(self) -> list[OrderReport]:
         """Waits for a push or until something is due; everything that has come meanwhile is taken together."""
-        due = min(self._look_at, self._short_at)
-        wait = float("inf") if self._stalled else due - self._clock.monotonic()
+        wait = float("inf") if self._stalled else self.due - self._clock.monotonic()
         rows: list[OrderReport] = []
         try:
             first = self._inbox.get(timeout=None if wait == float("inf") else min(max(0.0, wait), self._timing.poll))

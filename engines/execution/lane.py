@@ -149,6 +149,7 @@ class Lane:
                 except IndexError:  # the old lane took the last one itself
                     break
         self._later += before._later
+        self.askers = max(self.askers, before.askers)  # whoever goes on asking comes along with `_later`
         self._wake.put(None)
 
     def wake(self) -> None:

@@ -186,6 +186,18 @@ def test_a_push_that_carries_its_trade_needs_no_reading():
     assert desk.fills_read == []
 
 
+def test_a_push_that_brings_what_was_missing_lets_the_worker_rest():
+    """It used to look without a pause for trades that nobody missed any more: a whole core, until the next order."""
+    desk = Desk()
+    with updates(desk) as worker:
+        worker.push(row(state=S.PARTLY_FILLED, filled=4))
+        assert desk.next().filled_quantity == 0
+        worker.push(replace(row(state=S.FILLED, filled=10), fills=(trade("T1", 4), trade("T2", 6))))
+        while desk.next().state is not S.FILLED:
+            pass
+        assert worker.due > SystemClock().monotonic() + 100
+
+
 def test_an_older_push_that_comes_late_takes_nothing_back():
     desk = Desk()
     desk.trades = {"B1": [trade("T1", 10)]}
