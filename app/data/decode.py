@@ -32,6 +32,7 @@ from engines.core.model import (
     RunState,
     Side,
     Signal,
+    Warned,
 )
 from engines.core.sessions import CalendarDay
 
@@ -138,7 +139,7 @@ def plan(row: Row) -> ExitPlan:
 
 
 def day(row: Row) -> AccountDay:
-    return AccountDay(row["account_id"], row["day"], row["trades"], row["locked"], bool(row["warned"]))
+    return AccountDay(row["account_id"], row["day"], row["trades"], row["locked"], Warned(row["warned"]))
 
 
 def halt(row: Row) -> Halt:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import StrEnum
+from enum import IntFlag, StrEnum
 from typing import Any, NamedTuple
 
 Timestamp = float
@@ -598,6 +598,15 @@ class ExitPlan:
     deadline: Timestamp | None = None  # when what is left goes at the market; from the spec's `exit_at` and `max_minutes`
 
 
+class Warned(IntFlag):
+    """Of which day limit it was told that 80 % is used."""
+
+    NONE = 0
+    SOME = 1  # stored before the two sides were told apart: it hides neither
+    LOSS = 2
+    PROFIT = 4
+
+
 @dataclass(frozen=True, slots=True)
 class AccountDay:
     """What an account has used up of its limits in one session, and whether it is closed for the rest of it."""
@@ -606,7 +615,7 @@ class AccountDay:
     day: str  # ISO date of the session
     trades: int = 0  # entries that were sent
     locked: str | None = None  # the Denial that closed the account for the day
-    warned: bool = False  # told at 80 %
+    warned: Warned = Warned.NONE
 
 
 class RunState(StrEnum):

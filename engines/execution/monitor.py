@@ -1,7 +1,7 @@
 """The day's limits, the session's turn and the equity curve: looked after a few times a second, on realised and unrealised alike.
 
-At 80 % of a limit the account's owner is warned, at 100 % the account is closed for the day (and flattened where it is so configured). An account whose
-P&L cannot be computed is not closed here; its entries are denied where they are admitted (law 6).
+At 80 % of a limit the account's owner is warned, of loss and of profit once a day each; at 100 % the account is closed for the day (and flattened where
+it is so configured). An account whose P&L cannot be computed is not closed here; its entries are denied where they are admitted (law 6).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from engines.core import risk as risk_rules
 from engines.core.facts import EquityMarked
-from engines.core.model import Timestamp
+from engines.core.model import Timestamp, Warned
 from engines.execution.desk import Desk
 from engines.execution.incidents import IncidentLog
 from engines.ports import Clock, Journal
@@ -45,14 +45,17 @@ class Monitor:
             pnl = desk.pnl().net
             use = risk_rules.limit_use(account.limits, account.capital, pnl)
             day = desk.day
-            if use.reached and day.locked is None:
-                desk.set_day(replace(day, locked=use.reached.value, warned=True))
-            elif use.warn and not day.warned:
-                desk.set_day(replace(day, warned=True))
+            if day.locked is not None or not (use.warn or use.reached):
+                return
+            side = Warned.LOSS if pnl < 0 else Warned.PROFIT
+            if use.reached:
+                desk.set_day(replace(day, locked=use.reached.value))
+            elif side not in day.warned:
+                desk.set_day(replace(day, warned=day.warned | side))
             else:
                 return
-        if use.reached and day.locked is None:
-            what = "loss" if use.reached.value == "daily_loss" else "profit"
+        what = "loss" if side is Warned.LOSS else "profit"
+        if use.reached:
             self.incidents.raise_(
                 "limit_reached",
                 "critical",
@@ -63,7 +66,7 @@ class Monitor:
                 self.flatten(desk)
         else:
             self.incidents.raise_(
-                "limit_warning", "warning", f"{account.name}: 80 % of a day limit is used at {pnl:.2f}", account.account_id
+                "limit_warning", "warning", f"{account.name}: 80 % of the day's {what} limit is used at {pnl:.2f}", account.account_id
             )
 
     def _equity(self, desk: Desk, now: Timestamp) -> None:

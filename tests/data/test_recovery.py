@@ -29,6 +29,7 @@ from engines.core.model import (
     Side,
     TargetSpec,
     TrailingSpec,
+    Warned,
 )
 from engines.ports import Recovered
 from tests.data.making import DAY, NOON, D, Ledger, changed, order, planned, signal
@@ -71,7 +72,7 @@ def test_plans_days_halts_switches_and_states_come_back(data: Data) -> None:
         f.PlanChanged(plan),
         f.PlanChanged(replace(plan, plan_id="P2", state=PlanState.DONE)),
         f.DayChanged(AccountDay("A1", "2026-01-02", 7)),
-        f.DayChanged(AccountDay("A1", "2026-01-05", 2, "daily_loss", True)),
+        f.DayChanged(AccountDay("A1", "2026-01-05", 2, "daily_loss", Warned.LOSS | Warned.PROFIT)),
         f.HaltChanged(halt),
         f.HaltChanged(replace(halt, halt_id="H0", lifted_at=NOON, lifted_by="U1")),
         f.EngineSwitched(False, None, "U1", NOON),
@@ -85,12 +86,19 @@ def test_plans_days_halts_switches_and_states_come_back(data: Data) -> None:
     )
     recovered = data.journal.load(NOON)
     assert recovered.plans == [plan]
-    assert recovered.days == [AccountDay("A1", "2026-01-05", 2, "daily_loss", True)]
+    assert recovered.days == [AccountDay("A1", "2026-01-05", 2, "daily_loss", Warned.LOSS | Warned.PROFIT)]
     assert recovered.halts == [halt]
     assert recovered.engines_off == {None: "U1"}
     assert recovered.kill_switches == {"A1": "too hot"}
     assert recovered.strategy_states == {"S1": {"fast": 1.5, "seen": [1, 2]}, "S2": {}}
     assert recovered.quarantined == {"S2": "ZeroDivisionError: division by zero"}
+
+
+def test_a_warning_stored_before_its_side_was_noted_hides_neither_side(data: Data) -> None:
+    data.journal.commit(f.DayChanged(AccountDay("A1", "2026-01-05", 2)))
+    data.journal.run(lambda db: db.execute("UPDATE account_days SET warned = 1"))
+    (day,) = data.journal.load(NOON).days
+    assert day.warned is Warned.SOME
 
 
 def test_which_instruments_had_real_prices_last_comes_back(data: Data) -> None:
