@@ -37,6 +37,8 @@ def run(job: Mapping[str, Any], tell: Any) -> dict[str, Any]:
         return {"refused": str(error), "report": error.report.as_json()}
     except BadFile as error:
         return {"refused": str(error), "report": None}
+    except MemoryError:
+        return {"refused": "there is not enough memory for so much data at once: split the file", "report": None}
 
 
 def _do(job: Mapping[str, Any], calendar: Calendar, tell: Any) -> dict[str, Any]:

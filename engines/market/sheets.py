@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,6 +23,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _WIDEST = 4_096  # columns of a Parquet file are read in pieces of so many rows
 _LONGEST_FIELD = 100_000
+LONGEST_ROW = 200_000  # characters; a few packed bytes can hold a row that fills the memory
 
 
 class BadFile(TandemError):
@@ -64,23 +66,44 @@ def _text(path: Path, *, zipped: bool) -> TextIO:
 
 
 def _csv(text: TextIO, form: str) -> Sheet:
-    first = text.readline()
+    lines = _Lines(text)
+    first = next(lines, "")
     delimiter = max(_DELIMITERS, key=first.count)  # the comma, where none is there
-    rest = csv.reader(_chained(first, text), delimiter=delimiter, strict=True)
+    rest = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
     csv.field_size_limit(_LONGEST_FIELD)
     header = tuple(next(rest, []))
+    lines.row = 0
 
     def rows() -> Iterator[tuple[int, Sequence[str]]]:
         for cells in rest:
+            lines.row = 0
             if cells:
                 yield rest.line_num, cells
 
     return Sheet(header, rows(), form if delimiter == "," else f"{form} with {_DELIMITERS[delimiter]}s")
 
 
-def _chained(first: str, rest: TextIO) -> Iterator[str]:
-    yield first
-    yield from rest
+class _Lines:
+    """The lines of a table. BadFile where a row has no end in sight, be it one line or (between quotes) many: it would be gathered in memory."""
+
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
+        self._line = 0
+        self.row = 0
+        """Characters of the row so far; whoever has taken a row sets it to 0."""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(LONGEST_ROW + 1)
+        if not line:
+            raise StopIteration
+        self._line += 1
+        self.row += len(line)
+        if self.row > LONGEST_ROW:
+            raise BadFile(f"line {self._line} belongs to a row of more than {LONGEST_ROW:,} characters: this is no table of market data")
+        return line
 
 
 def _parquet(path: Path) -> Sheet:
