@@ -162,14 +162,16 @@ def check_csrf() -> None:
         raise NoCsrf from error
 
 
-def still_welcome() -> Callable[[], bool]:
-    """A question that a stream may ask again and again after its request has ended: may this person still listen?"""
+def still_welcome(user: User) -> Callable[[], bool]:
+    """A question that a stream may ask again and again after its request has ended: may this person still listen, and as what they were then?"""
     data = workspace().data
-    token: str | None = g.get("token")
-    if token is not None:
-        return lambda: data.tokens.authenticate(token) is not None
-    user, sign_in_id = person(), this_sign_in()
-    return lambda: _welcome(data, user.user_id, user.session_epoch, sign_in_id or "") is not None
+    token, sign_in_id = g.get("token"), this_sign_in()
+
+    def welcome() -> bool:
+        known = data.tokens.authenticate(token) if token else _welcome(data, user.user_id, user.session_epoch, sign_in_id or "")
+        return known is not None and known.role is user.role
+
+    return welcome
 
 
 def person() -> User:

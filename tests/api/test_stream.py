@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.data import UserRole
 from tests.api.rig import Person, Rig
 
 Event = tuple[int, str, dict[str, Any]]
@@ -174,6 +175,20 @@ def test_a_revoked_token_hears_no_more(fresh: Rig) -> None:
     fresh.trader.delete(f"/api/tokens/{made['id']}")
     with pytest.raises(AssertionError, match="ended"):
         stream.until(lambda kind, _: False)
+
+
+def test_a_stream_ends_with_the_role_it_was_opened_in(fresh: Rig) -> None:
+    """It comes back by itself, as what the person is then."""
+    former = fresh.person("former-owner@example.com", UserRole.OWNER)
+    assert former.user is not None
+    stream = Stream(former)
+    assert fresh.owner.patch(f"/api/users/{former.user.user_id}", {"role": "viewer"}).status_code == 200
+    fresh.system.incident_log.raise_("mail", "warning", "of the machine")
+    with pytest.raises(AssertionError, match="ended"):
+        stream.until(lambda kind, _: kind == "incident")
+    again = Stream(former)
+    assert [listener.owner for listener in fresh.hub.listeners()] == [False]
+    again.close()
 
 
 def test_closing_the_hub_ends_every_stream(fresh: Rig) -> None:

@@ -44,7 +44,7 @@ def stream(call: Call) -> Response:
         raise Problem(503, "Too many live streams are open.", headers={"Retry-After": "5"}) from None
     pulse: Pulse = current_app.extensions[PULSE]
     pulse.greet(call.user)
-    answer = Response(shop.live.stream(listener, still_welcome()), mimetype="text/event-stream")
+    answer = Response(shop.live.stream(listener, still_welcome(call.user)), mimetype="text/event-stream")
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Accel-Buffering"] = "no"
     answer.call_on_close(lambda: shop.live.close_listener(listener))  # also when the client was gone before the first byte
