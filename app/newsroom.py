@@ -71,6 +71,10 @@ class Books(Protocol):
 
     def currency(self, account_id: str) -> str: ...
 
+    def segment(self, symbol: str) -> str:
+        """Of an instrument; empty when nobody knows it."""
+        ...
+
     def guard(self, order: Order) -> tuple[Decimal | None, tuple[Decimal, ...]]:
         """Stop and targets that guard what this order opened."""
         ...
@@ -90,6 +94,10 @@ class LiveBooks:
     def currency(self, account_id: str) -> str:
         lane = self.system.roster.lane(account_id)
         return lane.broker.traits.currency if lane is not None else "INR"
+
+    def segment(self, symbol: str) -> str:
+        instrument = self.system.instruments.get(symbol)
+        return instrument.segment if instrument is not None else ""
 
     def guard(self, order: Order) -> tuple[Decimal | None, tuple[Decimal, ...]]:
         desk = self.system.roster.desk(order.account_id)
@@ -294,6 +302,7 @@ class _Edition:
             account,
             self.strategies.get(order.strategy_id or "", ""),
             self.signal_ids.get(order.signal_key, ""),
+            self.room.books.segment(order.symbol),
             **({"charges": cost.charges, "realised": cost.realised} if cost else {}),
             stop=stop,
             targets=targets,

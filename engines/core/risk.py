@@ -93,6 +93,12 @@ def limit_use(limits: Limits, capital: Decimal, day_pnl: Decimal | None) -> Limi
     return LimitUse(loss_used, profit_used, warn=bool(day_pnl) and used is not None and used >= WARN_AT_PCT, reached=reached)
 
 
+def leverage_of(segment: str, product: Product, leverage: Decimal) -> Decimal:
+    """What an account's leverage makes of an order: 1 for options, spot and whatever is not intraday, except perpetuals: their exchange knows no product."""
+    lent = segment == "PERP" or (product is Product.MIS and segment not in ("OPT", "SPOT"))
+    return leverage if lent and leverage.is_finite() and leverage > ONE else ONE
+
+
 def margin_required(
     instrument: Instrument, product: Product, side: Side, value: Decimal, leverage: Decimal, *, quantity: Decimal | None = None
 ) -> Decimal:
@@ -107,9 +113,9 @@ def margin_required(
         return max(value, notional * SHORT_OPTION_PCT / 100)
     if side is Side.SELL and (product is Product.CNC or instrument.segment == "SPOT"):
         return ZERO
-    if product is Product.MIS and instrument.segment != "SPOT" and leverage.is_finite() and leverage > ONE:
-        return value / leverage
-    return value
+    if product is not Product.MIS:
+        return value  # also a perpetual, of which its exchange would block less: leverage is asked for by saying intraday
+    return value / leverage_of(instrument.segment, product, leverage)
 
 
 def check_price(

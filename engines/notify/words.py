@@ -11,8 +11,9 @@ from decimal import Decimal
 
 from engines.core import figures
 from engines.core.messages import Event, Line, Message, Tone
-from engines.core.model import ZERO, Order, OrderState, Product, Role, Signal, Source, Timestamp
+from engines.core.model import ONE, ZERO, Order, OrderState, Role, Signal, Source, Timestamp
 from engines.core.reasons import reason
+from engines.core.risk import leverage_of
 
 MOST_NAMES = 12
 """Accounts that one line of a summary names; the others are counted."""
@@ -35,12 +36,14 @@ class AccountNews:
 
 @dataclass(frozen=True, slots=True)
 class OrderNews:
-    """An order after its last word, or without one. `realised` and `charges`: of its own fills; `stop` and `targets`: of the plan that guards what it opened."""
+    """An order after its last word, or without one. `segment`: of its instrument, empty when nobody knows it; `realised` and `charges`: of its own fills;
+    `stop` and `targets`: of the plan that guards what it opened."""
 
     order: Order
     account: AccountNews
     strategy: str = ""
     signal_id: str = ""
+    segment: str = ""
     charges: Decimal = ZERO
     realised: Decimal | None = None
     stop: Decimal | None = None
@@ -133,8 +136,9 @@ def _order_lines(news: OrderNews) -> list[Line]:
         lines.append(Line("Value", figures.money(order.filled_quantity * order.average_price, account.currency)))
     elif order.price is not None:
         lines.append(Line("Limit price", price(order.price)))
-    if entry and traded and account.leverage is not None:
-        lines.append(Line("Leverage", f"{figures.plain(account.leverage if order.product is Product.MIS else 1)}×"))
+    if entry and traded and news.segment and account.leverage is not None:
+        leverage = leverage_of(news.segment, order.product, account.leverage)
+        lines += [Line("Leverage", f"{figures.plain(leverage)}×")] if leverage > ONE else []
     if entry and news.stop is not None:
         lines.append(Line("Stop", price(news.stop)))
     if entry and news.targets:

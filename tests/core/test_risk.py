@@ -255,6 +255,7 @@ def of_segment(segment: str) -> Instrument:
         (of_segment("SPOT"), Product.MIS, Side.BUY, "10000", "10000"),
         (of_segment("SPOT"), Product.MIS, Side.SELL, "10000", "0"),
         (of_segment("PERP"), Product.MIS, Side.SELL, "10000", "2000"),
+        (of_segment("PERP"), Product.NRML, Side.BUY, "10000", "10000"),
         (CALL, Product.MIS, Side.BUY, "6500", "6500"),  # a premium is paid in full
         (CALL, Product.MIS, Side.SELL, "6500", "243750"),  # 15 % of 65 x 25,000
     ],

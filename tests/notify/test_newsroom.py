@@ -49,6 +49,9 @@ class PlainBooks:
     def currency(self, account_id: str) -> str:
         return "INR"
 
+    def segment(self, symbol: str) -> str:
+        return "EQ" if symbol.startswith("NSE:") else ""
+
     def guard(self, order: Order) -> tuple[Decimal | None, tuple[Decimal, ...]]:
         return self.guards.get(order.order_id, (None, ()))
 
@@ -155,6 +158,7 @@ def test_a_fill_is_told_with_its_cost_its_guard_and_the_balance(room: Room) -> N
     message = room.told()[0].message
     assert message is not None
     lines = {line.name: line.value for line in message.lines}
+    assert lines["Leverage"] == "5×"
     assert (lines["Stop"], lines["Target"], lines["Charges"], lines["Balance"]) == ("1,490.00", "1,520.00", "₹2.50", "₹1,00,500.00")
     assert room.later(60) == 0
 

@@ -51,7 +51,7 @@ def lines(message: Message) -> dict[str, str]:
 
 
 def said(state: OrderState, filled: str = "0", *, account: AccountNews = MAIN, **fields: Any) -> Message:
-    return words.of_order(7, NOON, OrderNews(order(state, filled, **fields), account, "EMA Cross", "sig-1", charges=D("12.34")))
+    return words.of_order(7, NOON, OrderNews(order(state, filled, **fields), account, "EMA Cross", "sig-1", "EQ", charges=D("12.34")))
 
 
 # --- an order on one account -------------------------------------------------------------------------------------------
@@ -59,7 +59,7 @@ def said(state: OrderState, filled: str = "0", *, account: AccountNews = MAIN, *
 
 def test_a_filled_order_tells_everything_about_it() -> None:
     news = OrderNews(
-        order(OrderState.FILLED, "50"), MAIN, "EMA Cross", "sig-1", D("12.34"), stop=D("1505.00"), targets=(D("1540"), D("1560.5"))
+        order(OrderState.FILLED, "50"), MAIN, "EMA Cross", "sig-1", "EQ", D("12.34"), stop=D("1505.00"), targets=(D("1540"), D("1560.5"))
     )
     message = words.of_order(7, NOON, news)
     assert (message.message_id, message.kind, message.event, message.tone) == (7, "order", Event.ORDERS, Tone.GOOD)
@@ -126,10 +126,31 @@ def test_a_refusal_carries_the_brokers_own_words_and_a_limit_its_price() -> None
     assert not {"Value", "Charges", "Entry price"} & lines(message).keys()
 
 
-def test_delivery_has_no_leverage_and_a_coin_its_places() -> None:
+@pytest.mark.parametrize(
+    ("segment", "product", "told"),
+    [
+        ("EQ", Product.MIS, "5×"),
+        ("FUT", Product.MIS, "5×"),
+        ("PERP", Product.MIS, "5×"),
+        ("PERP", Product.NRML, "5×"),  # Binance knows no products
+        ("FUT", Product.NRML, None),
+        ("EQ", Product.CNC, None),
+        ("OPT", Product.MIS, None),
+        ("SPOT", Product.MIS, None),
+        ("", Product.MIS, None),  # nobody knows the instrument
+    ],
+)
+def test_leverage_is_told_where_the_order_has_any(segment: str, product: Product, told: str | None) -> None:
+    news = OrderNews(order(OrderState.FILLED, "50", product=product), MAIN, segment=segment)
+    assert lines(words.of_order(7, NOON, news)).get("Leverage") == told
+    even = replace(news, account=replace(MAIN, leverage=D(1)))
+    assert "Leverage" not in lines(words.of_order(7, NOON, even))
+
+
+def test_a_coin_has_its_places() -> None:
     coin = replace(order(OrderState.FILLED, "50", product=Product.CNC), symbol="BINANCE:DOGEUSDT", average_price=D("0.08123"))
     told = lines(words.of_order(7, NOON, OrderNews(coin, AccountNews("Coins", live=True, currency="USDT", leverage=D(10)))))
-    assert (told["Leverage"], told["Entry price"], told["Value"]) == ("1×", "0.08123", "4.06 USDT")
+    assert (told["Entry price"], told["Value"]) == ("0.08123", "4.06 USDT")
 
 
 # --- a signal ------------------------------------------------------------------------------------------------------------
