@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import zipfile
@@ -37,6 +38,10 @@ _STAY = frozenset({"serve.lock", "setup.lock", UNFINISHED, _TRIAL, "logs"})
 _PRIVATE = ("credentials.key", "session.key", "halts.json")
 _TORN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, KeyError)
 _MOST = 64 * 1024**3  # bytes unpacked: more is no backup of ours
+_MOST_READ = 16 * 1024**2  # bytes of what is read in one piece
+_SEALED = 0x1  # the flag of an entry under a password
+_LIST = {"made_at": str, "keys": str, "database": str, "schema": str, "counts": dict, "log": dict, "large": list}
+_SESSION_KEY = re.compile(rb"[0-9a-f]{64}")
 
 Opener = Callable[[Path], "Data"]
 
@@ -57,8 +62,8 @@ def inspect(archive: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(archive) as zipped:
             _check_names(zipped, archive)
-            return json.loads(zipped.read(MANIFEST)) if MANIFEST in zipped.namelist() else {}
-    except (OSError, ValueError, *_TORN) as error:
+            return _list_in(zipped, archive) if MANIFEST in zipped.namelist() else {}
+    except (OSError, ValueError, RecursionError, *_TORN) as error:
         raise DataError(f"{archive} is not a backup that can be read: {error}") from error
 
 
@@ -131,11 +136,22 @@ def _present(data_dir: Path, target: Path) -> list[Path]:
 def _check_names(zipped: zipfile.ZipFile, archive: Path) -> None:
     for info in zipped.infolist():
         parts = Path(info.filename).parts
-        ours = len(parts) == 1 or parts[0] in LARGE
+        ours = parts and (parts[0] in LARGE) == (len(parts) > 1)
         if not ours or ".." in parts or info.filename.startswith(("/", "\\")) or ":" in info.filename:
             raise DataError(f"{archive} is not a backup of Tandem: it holds {info.filename[:60]!r}")
+        if info.flag_bits & _SEALED:
+            raise DataError(f"{archive} is not a backup of Tandem: it is under a password")
+        if info.filename in (MANIFEST, *_PRIVATE) and info.file_size > _MOST_READ:
+            raise DataError(f"{archive} is not a backup of Tandem: its {info.filename} is far too large")
     if sum(info.file_size for info in zipped.infolist()) > _MOST:
         raise DataError(f"{archive} is not a backup of Tandem: it is far too large")
+
+
+def _list_in(zipped: zipfile.ZipFile, archive: Path) -> dict[str, Any]:
+    holds = json.loads(zipped.read(MANIFEST))
+    if not isinstance(holds, dict) or not all(isinstance(holds[name], kind) for name, kind in _LIST.items() if name in holds):
+        raise DataError(f"{archive} is not a backup of Tandem: its {MANIFEST} is not one that Tandem writes")
+    return holds
 
 
 def _unpack(archive: Path, trial: Path, holds: dict[str, Any]) -> None:
@@ -158,7 +174,7 @@ def _unpack(archive: Path, trial: Path, holds: dict[str, Any]) -> None:
 
 
 def _check(trial: Path, holds: dict[str, Any], credential_keys: str | None) -> str:
-    """The version of the schema; DataError for a newer one, a damaged database, a wrong key, a log that is not as it was written."""
+    """The version of the schema; DataError for a newer one, a damaged database, a wrong key or none, a log that is not as it was written."""
     path = trial / "tandem.db"
     version = database.stored_version(path)
     if version is None:
@@ -178,6 +194,9 @@ def _check(trial: Path, holds: dict[str, Any], credential_keys: str | None) -> s
     if not credential_keys and not key_file.exists():
         raise DataError("the backup holds no key file: it was made with CREDENTIAL_KEYS, which have to be set here, too")
     open_box(key_file, credential_keys, may_make=False).check(database.stored_fingerprint(path))
+    session_key = trial / "session.key"
+    if session_key.exists() and not _SESSION_KEY.fullmatch(session_key.read_bytes()):
+        raise DataError("the session key in the backup is not one that Tandem makes: whoever knows it could sign in as anybody")
     return version
 
 

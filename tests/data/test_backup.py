@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import zipfile
 from collections.abc import Callable
@@ -230,6 +231,49 @@ def test_what_cannot_be_opened_takes_no_place(original: tuple[Path, dict[str, An
             bring_back(path, folder)
         assert [left.name for left in folder.iterdir() if left.name != "serve.lock"] == [] if folder.exists() else True, path.name
     assert not (tmp_path / "evil").exists()
+
+
+def listed(change: Callable[[Any], Any]) -> Callable[[dict[str, bytes]], None]:
+    return lambda members: members.update({"backup.json": json.dumps(change(json.loads(members["backup.json"]))).encode()})
+
+
+FORGED: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
+    "an entry that is the folder itself": (lambda m: m.update({".": b"x"}), "it holds '.'"),
+    "a file where a folder belongs": (lambda m: m.update({"market": b"x"}), "it holds 'market'"),
+    "a list of another kind": (listed(lambda _: [1]), "its backup.json is not one"),
+    "a list that is text": (listed(lambda _: "x"), "its backup.json is not one"),
+    "a list that is no list": (lambda m: m.update({"backup.json": b"{"}), "is not a backup that can be read"),
+    "a list without a bottom": (lambda m: m.update({"backup.json": b"[" * 200_000}), "is not a backup that can be read"),
+    "a list of any size": (lambda m: m.update({"backup.json": b" " * (17 << 20)}), "its backup.json is far too large"),
+    **{
+        f"{name} of another kind": (listed(lambda holds, put={name: value}: {**holds, **put}), "its backup.json is not one")
+        for name, value in {"log": [1], "large": "market", "database": ["tandem.db"], "made_at": 5, "counts": None}.items()
+    },
+    "large is a number": (listed(lambda holds: {**holds, "large": 5}), "its backup.json is not one"),
+    "an empty session key": (lambda m: m.update({"session.key": b""}), "the session key in the backup is not one"),
+    "a session key of somebody's choice": (
+        lambda m: m.update({"session.key": b"a" * 63 + b"\n"}),
+        "the session key in the backup is not one",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_a_forged_backup_is_one_clear_line(original: tuple[Path, dict[str, Any], str], folder: Path, tmp_path: Path, what: str) -> None:
+    change, why = FORGED[what]
+    with pytest.raises(DataError, match=re.escape(why)) as refused:
+        bring_back(rewritten(original[0], tmp_path / "forged.zip", change), folder)
+    assert "\n" not in str(refused.value)
+    assert not folder.exists() or [left.name for left in folder.iterdir()] == ["serve.lock"]
+
+
+def test_a_zip_under_a_password_is_none_of_ours(original: tuple[Path, dict[str, Any], str], folder: Path, tmp_path: Path) -> None:
+    path = rewritten(original[0], tmp_path / "sealed.zip", lambda _: None)
+    with zipfile.ZipFile(path, "a") as zipped:
+        zipped.infolist()[-1].flag_bits |= 1
+        zipped.writestr("more", b"")  # so that the list of entries is written anew
+    with pytest.raises(DataError, match="under a password"):
+        bring_back(path, folder)
 
 
 def test_a_backup_of_before_there_was_a_list_comes_back_too(
