@@ -43,6 +43,7 @@ class Event:
     payload: Any
     everyone: bool = False
     topic: str | None = None  # only for those who asked for it (a symbol)
+    owner: bool | None = None  # of a person's own: only for the streams that are (or are not) an owner's; None: for all of theirs
     text: str | None = None
 
 
@@ -62,7 +63,7 @@ class Listener:
         if event.topic is not None:
             return event.topic in self.topics
         if event.user_id is not None:
-            return event.user_id == self.user_id
+            return event.user_id == self.user_id and event.owner in (None, self.owner)
         return event.everyone or self.owner
 
 
@@ -107,11 +108,13 @@ class Hub:
         halt = payload.get("halt") if isinstance(payload, Mapping) else payload
         return self.whose_halt(halt) if self.whose_halt is not None and isinstance(halt, Halt) else None
 
-    def pulse(self, kind: str, user_id: str | None, payload: Any, *, topic: str | None = None, everyone: bool = False) -> None:
+    def pulse(
+        self, kind: str, user_id: str | None, payload: Any, *, topic: str | None = None, everyone: bool = False, owner: bool | None = None
+    ) -> None:
         """A state that the next pulse replaces anyway."""
         with self._lock:
             self._id += 1
-            event = Event(self._id, kind, user_id, payload, everyone, topic)
+            event = Event(self._id, kind, user_id, payload, everyone, topic, owner)
             self._pulses.append(event)
             self._wake(event)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.data import UserRole
-from tests.api.rig import Person, Rig
+from tests.api.rig import MACHINE, Person, Rig
 
 Event = tuple[int, str, dict[str, Any]]
 
@@ -57,6 +57,10 @@ def filled(account: str) -> Callable[[str, dict[str, Any]], bool]:
     return lambda kind, data: kind == "order" and data["account_id"] == account and data["state"] == "filled"
 
 
+def health(kind: str, data: dict[str, Any]) -> bool:
+    return kind == "engine" and "engines" in data
+
+
 def test_an_order_is_told_from_signal_to_position(trader: Person, streams: list[Stream]) -> None:
     account = trader.account()["id"]
     streams.append(stream := Stream(trader))
@@ -92,8 +96,24 @@ def test_profit_and_loss_comes_at_once_and_in_the_shape_of_the_api(trader: Perso
 
 def test_engines_are_told(trader: Person, streams: list[Stream]) -> None:
     streams.append(stream := Stream(trader))
-    told = stream.until(lambda kind, data: kind == "engine" and "engines" in data)[-1][2]
+    told = stream.until(health)[-1][2]
     assert {"engines", "on", "feed", "accounts"} <= set(told)
+
+
+def test_a_token_that_only_looks_is_told_no_more_of_the_machine_than_it_may_ask(fresh: Rig) -> None:
+    """Also while whoever made it has a page open: they are one person, but only the page listens as an owner."""
+    assert fresh.owner.user is not None
+    mine, _ = fresh.owner.account()["id"], fresh.trader.account()
+    _, token = fresh.data.tokens.create(fresh.owner.user.user_id, "screen", scope="read", by=MACHINE)
+    look = Stream(Person(fresh, fresh.owner.user, token))
+    told = look.until(health)
+    page = Stream(fresh.owner)
+    assert page.until(health)[-1][2]["accounts"]["total"] == 2
+    fresh.owner.bought(mine)
+    told += look.until(filled(mine))  # younger than what the page was told
+    assert {data["accounts"]["total"] for _, kind, data in told if health(kind, data)} == {1}
+    look.close()
+    page.close()
 
 
 def test_prices_are_told_to_those_who_ask(trader: Person, streams: list[Stream]) -> None:

@@ -13,7 +13,7 @@ from app.api.market.service import quote_out
 from app.api.pnl.service import realtime_of
 from app.api.positions.service import position_out
 from app.api.system.service import status_of
-from app.data import User
+from app.data import User, UserRole
 from app.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -21,24 +21,27 @@ log = logging.getLogger(__name__)
 EVERY = 0.25
 ENGINES_EVERY = 5.0
 
+_Key = tuple[str, bool]
+"""A person and whether an owner listens: with a token that only looks, the same person is told less."""
+
 
 class Pulse:
     def __init__(self, shop: Workspace) -> None:
         self._shop = shop
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._users: dict[str, User] = {}
+        self._users: dict[_Key, User] = {}
         self._said: dict[tuple[str, str, str], Any] = {}  # (user, kind, what) → what was said last
-        self._engines_told: dict[str, float] = {}  # user → when
+        self._engines_told: dict[_Key, float] = {}
         self._wake = threading.Event()
 
     def greet(self, user: User) -> None:
         """Somebody has begun to listen: they are told everything at the next beat."""
         with self._lock:
-            self._users[user.user_id] = user
+            self._users[_key(user)] = user
             for key in [key for key in self._said if key[0] in (user.user_id, "")]:
                 del self._said[key]
-            self._engines_told.pop(user.user_id, None)
+            self._engines_told.pop(_key(user), None)
             self._wake.set()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
@@ -63,27 +66,27 @@ class Pulse:
     def beat(self) -> None:
         listeners = self._shop.live.listeners()
         with self._lock:
-            users = [user for key in {listener.user_id for listener in listeners} if (user := self._users.get(key))]
-        for user in users:
-            self._pnl(user)
-            self._positions(user)
+            users = [user for key in {(listener.user_id, listener.owner) for listener in listeners} if (user := self._users.get(key))]
+        for user_id in {user.user_id for user in users}:
+            self._pnl(user_id)
+            self._positions(user_id)
         self._prices(sorted({topic for listener in listeners for topic in listener.topics}))
         now = self._shop.clock.monotonic()
-        due = [user for user in users if now - self._engines_told.get(user.user_id, float("-inf")) >= ENGINES_EVERY]
+        due = [user for user in users if now - self._engines_told.get(_key(user), float("-inf")) >= ENGINES_EVERY]
         if due:
-            self._engines_told.update({user.user_id: now for user in due})
+            self._engines_told.update({_key(user): now for user in due})
             self._engines(due)
 
-    def _pnl(self, user: User) -> None:
-        now = realtime_of(self._shop, user.user_id)
-        if self._news(user.user_id, "pnl", "", (now.live, now.paper, now.by_account, now.by_strategy)):
-            self._shop.live.pulse("pnl", user.user_id, now)
+    def _pnl(self, user_id: str) -> None:
+        now = realtime_of(self._shop, user_id)
+        if self._news(user_id, "pnl", "", (now.live, now.paper, now.by_account, now.by_strategy)):
+            self._shop.live.pulse("pnl", user_id, now)
 
-    def _positions(self, user: User) -> None:
-        for view in self._shop.system.positions(self._shop.owners.account_ids(user.user_id)):
+    def _positions(self, user_id: str) -> None:
+        for view in self._shop.system.positions(self._shop.owners.account_ids(user_id)):
             position = view.position
-            if self._news(user.user_id, "position", position.position_id, (position, view.last_price, view.plan)):
-                self._shop.live.pulse("position", user.user_id, position_out(view))
+            if self._news(user_id, "position", position.position_id, (position, view.last_price, view.plan)):
+                self._shop.live.pulse("position", user_id, position_out(view))
 
     def _prices(self, symbols: list[str]) -> None:
         for tick in self._shop.system.quotes(symbols):
@@ -97,7 +100,8 @@ class Pulse:
             payload = shown.model_dump(
                 mode="json", include={"engines", "on", "feed", "accounts", "halts", "latency_ms", "journal", "uptime_s"}
             )
-            self._shop.live.pulse("engine", user.user_id, payload)
+            user_id, owner = _key(user)
+            self._shop.live.pulse("engine", user_id, payload, owner=owner)
 
     def _news(self, user_id: str, kind: str, what: str, value: Any) -> bool:
         key = (user_id, kind, what)
@@ -105,3 +109,7 @@ class Pulse:
             return False
         self._said[key] = value
         return True
+
+
+def _key(user: User) -> _Key:
+    return user.user_id, user.role is UserRole.OWNER
