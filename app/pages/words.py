@@ -218,6 +218,8 @@ def shaped(value: Any, shape: str, currency: str = "INR") -> str:
             return fmt.price(value)
         case "coin":
             return fmt.coin(value)
+        case "rate":
+            return fmt.rate(value)
         case "quantity":
             return fmt.quantity(value)
         case "signed_quantity":

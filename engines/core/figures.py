@@ -69,6 +69,11 @@ def coin(value: Any) -> str:
     return _price(value, 2 if number is None or abs(number) >= 1000 else 4 if abs(number) >= 10 else 8)
 
 
+def rate(value: Any) -> str:
+    """The price of a currency, whose tick is a quarter of a paisa: up to four places that it has at any size."""
+    return _price(value, 4)
+
+
 def _price(value: Any, most: int) -> str:
     number = decimal(value)
     if number is None:
@@ -79,8 +84,9 @@ def _price(value: Any, most: int) -> str:
 
 
 def price_shape(symbol: str | None) -> str:
-    """Which of the two an instrument's prices take."""
-    return "coin" if (symbol or "").upper().startswith("BINANCE") else "price"
+    """Which of the three an instrument's prices take."""
+    name = (symbol or "").upper()
+    return "coin" if name.startswith("BINANCE") else "rate" if name.startswith(("CDS:", "BCD:")) else "price"
 
 
 def quantity(value: Any, signed: bool = False) -> str:

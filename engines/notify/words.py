@@ -173,8 +173,11 @@ def _sentence(order: Order) -> str:
     return reason(order.reason)
 
 
+_PRICES = {"price": figures.price, "coin": figures.coin, "rate": figures.rate}
+
+
 def _price_of(symbol: str) -> Callable[[Decimal], str]:
-    return figures.coin if figures.price_shape(symbol) == "coin" else figures.price
+    return _PRICES[figures.price_shape(symbol)]
 
 
 def _millis(seconds: float) -> str:

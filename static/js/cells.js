@@ -56,7 +56,7 @@ export function write(cell, value) {
 function number(cell, value, shape) {
   const text = shaped(value, shape, cell.dataset.currency || "INR");
   if (cell.textContent !== text) cell.textContent = text;
-  if (shape === "price" || shape === "coin") cell.title = unrounded(value, text);
+  if (shape === "price" || shape === "coin" || shape === "rate") cell.title = unrounded(value, text);
   if (shape.startsWith("signed")) {
     cell.classList.remove("up", "down", "flat");
     cell.classList.add(tone(value));

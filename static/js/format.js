@@ -51,12 +51,18 @@ export function coin(value) {
   return number ? asPrice(number, number[1].length >= 4 ? 2 : number[1].length >= 2 ? 4 : 8) : DASH;
 }
 
+export function rate(value) {
+  const number = parts(value);
+  return number ? asPrice(number, 4) : DASH;
+}
+
 function asPrice(number, most) {
   return written(number, Math.max(2, Math.min(number[2].length, most)), false);
 }
 
 export function priceShape(symbol) {
-  return symbol?.toUpperCase().startsWith("BINANCE") ? "coin" : "price";
+  const name = (symbol ?? "").toUpperCase();
+  return name.startsWith("BINANCE") ? "coin" : /^(CDS|BCD):/.test(name) ? "rate" : "price";
 }
 
 // The whole number where what is shown leaves digits out, else nothing.
@@ -117,6 +123,8 @@ export function shaped(value, shape, currency = "INR") {
       return price(value);
     case "coin":
       return coin(value);
+    case "rate":
+      return rate(value);
     case "quantity":
     case "count":
       return quantity(value);

@@ -153,6 +153,15 @@ def test_a_coin_has_its_places() -> None:
     assert (told["Entry price"], told["Value"]) == ("0.08123", "4.06 USDT")
 
 
+@pytest.mark.parametrize("exchange", ["CDS", "BCD"])
+def test_a_currency_is_told_to_the_tick(exchange: str) -> None:
+    future = replace(order(OrderState.FILLED, "50"), symbol=f"{exchange}:USDINR26JANFUT", average_price=D("83.2575"))
+    message = words.of_order(7, NOON, OrderNews(future, MAIN, stop=D("83.2525"), targets=(D("83.2675"), D("83.5"))))
+    told = lines(message)
+    assert (told["Entry price"], told["Stop"], told["Targets"]) == ("83.2575", "83.2525", "83.2675 · 83.50")
+    assert "50 @ 83.2575 on Main" in message.text
+
+
 # --- a signal ------------------------------------------------------------------------------------------------------------
 
 
