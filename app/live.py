@@ -26,13 +26,15 @@ GATHER = 0.03
 """After it was woken a stream waits this long for more, so that a burst of orders costs one write."""
 CHECK = 2.0
 """How often a stream asks whether its person may still listen."""
+ONES_OWN = 8
+"""So many streams one person may have at least: some browsers and screens, each of which needs one."""
 
 Present = Callable[[str, Any], str]
 """(kind, payload) → one line of JSON."""
 
 
 class TooManyStreams(Exception):
-    """Every web thread that streams may have is taken."""
+    """Every web thread that streams may have is taken, or as many as one person may."""
 
 
 @dataclass(slots=True)
@@ -128,7 +130,7 @@ class Hub:
     def open(self, user_id: str, *, owner: bool = False, topics: Collection[str] = (), last_event_id: int | None = None) -> Listener:
         """Raises TooManyStreams. The listener must be given back with `close_listener`; `stream` does that."""
         with self._lock:
-            if self.closed or len(self._listeners) >= self.most_streams:
+            if self.closed or len(self._listeners) >= self.most_streams or self._has_enough(user_id):
                 raise TooManyStreams
             last, lost = self._id, False
             if last_event_id is not None:
@@ -138,6 +140,10 @@ class Hub:
             listener.awake.set()
             self._listeners.append(listener)
             return listener
+
+    def _has_enough(self, user_id: str) -> bool:
+        """A quarter of all for each person, so that nobody's programs keep everybody else's pages from being live."""
+        return sum(listener.user_id == user_id for listener in self._listeners) >= max(ONES_OWN, self.most_streams // 4)
 
     def close_listener(self, listener: Listener) -> None:
         with self._lock:

@@ -164,6 +164,18 @@ def test_the_cap() -> None:
         made.open("me")
 
 
+@pytest.mark.parametrize(("all_streams", "ones_own"), [(56, 14), (20, 8), (3, 3)])
+def test_nobody_takes_more_than_a_quarter_and_at_least_eight(all_streams: int, ones_own: int) -> None:
+    made = hub(most_streams=all_streams)
+    mine = [made.open("me") for _ in range(ones_own)]
+    with pytest.raises(TooManyStreams):
+        made.open("me")
+    if ones_own < all_streams:
+        made.open("you")
+    made.close_listener(mine[0])
+    made.open("me")
+
+
 def test_memory_is_bounded() -> None:
     made = hub(facts=100, pulses=10)
     for number in range(1000):

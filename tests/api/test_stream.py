@@ -183,6 +183,15 @@ def test_streams_are_capped_and_given_back(fresh: Rig) -> None:
     assert fresh.hub.listeners() == []
 
 
+def test_one_person_cannot_take_them_all(fresh: Rig) -> None:
+    opened = [Stream(fresh.viewer) for _ in range(fresh.hub.most_streams // 4)]
+    refused = fresh.viewer.get("/api/stream")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+    opened.append(Stream(fresh.owner))
+    for stream in opened:
+        stream.close()
+
+
 def test_a_stream_that_was_never_read_is_given_back(fresh: Rig) -> None:
     answer = fresh.app.test_client().get("/api/stream", headers={"Authorization": f"Bearer {fresh.trader.token}"}, buffered=False)
     answer.close()
