@@ -138,8 +138,9 @@ def of_halt(message_id: int, at: Timestamp, halt: Halt, *, lifted: bool, name: s
     if lifted:
         text, tone = held.says("Entries are allowed again. What was switched off by hand stays off."), Tone.GOOD
     else:
-        rest = "Open orders are cancelled and positions are closed." if halt.flatten else "Open orders are cancelled, positions stay."
-        text, tone = f"No order that opens or adds leaves until a person lifts it. {rest}", Tone.BAD
+        # no broker has said anything yet: what is told here is what is being tried
+        does = "Open orders are being cancelled and positions closed" if halt.flatten else "Such orders are being cancelled, positions stay"
+        text, tone = f"No order that opens or adds leaves until a person lifts it. {does}; each order tells what became of it.", Tone.BAD
     lines = [Line("Scope", what[0].upper() + what[1:])]
     lines += [Line("By", by)] if by else []
     lines.append(Line("Lifted" if lifted else "Since", clock(at)))

@@ -260,6 +260,18 @@ def test_the_day_of_a_person_keeps_paper_and_live_apart() -> None:
 
 
 HALT = Halt("H1", HaltScope.SYSTEM, None, "something is wrong", NOON, "U1")
+
+
+@pytest.mark.parametrize("scope", HaltScope)
+@pytest.mark.parametrize(
+    ("flatten", "does"),
+    [(True, "Open orders are being cancelled and positions closed"), (False, "Such orders are being cancelled, positions stay")],
+)
+def test_a_stop_says_what_is_being_done_not_what_no_broker_has_said(scope: HaltScope, flatten: bool, does: str) -> None:
+    text = notices.of_halt(1, NOON, replace(HALT, scope=scope, flatten=flatten), lifted=False).text
+    assert text == f"No order that opens or adds leaves until a person lifts it. {does}; each order tells what became of it."
+
+
 INCIDENT = Incident("I1", "needs_login", "Main: the session is over", "critical", NOON, "U1", "A1")
 
 
