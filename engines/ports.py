@@ -112,6 +112,8 @@ class Recovered:
     """Positions as folded from every fill before `since`; those that were open then or have traded since."""
     fills: Sequence[Fill] = ()
     """Every fill since `since`, oldest first; opening + fills = the positions of now."""
+    booked: Sequence[tuple[str, str]] = ()
+    """(order_id, trade_id) of every fill of `live_orders`, whenever it was: brokers tell an order with all its trades again."""
     settled_cash: Mapping[str, Decimal] = field(default_factory=dict)
     """account_id → cash flow − charges of every fill before `since` (all positions, also those long flat)."""
     plans: Sequence[ExitPlan] = ()  # armed ones

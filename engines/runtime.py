@@ -14,6 +14,7 @@ from engines.core.model import Candle, ExitSpec, Signal, Tick, Timeframe
 from engines.core.sessions import HOME_EXCHANGE, day_start
 from engines.day.waker import Waker
 from engines.execution.desk import Desk
+from engines.execution.halts import latched
 from engines.execution.roster import LANE
 from engines.execution.supervisor import Worker
 from engines.execution.views import SystemStatus, ThreadStatus
@@ -65,7 +66,7 @@ class Runtime:
         self._running = True
         for desk in system.roster.desks():
             system.roster.start_lane(desk)
-        system.stopper.resume(system.board.halts)
+        system.stopper.resume(system.board.halts, latched(system.latch.active()).killed)
         system.combined.resume()
         self._start_threads()
         system.directory.on_change(self._changed.set)
@@ -75,8 +76,11 @@ class Runtime:
 
     def _restore(self, recovered: Recovered) -> None:
         system = self.system
-        held = {halt.halt_id: halt for halt in (*recovered.halts, *system.latch.active())}
-        system.board.restore(tuple(held.values()), tuple(recovered.engines_off), recovered.kill_switches)
+        there = latched(system.latch.active())
+        held = {halt.halt_id: halt for halt in (*recovered.halts, *there.halts)}
+        off = {*recovered.engines_off, *(halt.scope_id for halt in there.off)}
+        killed = {**recovered.kill_switches, **{halt.scope_id: halt.reason for halt in there.killed if halt.scope_id}}
+        system.board.restore(tuple(held.values()), tuple(off), killed)
         self.closed_trades = recovered.closed_trades
         system.combined.configure(system.directory.combined_rules(), system.directory.groups())
         system.roster.refresh(start_lanes=False)
@@ -96,6 +100,7 @@ class Runtime:
             specs=specs,
             opening=[position for position in recovered.opening if position.key.account_id == key],
             fills=[fill for fill in recovered.fills if fill.account_id == key],
+            booked=recovered.booked,
             plans=[plan for plan in recovered.plans if plan.key.account_id == key],
             day=next((day for day in recovered.days if day.account_id == key), None),
             cash=recovered.settled_cash.get(key, Decimal(0)),

@@ -56,6 +56,7 @@ def load(readers: Readers, since: Timestamp) -> tuple[Recovered, Openings | None
                 ],
                 opening=_needed(openings, fills),
                 fills=fills,
+                booked=_pairs(db, f"SELECT order_id, trade_id FROM fills WHERE order_id IN (SELECT order_id FROM orders WHERE {LIVE})"),
                 settled_cash=_settled(openings),
                 plans=[decode.plan(row) for row in db.execute("SELECT body FROM plans WHERE state = 'armed' ORDER BY updated_at")],
                 days=_newest_days(db),

@@ -226,6 +226,7 @@ class Desk:
         specs: Mapping[str, ExitSpec],
         opening: Iterable[Position],
         fills: Iterable[Fill],
+        booked: Iterable[tuple[str, str]],
         plans: Iterable[ExitPlan],
         day: AccountDay | None,
         cash: Decimal,
@@ -237,6 +238,7 @@ class Desk:
             self.day = day or self.day
             for position in opening:
                 self.books[position.key] = Book(position, position)
+            self._seen.update(booked)
             for fill in fills:
                 self._seen.add((fill.order_id, fill.trade_id))
                 self._book(fill)

@@ -1,14 +1,15 @@
 """What forbids exposure-raising orders: halts, engine switches and kill switches, in memory and read on every send.
 
 The board only answers "may this account raise exposure, and if not, why". It never touches a database: the latch file keeps halts over
-a restart, the journal keeps the switches, and both are written by whoever changes the board.
+a restart, the journal keeps the switches, and both are written by whoever changes the board. A switch that forbids is put down in the latch as well, as a
+halt of its own kind: what a person was told is stopped stays stopped, whether or not the journal came to write it.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from engines.core.model import Account, Denial, Halt, HaltScope, Timestamp
 
@@ -24,6 +25,44 @@ def covers(halt: Halt, account: Account, strategy_id: str | None) -> bool:
             return halt.scope_id == account.account_id
         case HaltScope.STRATEGY:
             return halt.scope_id == strategy_id
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    halt: Halt  # the one that holds now
+    created: bool
+    widened: bool = False  # it held before, and closes positions from now on
+
+
+_KILL, _OFF = "kill:", "off:"
+
+
+def kill_as_halt(account_id: str, reason: str, since: Timestamp, by: str, flatten: bool) -> Halt:
+    """A kill switch that is on, as the latch keeps it."""
+    return Halt(_KILL + account_id, HaltScope.ACCOUNT, account_id, reason, since, by, flatten)
+
+
+def off_as_halt(user_id: str | None, since: Timestamp, by: str) -> Halt:
+    """Engines that are off, of a person or (None) of all, as the latch keeps them."""
+    scope = HaltScope.SYSTEM if user_id is None else HaltScope.USER
+    return Halt(_OFF + (user_id or ""), scope, user_id, "", since, by, flatten=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Latched:
+    """What a latch holds, by kind."""
+
+    halts: Sequence[Halt]
+    killed: Sequence[Halt]
+    off: Sequence[Halt]
+
+
+def latched(active: Sequence[Halt]) -> Latched:
+    return Latched(
+        halts=[halt for halt in active if not halt.halt_id.startswith((_KILL, _OFF))],
+        killed=[halt for halt in active if halt.halt_id.startswith(_KILL)],
+        off=[halt for halt in active if halt.halt_id.startswith(_OFF)],
+    )
 
 
 class HaltBoard:
@@ -81,14 +120,18 @@ class HaltBoard:
         with self._lock:
             self._halts, self._off, self._killed = tuple(halts), frozenset(off), dict(killed)
 
-    def add(self, halt: Halt) -> tuple[Halt, bool]:
-        """Set the halt, or return the one that already holds for the same scope."""
+    def add(self, halt: Halt) -> Added:
+        """Set the halt, or keep the one that already holds for the same scope; whoever asks for positions to be closed as well gets that."""
         with self._lock:
             existing = self.held(halt.scope, halt.scope_id)
-            if existing:
-                return existing, False
-            self._halts = (*self._halts, halt)
-            return halt, True
+            if existing is None:
+                self._halts = (*self._halts, halt)
+                return Added(halt, True)
+            if existing.flatten or not halt.flatten:
+                return Added(existing, False)
+            wider = replace(existing, flatten=True)
+            self._halts = tuple(wider if each is existing else each for each in self._halts)
+            return Added(wider, False, widened=True)
 
     def lift(self, halt_id: str, by: str, now: Timestamp) -> Halt | None:
         with self._lock:

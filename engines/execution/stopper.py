@@ -14,7 +14,7 @@ from engines.core.facts import EngineSwitched, HaltChanged, KillSwitched
 from engines.core.model import Account, Halt, HaltScope, OrderState
 from engines.crashpoints import crash
 from engines.execution.exits import ExitDesk
-from engines.execution.halts import HaltBoard, covers
+from engines.execution.halts import HaltBoard, covers, kill_as_halt, off_as_halt
 from engines.execution.jobs import Flatten, Progress
 from engines.execution.lane import Lane
 from engines.execution.views import AccountHalt, HaltReport
@@ -52,20 +52,33 @@ class Stopper:
     def stop(self, scope: HaltScope, scope_id: str | None, reason: str, by: str, flatten: bool) -> tuple[Halt, bool]:
         """Halt now; when this returns no exposure-raising order of the scope will be written to any socket (law 4)."""
         halt = Halt(self.ids.new(), scope, scope_id, reason, self.clock.now(), by, flatten)
-        halt, created = self.board.add(halt)
-        if not created:
-            return halt, False
-        if not self.latch.set(halt):
-            self.on_trouble(
-                "halt_not_durable", "critical", "The stop holds, but could not be written to disk: a restart would lose it", None
-            )
+        added = self.board.add(halt)
+        halt = added.halt
+        # Also for one that holds already: whoever set it may still be on the way to the disk or through the gates.
+        self._latch(halt)
         lanes = self._lanes_of(halt)
         self.barrier(lanes)
+        if not added.created and not added.widened:
+            return halt, False
         self.journal.append(HaltChanged(halt))
         crash("after-halt-before-flatten")
         self._begin(halt, lanes)
         self.tell("halt", None, {"halt": halt})
-        return halt, True
+        return halt, added.created
+
+    def _latch(self, halt: Halt) -> None:
+        if not self.latch.set(halt):
+            self.on_trouble(
+                "halt_not_durable", "critical", "The stop holds, but could not be written to disk: a restart would lose it", None
+            )
+
+    def _unlatch(self, halt_id: str) -> None:
+        if not self.latch.lift(halt_id):
+            self.on_trouble("halt_not_durable", "critical", "The lift could not be written to disk: a restart brings the stop back", None)
+
+    def _unlatch_if_there(self, halt_id: str) -> None:
+        if any(halt.halt_id == halt_id for halt in self.latch.active()):
+            self._unlatch(halt_id)
 
     def barrier(self, lanes: Sequence[Lane]) -> None:
         """Pass through every gate; a lane that is still writing after the patience has its connection cut (its order becomes unknown)."""
@@ -74,10 +87,13 @@ class Stopper:
                 lane.broker.abort()
                 lane.gate.pass_through(BARRIER_PATIENCE)
 
-    def resume(self, halts: Sequence[Halt]) -> None:
-        """After a restart the halts still hold and their flattening goes on."""
+    def resume(self, halts: Sequence[Halt], killed: Sequence[Halt]) -> None:
+        """After a restart the halts and kill switches still hold and their flattening goes on."""
         for halt in halts:
             self._begin(halt, self._lanes_of(halt))
+        for halt in killed:
+            for lane in self._lanes_of(halt):
+                self._close_killed(lane, halt.flatten)
 
     def _begin(self, halt: Halt, lanes: Sequence[Lane]) -> None:
         running = self.running[halt.halt_id] = _Running(halt, self.clock.monotonic())
@@ -97,8 +113,7 @@ class Stopper:
         lifted = self.board.lift(halt_id, by, self.clock.now())
         if lifted is None:
             return None
-        if not self.latch.lift(halt_id):
-            self.on_trouble("halt_not_durable", "critical", "The lift could not be written to disk: a restart brings the stop back", None)
+        self._unlatch(halt_id)
         self.journal.append(HaltChanged(lifted))
         if halt_id in self.running:
             self.running[halt_id].halt = lifted
@@ -152,16 +167,31 @@ class Stopper:
     # --- switches
 
     def switch_engines(self, on: bool, user_id: str | None, by: str) -> None:
-        """Off denies entries and leaves positions guarded; like a stop, it holds before this returns."""
+        """Off denies entries and leaves positions guarded; like a stop, it holds before this returns, and over a restart."""
+        now = self.clock.now()
         self.board.switch_engines(on, user_id)
+        record = off_as_halt(user_id, now, by)
         if not on:
+            self._latch(record)
             self.barrier([lane for lane in self.lanes() if user_id is None or lane.desk.account.user_id == user_id])
-        self.journal.append(EngineSwitched(on, user_id, by, self.clock.now()))
+        else:
+            self._unlatch_if_there(record.halt_id)
+        self.journal.append(EngineSwitched(on, user_id, by, now))
         self.tell("engine", user_id, {"on": on})
 
     def switch_kill(self, account: Account, lane: Lane | None, on: bool, reason: str, by: str, flatten: bool) -> None:
+        now = self.clock.now()
         self.board.switch_kill(account.account_id, on, reason)
+        record = kill_as_halt(account.account_id, reason, now, by, flatten)
+        if on:
+            self._latch(record)
+        else:
+            self._unlatch_if_there(record.halt_id)
         if on and lane is not None:
             self.barrier([lane])
-            lane.put(Flatten(self.exits, Progress(), close=flatten, holds=lambda: self.board.kill_reason(account.account_id) is not None))
-        self.journal.append(KillSwitched(account.account_id, on, reason, by, self.clock.now()))
+            self._close_killed(lane, flatten)
+        self.journal.append(KillSwitched(account.account_id, on, reason, by, now))
+
+    def _close_killed(self, lane: Lane, flatten: bool) -> None:
+        key = lane.desk.account.account_id
+        lane.put(Flatten(self.exits, Progress(), close=flatten, holds=lambda: self.board.kill_reason(key) is not None))

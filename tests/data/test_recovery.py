@@ -109,7 +109,7 @@ def test_which_instruments_had_real_prices_last_comes_back(data: Data) -> None:
 
 def test_an_empty_database_has_nothing_to_bring(data: Data) -> None:
     assert data.journal.load(NOON) == Recovered(
-        live_orders=[], signals=[], opening=[], fills=[], plans=[], days=[], halts=[], job_runs=[], combined=[], real_prices=[]
+        live_orders=[], signals=[], opening=[], fills=[], booked=[], plans=[], days=[], halts=[], job_runs=[], combined=[], real_prices=[]
     )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 import threading
+from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from engines.core.model import OrderState
+from app.data.database import Readers, create
+from app.data.journal import SqliteJournal
+from engines.core.model import OrderState, OrderType
 from engines.ports import BrokerFill, SystemClock
 from tests.execution.house import INFY, House, account, books_balance
 
@@ -63,3 +66,33 @@ def test_law_3_the_sum_over_strategies_is_the_accounts():
         view = house.system.account("A1")
         assert view.equity == house.directory.rows[0].capital + pnl.total.net
         assert house.held() == 1
+
+
+def test_law_3_after_a_restart_on_another_day_an_orders_old_trades_are_not_booked_again(tmp_path):
+    """A broker tells an order with all its trades; those of an earlier session are in the opening by then."""
+    path = tmp_path / "tandem.db"
+    create(path, "")
+    readers = Readers(path)
+    journal = SqliteJournal(path, readers, SystemClock())
+    with (
+        closing(readers),
+        closing(journal),
+        House(account("A1", broker="wire"), journal=journal, script=lambda _: "open") as house,
+    ):
+        (order,) = house.send("BUY", 10, order_type=OrderType.LIMIT, price=Decimal(99), wait=0.5)
+        book = house.books["A1"]
+        first = BrokerFill("T1", Decimal(4), Decimal(99), SystemClock().now() - 2 * 86400)
+        part = replace(
+            book.reports[order.order_id],
+            state=OrderState.PARTLY_FILLED,
+            filled_quantity=Decimal(4),
+            average_price=Decimal(99),
+            fills=(first,),
+        )
+        book.reports[order.order_id] = part
+        house.wires["A1"].on_report(part)
+        house.until(lambda: house.held() == 4)
+        with house.restart() as later:
+            second = replace(first, trade_id="T2", quantity=Decimal(2), traded_at=SystemClock().now())
+            later.wires["A1"].on_report(replace(part, filled_quantity=Decimal(6), fills=(first, second)))
+            assert later.held() == 6

@@ -238,6 +238,78 @@ def test_a_kill_switch_stops_one_account_and_never_lifts_a_halt():
             assert {o.reason for o in later.send()} == {"halted"}
 
 
+def test_law_4_a_second_stop_is_acknowledged_no_sooner_than_it_holds():
+    """Two people press at once; the first one's stop is still on its way to the disk."""
+    with House(account("A1", broker="wire")) as house:
+        wire, slow, flush = house.wires["A1"], threading.Event(), house.latch.set
+        wire.may_write.clear()
+        house.system.submit(house.signal(), 0)
+        assert wire.writing.wait(5)
+
+        def first_is_slow(halt):
+            if threading.current_thread() is first:
+                slow.wait(5)
+            return flush(halt)
+
+        house.latch.set = first_is_slow
+        first = threading.Thread(target=stop, args=(house,))
+        first.start()
+        house.until(lambda: house.system.board.halts)
+        house.system.emergency_stop(HaltScope.SYSTEM, None, "me too", USER, flatten=True)
+        assert house.latch.active()
+        acknowledged = [request for request in house.books["A1"].placed if not request.reduce_only]
+        wire.may_write.set()
+        slow.set()
+        first.join()
+        house.until(lambda: house.system.roster.lane("A1").idle)
+        assert [request for request in house.books["A1"].placed if not request.reduce_only] == acknowledged
+
+
+def test_a_stop_that_keeps_positions_can_be_followed_by_one_that_closes_them():
+    with House(account("A1", broker="wire")) as house:
+        house.send()
+        kept = stop(house, flatten=False)
+        halt, created = house.system.emergency_stop(HaltScope.SYSTEM, None, "out", USER, flatten=True)
+        assert (halt.halt_id, halt.flatten, created) == (kept.halt_id, True, False)
+        house.until(lambda: house.held() == 0)
+        with house.restart() as later:
+            (held,) = later.system.halts()
+            assert held.flatten
+
+
+@pytest.mark.parametrize("what", ["kill switch", "engines of a person", "engines of all"])
+def test_law_5_whatever_was_stopped_stays_stopped_though_the_journal_never_came_to_write_it(what: str):
+    switch = {
+        "kill switch": lambda house, on: house.system.kill_switch("A1", not on, "odd fills", USER),
+        "engines of a person": lambda house, on: house.system.set_engines(on, USER, USER),
+        "engines of all": lambda house, on: house.system.set_engines(on, None, USER),
+    }[what]
+    reason = "kill_switch" if what == "kill switch" else "halted"
+    with House() as house:
+        house.journal.down = True
+        switch(house, False)
+        house.journal.waiting.clear()  # the machine dies with what it had not written
+        house.journal.down = False
+        with house.restart() as later:
+            assert [o.reason for o in later.send()] == [reason]
+            switch(later, True)
+            assert [o.reason for o in later.send()] == [None]
+            with later.restart() as last:
+                assert [o.reason for o in last.send()] == [None]
+
+
+def test_law_5_a_kill_switch_that_closes_goes_on_closing_after_a_restart():
+    with House(account("A1", broker="wire")) as house:
+        house.send()
+        wire = house.wires["A1"]
+        wire.may_write.clear()
+        house.system.kill_switch("A1", True, "odd fills", USER, flatten=True)
+        assert wire.writing.wait(5)
+        wire.abort()
+        with house.restart() as later:
+            later.until(lambda: later.held("A1") == 0)
+
+
 def test_engines_off_deny_entries_and_keep_exit_plans_armed():
     from engines.core.model import ExitSpec
 
