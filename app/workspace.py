@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from engines.system import TradingSystem
 
 EXTENSION = "tandem"
+A_MOMENT = 0.5
+"""Seconds that an answer waits for the books before it leaves without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +173,13 @@ class Workspace:
         self.system.runtime.refresh_now()
 
     def written(self) -> None:
-        """Waits until what the engines have told so far is in the books, so that whoever asks next reads what was just done.
+        """Waits a moment until what was done and told so far is in the books and the log, so that whoever asks next reads it and a crash keeps it.
 
         While the database cannot be written this returns at once: nothing that stops or cancels may depend on it."""
         if not self.data.journal.healthy:
             return
         try:
-            self.data.journal.run(lambda _: None)
+            self.data.journal.run(lambda _: None, A_MOMENT)
         except JournalDown:
             return
 

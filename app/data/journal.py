@@ -90,10 +90,11 @@ class SqliteJournal:
             raise JournalDown("the journal is closed")
         self._queue.put(item)
 
-    def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Runs `work` on the writer's thread and returns or raises what it does: what raises has changed nothing. JournalDown when it is not durable.
-        It sees everything handed in before it, and may be run again when the transaction that it shares has to be."""
-        result: T = self._submit(Item((), waits=True, run=work), RUN_WAIT)
+    def run(self, work: Callable[[sqlite3.Connection], T], wait: float = RUN_WAIT) -> T:
+        """Runs `work` on the writer's thread and returns or raises what it does: what raises has changed nothing. JournalDown when it is not durable
+        within `wait` seconds, or twice as many when it is just being written. It sees everything handed in before it, and may be run again when the
+        transaction that it shares has to be."""
+        result: T = self._submit(Item((), waits=True, run=work), wait)
         return result
 
     def post(self, work: Callable[[sqlite3.Connection], object]) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pyotp
 import pytest
 
 from app.api.blueprint import operations
+from app.data import UserRole
 from tests.api.rig import PASSWORD, Person, Rig
 from tests.api.test_who_may import BODIES, PUBLIC, Belongings, ask, everything_of
 
@@ -202,3 +205,25 @@ def test_an_alert_is_in_the_log_of_its_webhooks_owner(fresh: Rig) -> None:
     newest = trader.get("/api/audit?via=webhook").json["items"][0]
     assert (newest["action"], newest["object_kind"], newest["after"]["symbol"]) == ("signal.sent", "signal", "NSE:INFY")
     assert hook["secret"] not in str(newest)
+
+
+STOPS = {
+    "emergency_stop": lambda me, account, group: me.post("/api/system/emergency-stop", {"flatten": False}),
+    "engines.stop": lambda me, account, group: me.post("/api/system/stop", {}),
+    "account.kill_switch": lambda me, account, group: me.post(f"/api/accounts/{account}/kill-switch", {"on": True}),
+    "group.stopped": lambda me, account, group: me.post(f"/api/groups/{group}/stop", {"flatten": False}),
+}
+
+
+@pytest.mark.parametrize("action", STOPS)
+def test_who_stopped_is_on_disk_when_the_stop_is_answered(rig: Rig, action: str) -> None:
+    """A machine that dies in the next moment has stopped, and says who asked for it."""
+    me = rig.person(f"who.{action.replace('_', '.')}@example.com", UserRole.TRADER)
+    assert me.user is not None
+    account = me.account()["id"]
+    group = _made(me, "/api/groups", {"name": "Desk", "account_ids": [account]})
+    answer = STOPS[action](me, account, group)
+    with closing(sqlite3.connect(rig.data.data_dir / "tandem.db")) as another:
+        (rows,) = another.execute("SELECT count(*) FROM audit WHERE action = ? AND user_id = ?", (action, me.user.user_id)).fetchone()
+    assert answer.status_code in (200, 202), answer.text
+    assert rows == 1

@@ -196,6 +196,7 @@ def kill_switch(user: User, account_id: str, body: KillSwitchIn, by: Actor) -> A
     shop.system.kill_switch(account_id, body.on, body.reason, user.user_id, flatten=body.on and body.flatten)
     after = {"on": body.on, "reason": body.reason, "flatten": body.flatten}
     shop.data.audit.add(by, "account.kill_switch", "account", account_id, after=after)
+    shop.written()
     return get_account(user, account_id)
 
 

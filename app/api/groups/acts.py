@@ -35,6 +35,7 @@ def start(user: User, group_id: str, body: GroupStartIn, by: Actor) -> GroupDone
         if each.account_id in stopped and not each.refused:
             shop.system.kill_switch(each.account_id, False, "", user.user_id)
             _audit(shop, by, each.account_id, on=False, reason=f"group {group.name} started", flatten=False)
+    shop.written()
     _connect_paper(shop, {member.account_id for member in group.members if not member.live} - refused.keys())
     return _told(user, group_id, "started", refused)
 
@@ -71,6 +72,7 @@ def stop(user: User, group_id: str, body: GroupStopIn, by: Actor) -> GroupDoneOu
     for key in group.account_ids:
         if key not in failed:
             _audit(shop, by, key, on=True, reason=reason, flatten=body.flatten)
+    shop.written()
     return _told(user, group_id, "stopped", failed, flatten=body.flatten)
 
 

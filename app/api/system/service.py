@@ -87,6 +87,7 @@ def switch_engines(user: User, on: bool, body: SwitchIn, by: Actor) -> SwitchAns
     if reach is None or not on:
         shop.system.set_engines(on, reach, user.user_id)
     shop.data.audit.add(by, "engines.start" if on else "engines.stop", scope, reach or "")
+    shop.written()
     return _switched(shop, user, scope)
 
 
@@ -133,6 +134,7 @@ def emergency_stop(user: User, body: EmergencyStopIn, by: Actor) -> tuple[StopAn
     if created:
         after = {"scope": scope, "reason": body.reason, "flatten": body.flatten}
         shop.data.audit.add(by, "emergency_stop", "halt", halt.halt_id, after=after)
+        shop.written()
     answer = StopAnswer(halt_id=halt.halt_id, state="halted", report=f"/api/system/halts/{halt.halt_id}", scope=halt.scope.value)
     return answer, 202 if created else 200
 
@@ -177,6 +179,7 @@ def lift(user: User, halt_id: str, body: LiftIn, by: Actor) -> LiftAnswer:
         raise Conflict("The stop was lifted before.")
     flat = all(row.state == "flat" for row in rows)
     shop.data.audit.add(by, "halt.lift", "halt", halt_id, after={"flat": flat})
+    shop.written()
     rest = "" if flat else " Not every account is flat yet: see the report."
     others = sum(_forbids(shop, user, halt, other) for other in shop.system.halts())
     holds = f" {others} other stop{'s hold' if others > 1 else ' holds'} still." if others else ""
