@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 from typing import Protocol
@@ -163,6 +163,7 @@ class _Edition:
     def __init__(self, room: Newsroom, rows: Sequence[NewMessage]) -> None:
         self.room, self.data, self.now = room, room.data, room.clock.now()
         report = self.data.reporting
+        self.newest = self.data.outbox.newest()  # before the orders are read: what was written down by now is in what they say
         self.wanting = self.data.destinations.wanting()
         self.accounts, self.strategies, self.people = report.accounts(), report.strategies(), report.people()
         self._news: dict[str, AccountNews | None] = {}
@@ -313,7 +314,8 @@ class _Edition:
         orders = self.signal_orders.get(row.ref, ())
         accounts = {key: account for key in {order.account_id for order in orders} if (account := self.account(key)) is not None}
         news = words.SignalNews(signal, orders, accounts, self.strategies.get(signal.strategy_id or "", ""))
-        return words.of_signal(row.message_id, row.at, news)
+        said = words.of_signal(row.message_id, row.at, news)
+        return replace(said, covers=self.newest) if all(order.state in FINAL_STATES for order in orders) else said
 
     def _halt(self, row: NewMessage) -> Message | None:
         halt = self.halts.get(row.ref)

@@ -45,10 +45,14 @@ _CLAIM = (
     f" WHERE %s AND d.{_OPEN} AND d.status = 'pending' AND d.next_at <= ? AND d.expires_at > ? ORDER BY d.delivery_id LIMIT ?"
 )
 _CROWD = (
-    "WITH crowd AS MATERIALIZED (SELECT d.delivery_id, m.kind, json_extract(m.body, '$.thread') AS thread"
-    f" FROM deliveries d JOIN messages m USING (message_id) WHERE d.target = ? AND d.{_OPEN} AND d.status = 'pending')"
-    " SELECT delivery_id FROM crowd WHERE kind = 'order' AND thread IN (SELECT thread FROM crowd WHERE kind = 'signal' AND thread <> '')"
+    "WITH crowd AS (SELECT d.delivery_id, d.message_id, d.next_at, m.kind, json_extract(m.body, '$.thread') AS thread,"
+    " CASE m.kind WHEN 'signal' THEN json_extract(m.body, '$.covers') END AS covers, CASE m.kind WHEN 'signal' THEN d.next_at END AS opens"
+    f" FROM deliveries d JOIN messages m USING (message_id) WHERE d.target = ? AND d.{_OPEN} AND d.status = 'pending'),"
+    " beside AS (SELECT delivery_id, message_id, next_at, kind, max(covers) OVER (PARTITION BY thread) AS covers,"
+    " max(opens) OVER (PARTITION BY thread) AS opens FROM crowd WHERE thread <> '')"
+    " SELECT delivery_id FROM beside WHERE kind = 'order' AND message_id <= covers AND opens <= max(next_at, ?)"
 )
+"""Orders that the summary beside them says: all had their last word when it was frozen, this was written down by then, and it is due no later."""
 _OUTCOME = (
     "UPDATE deliveries SET status = :status, attempts = :attempts, next_at = :next_at, error = :error, provider_id = :provider_id,"
     " sent_at = :sent_at, sealed = CASE WHEN :status = 'pending' THEN sealed END WHERE delivery_id = :id AND status = 'sending'"
@@ -217,7 +221,7 @@ class Deliveries:
         return Claimed(row["delivery_id"], row["attempts"], seconds(row["expires_at"]), what)
 
     def _merge(self, target: str) -> None:
-        """After an outage: orders whose signal's summary waits as well are not told one by one."""
+        """After an outage: orders whose last word is in a summary that waits as well are not told one by one."""
         now = self.store.clock.monotonic()
         if now - self._looked.get(target, -CROWD_EVERY) < CROWD_EVERY:
             return
@@ -227,7 +231,7 @@ class Deliveries:
         if row is None or row[0] <= CROWD:
             return
         merge = "UPDATE deliveries SET status = 'merged' WHERE delivery_id = ? AND status = 'pending'"
-        self._in_pieces(merge, self.store.readers.all(_CROWD, (target,)))
+        self._in_pieces(merge, self.store.readers.all(_CROWD, (target, self.store.now())))
 
 
 def _claim(db: sqlite3.Connection, target: str, most: int, now: int) -> list[sqlite3.Row]:

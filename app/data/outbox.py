@@ -171,6 +171,11 @@ class Outbox:
         sql = "SELECT * FROM messages WHERE state = 'new' AND message_id > ? ORDER BY message_id LIMIT ?"
         return tuple(_new(row) for row in self.store.readers.all(sql, (after, limit)))
 
+    def newest(self) -> int:
+        """The number of the message that was written down last; 0 before the first."""
+        row = self.store.readers.one("SELECT coalesce(max(message_id), 0) FROM messages")
+        return 0 if row is None else int(row[0])
+
     def told(self, told: Sequence[tuple[Message, Sequence[Send]]], dropped: Sequence[int] = ()) -> int:
         """Freezes messages (by their message_id) and puts them on their ways, in one transaction; how many deliveries came of it. What was told
         or dropped before is left as it is, and a destination that is gone or switched off gets nothing."""

@@ -64,6 +64,7 @@ class Message:
     footer: str = ""
     thread: str = ""
     mode: str = ""  # "paper" | "live" | "" where no account is meant
+    covers: int = 0  # a summary that holds every order's last word: the number of the newest message there was then; 0: it does not
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,49 @@ def test_an_order_is_told_of_after_its_last_word_only(room: Room, state: str, to
     assert room.titles() == ([told] if told else [])
 
 
+def crowd(room: Room, there: str) -> dict[str, str]:
+    """What stands of each title after an hour in which nothing could be sent and much was told; the crowd itself left out."""
+    for one in room.signal(*["A2"] * 60, role=Role.EXIT).orders:
+        room.to(one, OrderState.EXPIRED)
+    room.later(1)
+    room.clock.wall += 60
+    room.data.deliveries.claim(there, 1, room.clock.now())
+    rows = [row for row in room.told() if row.message and "expired" not in row.message.title]
+    return {row.message.title: row.deliveries[0].status for row in rows if row.message}
+
+
+def test_after_an_outage_a_summary_stands_for_the_last_words_that_it_says(room: Room) -> None:
+    there = room.place(room.user)
+    room.clock.wall += 1
+    for one in room.signal("A1", "A2").orders:
+        room.to(one, OrderState.FILLED, filled_quantity=D(10), average_price=D(1500))
+    room.later(1)
+    assert crowd(room, there) == {"INFY BUY · 2/2 filled": "sending", "BUY INFY · filled": "merged"}
+
+
+@pytest.mark.parametrize(("state", "waits"), [(OrderState.OPEN, 3), (OrderState.UNKNOWN, 31)])
+def test_a_summary_never_stands_for_an_order_that_ended_after_it(room: Room, state: OrderState, waits: float) -> None:
+    """It said that the order rests, or that nobody knows: what became of it is told."""
+    there = room.place(room.user)
+    room.clock.wall += 1
+    made = replace(room.signal("A1").orders[0], order_type=OrderType.LIMIT, price=D(1500))
+    before = room.to(made, state)
+    room.later(waits)
+    room.to(before, OrderState.FILLED, filled_quantity=D(10), average_price=D(1500))
+    room.later(1)
+    assert crowd(room, there)["BUY INFY · filled"] == "pending"
+
+
+def test_a_summary_of_last_words_never_stands_for_a_fill_that_came_after_all(room: Room) -> None:
+    there = room.place(room.user)
+    room.clock.wall += 1
+    before = room.to(room.signal("A1").orders[0], OrderState.CANCELLED)
+    room.later(1)
+    room.to(before, OrderState.FILLED, filled_quantity=D(10), average_price=D(1500))
+    room.later(1)
+    assert crowd(room, there) == {"INFY BUY · 0/1 filled": "sending", "BUY INFY · cancelled": "merged", "BUY INFY · filled": "pending"}
+
+
 def test_a_fill_is_told_with_its_cost_its_guard_and_the_balance(room: Room) -> None:
     made = room.signal("A1", role=Role.EXIT)
     filled = replace(made.orders[0], state=OrderState.FILLED, filled_quantity=D(10), average_price=D(1500))

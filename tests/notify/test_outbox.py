@@ -224,7 +224,7 @@ def test_after_an_outage_orders_whose_summary_waits_too_are_not_told_one_by_one(
 
     def make(number: int) -> Message:
         kind = "signal" if number == CROWD + 10 else "order"
-        return message(number, kind=kind, thread="S1" if number > 5 else "S0")
+        return message(number, kind=kind, thread="S1" if number > 5 else "S0", covers=CROWD + 10)
 
     tell(data, [there], CROWD + 10, make=make)
     clock.passed = 31
@@ -234,10 +234,21 @@ def test_after_an_outage_orders_whose_summary_waits_too_are_not_told_one_by_one(
     assert counts(data) == {"merged": CROWD + 4, "sending": 6}
 
 
+def test_no_order_is_merged_into_a_summary_that_is_held_back_longer_than_it(data: Data, clock: HandClock) -> None:
+    """In quiet hours an urgent rejection does not wait for the summary of the morning."""
+    there = destination(data, "discord", DISCORD)
+    tell(data, [there], make=lambda number: message(number, kind="signal", thread="S1", covers=99), not_before=START + 3600)
+    tell(data, [there], CROWD, make=lambda number: message(number, thread="S1"))
+    tell(data, [there], make=lambda number: message(number, thread="S1"), not_before=START + 3600)
+    clock.passed = 31
+    data.deliveries.claim(there, 10, clock.now())
+    assert counts(data) == {"sending": 10, "pending": CROWD - 9, "merged": 1}
+
+
 @pytest.mark.parametrize(("count", "passed"), [(CROWD, 60), (CROWD + 30, 5)])
 def test_few_that_wait_and_a_burst_are_each_told(data: Data, clock: HandClock, count: int, passed: float) -> None:
     there = destination(data, "discord", DISCORD)
-    tell(data, [there], count, make=lambda number: message(number, kind="signal" if number == 1 else "order", thread="S1"))
+    tell(data, [there], count, make=lambda number: message(number, kind="signal" if number == 1 else "order", thread="S1", covers=count))
     clock.passed = passed
     data.deliveries.claim(there, 10, clock.now())
     assert counts(data) == {"sending": 10, "pending": count - 10}
