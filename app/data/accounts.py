@@ -12,7 +12,7 @@ from app.data.consents import refuse_without_consent
 from app.data.credentials import CredentialBox, mask
 from app.data.errors import Conflict, DataError, Invalid
 from app.data.history import has_history, refuse_while_trading
-from app.data.rows import AccountRow, Actor
+from app.data.rows import AccountRow, Actor, UserRole
 from app.data.store import Store, found
 from app.data.values import exact, from_json, seconds, seconds_or_none, to_json
 from engines.core.codec import dumps, loads
@@ -27,7 +27,7 @@ class Accounts:
     box: CredentialBox
 
     def add(self, account: Account, credentials: Mapping[str, str], *, by: Actor) -> AccountRow:
-        """`account.account_id` "" gets a new id. Invalid for a broker that we do not know or an amount that is none."""
+        """`account.account_id` "" gets a new id. Invalid for a broker that we do not know or an amount that is none, Conflict as in `change`."""
         made = replace(account, account_id=account.account_id or self.store.ids.new())
         _check(made)
         sealed, shown = self._seal(credentials)
@@ -35,6 +35,8 @@ class Accounts:
         def work(db: sqlite3.Connection) -> None:
             now = self.store.now()
             found(db.execute("SELECT user_id FROM users WHERE user_id = ?", (made.user_id,)).fetchone(), "user")
+            if made.auto_trade:
+                refuse_who_may_not_trade(db, made.user_id)
             _check_name(db, made)
             self._check_keys(db, made, credentials)
             db.execute(
@@ -68,7 +70,8 @@ class Accounts:
         by: Actor,
     ) -> AccountRow:
         """`edit` gets the account as it is inside the transaction, so that two people's changes do not overwrite each other. Credentials are merged;
-        None takes one away. Owner, id and broker cannot be changed. Conflict when auto-trade would go on without the holder's consent."""
+        None takes one away. Owner, id and broker cannot be changed. Conflict when auto-trade would go on without the holder's consent, or anything that
+        lets orders out for somebody who may not trade (any more)."""
 
         def work(db: sqlite3.Connection) -> AccountRow:
             old = found(db.execute(_ONE, (account_id, user_id, user_id)).fetchone(), "account")
@@ -80,6 +83,8 @@ class Accounts:
             _check(fixed)
             if fixed.name != before.account.name:
                 _check_name(db, fixed)
+            if _lets_out(fixed) - _lets_out(before.account):
+                refuse_who_may_not_trade(db, fixed.user_id)
             if fixed.auto_trade and not before.account.auto_trade:
                 refuse_without_consent(db, account_id, self.store.clock.now())
             sealed, shown = old["credentials"], old["credentials_shown"]
@@ -154,6 +159,22 @@ class Accounts:
 
     def _seal(self, credentials: Mapping[str, str]) -> tuple[bytes, str]:
         return self.box.seal(credentials), to_json(mask(credentials))
+
+
+def refuse_who_may_not_trade(db: sqlite3.Connection, user_id: str) -> None:
+    """Inside the transaction that would let orders out on an account of theirs: who sent the request may have been switched off, or made a viewer, after it
+    was let in at the door. Conflict then."""
+    row = found(db.execute("SELECT role, active FROM users WHERE user_id = ?", (user_id,)).fetchone(), "user")
+    if not row["active"]:
+        raise Conflict("it stays off: whoever it belongs to was switched off here")
+    if row["role"] == UserRole.VIEWER.value:
+        raise Conflict("it stays off: viewers can look but not trade")
+
+
+def _lets_out(account: Account) -> set[str]:
+    """Which switches of it let orders out."""
+    switches = {"auto_trade": account.auto_trade, "enabled": account.enabled, "real": not account.dry_run}
+    return {name for name, on in switches.items() if on}
 
 
 def forget_sign_in(db: sqlite3.Connection, account_id: str) -> None:

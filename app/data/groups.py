@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
+from app.data.accounts import refuse_who_may_not_trade
 from app.data.consents import objection, of_account
 from app.data.errors import Conflict, Invalid
 from app.data.rows import Actor, GroupRow
@@ -72,10 +73,12 @@ class Groups:
 
     def switch(self, user_id: str, group_id: str, account_ids: Collection[str], *, on: bool, by: Actor) -> tuple[Switched, ...]:
         """Auto-trade on or off for these accounts of the group, all in one transaction. On: one that is disabled, or whose holder does not agree, stays
-        as it is and is named with the reason; an account that has left the group meanwhile is left alone."""
+        as it is and is named with the reason; an account that has left the group meanwhile is left alone. Conflict when their person may not trade."""
 
         def work(db: sqlite3.Connection) -> tuple[Switched, ...]:
             found(db.execute(_ONE, (group_id, user_id, user_id)).fetchone(), "group")
+            if on:
+                refuse_who_may_not_trade(db, user_id)
             members = set(_members(db.execute(_MEMBERS).fetchall()).get(group_id, ()))
             done = tuple(self._switch(db, key, on, by) for key in account_ids if key in members)
             refused = {each.account_id: each.refused for each in done if each.refused}

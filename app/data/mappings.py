@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from app.data.accounts import refuse_who_may_not_trade
 from app.data.errors import Conflict, Invalid, NotFound
 from app.data.rows import Actor, MappingRow
 from app.data.store import Store, found
@@ -26,7 +27,7 @@ class Mappings:
 
     def add(self, user_id: str, mapping: AccountMapping, *, by: Actor) -> MappingRow:
         """`mapping.mapping_id` "" gets a new id. NotFound when the account is not this user's or the strategy neither theirs nor shared with them,
-        Conflict when the two are mapped already, Invalid when the account has not that much left."""
+        Conflict when the two are mapped already or as in `change`, Invalid when the account has not that much left."""
         made = replace(mapping, mapping_id=mapping.mapping_id or self.store.ids.new())
 
         def work(db: sqlite3.Connection) -> MappingRow:
@@ -34,6 +35,8 @@ class Mappings:
             found(db.execute(sql, (made.account_id, user_id)).fetchone(), "account")
             if not _may_trade(db, user_id, made.strategy_id):
                 raise NotFound("there is no such strategy")
+            if made.enabled:
+                refuse_who_may_not_trade(db, user_id)
             pair = (made.account_id, made.strategy_id)
             if db.execute("SELECT 1 FROM mappings WHERE account_id = ? AND strategy_id = ?", pair).fetchone():
                 raise Conflict("this strategy is mapped to this account already")
@@ -62,14 +65,16 @@ class Mappings:
 
     def change(self, user_id: str | None, mapping_id: str, edit: Callable[[AccountMapping], AccountMapping], *, by: Actor) -> MappingRow:
         """`edit` gets the mapping as it is inside the transaction. Account, strategy and id cannot be changed. Conflict when it would be switched on
-        although its strategy is no longer shared with whose account it is."""
+        although its strategy is no longer shared with whose account it is, or they may not trade (any more)."""
 
         def work(db: sqlite3.Connection) -> MappingRow:
             row = _row(found(db.execute(_ONE, (mapping_id, user_id, user_id)).fetchone(), "mapping"))
             old = row.mapping
             new = replace(edit(old), mapping_id=old.mapping_id, account_id=old.account_id, strategy_id=old.strategy_id)
-            if new.enabled and not old.enabled and not _may_trade(db, row.user_id, old.strategy_id):
-                raise Conflict("its strategy is no longer shared with you: the mapping stays off")
+            if new.enabled and not old.enabled:
+                refuse_who_may_not_trade(db, row.user_id)
+                if not _may_trade(db, row.user_id, old.strategy_id):
+                    raise Conflict("its strategy is no longer shared with you: the mapping stays off")
             _check(db, new)
             db.execute(
                 "UPDATE mappings SET allocation_pct = ?, sizing = ?, risk_per_trade_pct = ?, multiplier = ?, enabled = ?, updated_at = ?"
