@@ -31,7 +31,7 @@ class _Audience:
 
     on: tuple[Route, ...] = ()
     off: tuple[Route, ...] = ()
-    people: frozenset[str] = frozenset()  # whose accounts they are, the strategy's owner apart
+    people: frozenset[str] = frozenset()  # with whom it is shared now and whose accounts they are
 
 
 _NOBODY = _Audience()
@@ -80,7 +80,8 @@ class Roster:
         return desk.account.user_id if desk else None
 
     def people(self, strategy_id: str) -> frozenset[str]:
-        """Who else has mapped it to an account, on or off: whoever is to know of what becomes of it, apart from its owner."""
+        """With whom it is shared now, of those who have mapped it to an account, on or off: whoever is to know of what becomes of it, apart from its
+        owner. Whose share has ended still hears what closes, but nothing of the strategy itself."""
         return self._audiences.get(strategy_id, _NOBODY).people
 
     def trades(self, strategy_id: str, account_id: str) -> bool:
@@ -161,7 +162,7 @@ class Roster:
             owned = strategy is not None and whose == strategy.user_id
             allowed = owned or (strategy is not None and whose in strategy.shared_with)
             (on if mapping.enabled and allowed else off).setdefault(key, []).append((desk, mapping))
-            if not owned:
+            if allowed and not owned:
                 people.setdefault(key, set()).add(whose)
         self._audiences = {
             key: _Audience(tuple(on.get(key, ())), tuple(off.get(key, ())), frozenset(people.get(key, ())))

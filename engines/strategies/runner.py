@@ -319,6 +319,19 @@ class StrategyRunner:
         for user_id in sorted(others):
             self._record(IncidentChanged(incidents.of(incident, user_id)))
 
+    def _part(self, known: StrategyConfig, config: StrategyConfig) -> None:
+        """For those who were told of its failure and whose share has ended since, that is over: in the words that they know, and nothing later."""
+        told = self._told.get(config.strategy_id, frozenset())
+        gone = told.difference(config.shared_with)
+        if not gone:
+            return
+        self._told[config.strategy_id] = told - gone
+        now = self._clock.now()
+        words = f"{known.name} had failed when its share ended: what becomes of it is told no more"
+        over = replace(incidents.quarantine(known, "", now), message=words, until=now)
+        for user_id in sorted(gone):
+            self._record(IncidentChanged(incidents.of(over, user_id)))
+
     def _lift(self, config: StrategyConfig) -> None:
         message = self._quarantined.pop(config.strategy_id, None)
         if message is not None:
@@ -338,6 +351,8 @@ class StrategyRunner:
         for config in wanted:
             known = before.get(config.strategy_id)
             touched = known is not None and (known.active, _print(known)) != (config.active, _print(config))
+            if known is not None:
+                self._part(known, config)
             edited = known is None and self._states.get(config.strategy_id, {}).get("print", _print(config)) != _print(config)
             if touched or edited or config.strategy_id in released:
                 self._lift(config)

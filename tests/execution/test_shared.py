@@ -235,3 +235,29 @@ def test_whoever_trades_a_strategy_is_told_when_it_fails_and_when_it_is_back():
         house.until(lambda: told(over=True) == {USER, ASHA})
         ids = [payload["incident"].incident_id for kind, _, payload in house.notifier.told if kind == "incident"]
         assert len(set(ids)) == 2, "opened and closed under one id for each"
+
+
+def troubles(house: House, user: str) -> list[tuple[str, bool]]:
+    """What somebody was told of strategies that failed: the name by which it was called, and whether that was over."""
+    told = [payload["incident"] for kind, whose, payload in house.notifier.told if (kind, whose) == ("incident", user)]
+    return [(one.message.split(" ha")[0], one.until is not None) for one in told if one.kind == "strategy_quarantined"]
+
+
+def test_whose_share_has_ended_hears_nothing_of_its_failures_whatever_is_still_mapped():
+    with people(account("O1"), account("A1", user_id=ASHA), account("B1", user_id=BEN)) as house:
+        change(house, shared_with=(BEN,))
+        change(house, name="Secret", instruments=("NSE:NOBODY",), active=True)
+        house.until(lambda: troubles(house, USER) == [("Secret", False)] == troubles(house, BEN))
+        assert troubles(house, ASHA) == []
+        assert house.system.roster.people("S1") == {BEN}
+
+
+def test_a_failure_that_one_was_told_of_is_over_with_the_share_and_nothing_later_is_told():
+    strategy = replace(SHARED, instruments=("NSE:NOBODY",), active=True)
+    with people(account("O1"), account("A1", user_id=ASHA), strategy=strategy) as house:
+        house.until(lambda: troubles(house, ASHA) == [("Cross", False)])
+        change(house, shared_with=(), name="Secret")
+        house.until(lambda: troubles(house, ASHA) == [("Cross", False), ("Cross", True)])
+        change(house, active=False)
+        house.until(lambda: troubles(house, USER)[-1] == ("Secret", True))
+        assert len(troubles(house, ASHA)) == 2
