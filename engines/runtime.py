@@ -67,6 +67,7 @@ class Runtime:
         for desk in system.roster.desks():
             system.roster.start_lane(desk)
         system.stopper.resume(system.board.halts, latched(system.latch.active()).killed)
+        system.monitor.resume()
         system.combined.resume()
         self._start_threads()
         system.directory.on_change(self._changed.set)

@@ -28,6 +28,12 @@ class Monitor:
     flatten: Callable[[Desk], None]
     _equity_at: dict[str, Timestamp] = field(default_factory=dict)
 
+    def resume(self) -> None:
+        """After a restart an account that was being closed for the day goes on being closed."""
+        for desk in self.desks():
+            if desk.day.locked is not None and desk.account.limits.flatten_on_limit:
+                self.flatten(desk)
+
     def step(self) -> None:
         now = self.clock.now()
         for desk in self.desks():

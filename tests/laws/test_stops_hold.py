@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from engines.core.model import HaltScope, OrderState, OrderType, Role
+from engines.core.model import HaltScope, Limits, OrderState, OrderType, Role
 from engines.execution.jobs import Modify
 from engines.ports import JournalDown, SystemClock
 from engines.system import Conflict
@@ -298,14 +298,18 @@ def test_law_5_whatever_was_stopped_stays_stopped_though_the_journal_never_came_
                 assert [o.reason for o in last.send()] == [None]
 
 
-def test_law_5_a_kill_switch_that_closes_goes_on_closing_after_a_restart():
-    with House(account("A1", broker="wire")) as house:
+@pytest.mark.parametrize("what", ["a kill switch", "a day's limit"])
+def test_law_5_what_was_being_closed_goes_on_being_closed_after_a_restart(what: str):
+    limits = Limits(max_daily_loss=Decimal(50), flatten_on_limit=True) if what == "a day's limit" else Limits()
+    with House(account("A1", broker="wire", limits=limits)) as house:
         house.send()
-        wire = house.wires["A1"]
-        wire.may_write.clear()
-        house.system.kill_switch("A1", True, "odd fills", USER, flatten=True)
-        assert wire.writing.wait(5)
-        wire.abort()
+        house.script = lambda request: "refuse"
+        if what == "a kill switch":
+            house.system.kill_switch("A1", True, "odd fills", USER, flatten=True)
+        else:
+            house.feed.price(INFY.symbol, 90.0)
+        house.until(lambda: any(o.state is OrderState.REJECTED for o in house.journal.orders().values()))
+        house.script = lambda request: "fill"
         with house.restart() as later:
             later.until(lambda: later.held("A1") == 0)
 
