@@ -199,15 +199,13 @@ def actor() -> Actor:
 def guard_password(user: User, check: Callable[[], bool]) -> bool:
     """A password asked of someone who is signed in (lift, change of password): guessing is as slow as at sign-in. Raises a 429."""
     found, address = guards(), request.remote_addr or ""
-    if (after := found.wait(user.email, address)) > 0:
+    if (after := found.book(user.email, address)) > 0:
         raise too_many("wrong passwords", after)
     with HASHING:
         right = check()
     if right:
         found.succeeded(user.email, address)
-        return True
-    found.failed(user.email, address)
-    return False
+    return right
 
 
 def sign_out() -> None:

@@ -21,7 +21,7 @@ from app.auth.throttle import Throttle
 from app.data import Actor, User
 from app.problems import too_many
 from app.workspace import workspace
-from engines.ports import Clock
+from engines.ports import Clock, JournalDown
 
 blueprint = Blueprint("second", __name__)
 AWAITED = "second"
@@ -49,13 +49,22 @@ def ask(user: User, wanted: str) -> Response:
 
 def check(user: User, given: str, by: Actor) -> bool:
     """Whether this is a good code of theirs, used up when it is. Raises a 429 after ten wrong ones in a quarter of an hour."""
+    if (after := _throttle().book(user.user_id)) > 0:
+        raise too_many("wrong codes", after)
+    return _right(user, given, by)
+
+
+def _right(user: User, given: str, by: Actor) -> bool:
+    """Of a try that is booked."""
     throttle = _throttle()
-    slow_down(user)
-    if workspace().data.second_factor.check(user.user_id, given, by=by):
+    try:
+        right = workspace().data.second_factor.check(user.user_id, given, by=by)
+    except JournalDown:  # nobody has looked at it
+        throttle.give_back(user.user_id)
+        raise
+    if right:
         throttle.succeeded(user.user_id)
-        return True
-    throttle.failed(user.user_id)
-    return False
+    return right
 
 
 def slow_down(user: User) -> None:
@@ -66,7 +75,7 @@ def slow_down(user: User) -> None:
 
 def wrong(user: User) -> None:
     """One more wrong code of theirs, noticed elsewhere."""
-    _throttle().failed(user.user_id)
+    _throttle().book(user.user_id)
 
 
 @blueprint.get("/login/code")
@@ -88,11 +97,11 @@ def show_code() -> Response:
     form = CodeForm()
     if not form.validate_on_submit():
         return page(TEMPLATE, form, 400 if "csrf_token" in form.errors else 422)
-    if (after := _throttle().wait(user.user_id)) > 0:
+    if (after := _throttle().book(user.user_id)) > 0:
         seconds = max(1, math.ceil(after))
         form.form_errors.append(f"Too many wrong codes. Wait {math.ceil(seconds / 60)} minutes and try again.")
         return page(TEMPLATE, form, 429, retry_after=seconds)
-    if not check(user, form.code.data, Actor(user.user_id, "web", request.remote_addr)):
+    if not _right(user, form.code.data, Actor(user.user_id, "web", request.remote_addr)):
         form.form_errors.append("This code is not right, or was used before. The app shows a new one every 30 seconds.")
         return page(TEMPLATE, form, 401)
     return let_in(user, wanted)

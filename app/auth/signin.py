@@ -57,14 +57,13 @@ def sign_in() -> BaseResponse:
         return _login_page(form, 400 if "csrf_token" in form.errors else 422)
     users, guard = workspace().data.users, guards()
     email, address = form.email.data.strip().lower(), request.remote_addr or ""
-    if (after := guard.wait(email, address)) > 0:
+    if (after := guard.book(email, address)) > 0:
         seconds = max(1, math.ceil(after))
         form.form_errors.append(f"Too many tries to sign in. Wait {seconds} seconds and try again.")
         return _login_page(form, 429, retry_after=seconds)
     with HASHING:
         user = users.verify(email, form.password.data)
     if user is None:
-        guard.failed(email, address)
         form.form_errors.append("E-mail and password do not fit together.")
         return _login_page(form, 401)
     guard.succeeded(email, address)

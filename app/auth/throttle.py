@@ -1,6 +1,7 @@
 """Slows down guessing and asking: at most so many times in a sliding window for each key, kept in memory.
 
-Of passwords only failures are recorded, so that people who know theirs never wait. It knows nothing of users or requests.
+A try is booked before it is looked at, or many at once would all be looked at, and given back when it was right, so that people who know their
+password never wait. It knows nothing of users or requests.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Throttle:
         self._clock = clock
         self._most = most
         self._window = window
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._failures: dict[str, deque[float]] = {}
 
     def wait(self, key: str) -> float:
@@ -36,12 +37,24 @@ class Throttle:
                 failures.popleft()
             return failures[0] + self._window - now if len(failures) >= self._most else 0.0
 
-    def failed(self, key: str) -> None:
+    def book(self, key: str) -> float:
+        """Counts one more try, in one go with the question whether there is room: as `wait`, and what has to wait does not count."""
         now = self._clock.monotonic()
         with self._lock:
+            if (after := self.wait(key)) > 0:
+                return after
             if len(self._failures) >= MOST_KEYS and key not in self._failures:
                 self._forget_old(now)
             self._failures.setdefault(key, deque(maxlen=self._most)).append(now)
+            return 0.0
+
+    def give_back(self, key: str) -> None:
+        """A try that was booked was none: the newest no longer counts."""
+        with self._lock:
+            if len(self._failures.get(key, ())) > 1:
+                self._failures[key].pop()
+            else:
+                self._failures.pop(key, None)
 
     def succeeded(self, key: str) -> None:
         with self._lock:
@@ -65,32 +78,31 @@ class Guards:
         self.address = Throttle(clock, most=20, window=60)
         self.mail = Throttle(clock, most=50, window=600)
         self.asked = Throttle(clock, most=10, window=3600)
+        self._booking = threading.Lock()
 
-    def wait(self, email: str, address: str) -> float:
+    def book(self, email: str, address: str) -> float:
+        """A password is about to be looked at: it counts for all three, or for none where one of them has to wait."""
         near = _near(address)
-        return max(self.pair.wait(f"{email}|{near}"), self.address.wait(near), self.mail.wait(email))
-
-    def failed(self, email: str, address: str) -> None:
-        near = _near(address)
-        self.pair.failed(f"{email}|{near}")
-        self.address.failed(near)
-        self.mail.failed(email)
+        keys = (self.pair, f"{email}|{near}"), (self.address, near), (self.mail, email)
+        with self._booking:
+            after = max(throttle.wait(key) for throttle, key in keys)
+            return after if after > 0 else max(throttle.book(key) for throttle, key in keys)
 
     def succeeded(self, email: str, address: str) -> None:
-        self.pair.succeeded(f"{email}|{_near(address)}")
+        """What was booked was right."""
+        near = _near(address)
+        self.pair.succeeded(f"{email}|{near}")
+        self.address.give_back(near)
+        self.mail.give_back(email)
 
     def forgiven(self, email: str, address: str) -> None:
         """Somebody has shown that the e-mail is theirs."""
-        self.succeeded(email, address)
+        self.pair.succeeded(f"{email}|{_near(address)}")
         self.mail.succeeded(email)
 
     def ask(self, what: str, address: str) -> float:
         """Counts one more request of this kind; seconds to wait when there were too many, and then it does not count."""
-        key = f"{what}|{_near(address)}"
-        after = self.asked.wait(key)
-        if after <= 0:
-            self.asked.failed(key)
-        return after
+        return self.asked.book(f"{what}|{_near(address)}")
 
 
 def _near(address: str) -> str:

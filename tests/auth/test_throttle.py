@@ -22,20 +22,29 @@ def test_so_many_failures_then_wait_for_the_oldest_to_pass() -> None:
     throttle = Throttle(clock, most=3, window=60)
     for at in (0, 10, 20):
         clock.at = at
-        assert throttle.wait("k") == 0
-        throttle.failed("k")
-    assert throttle.wait("k") == 40
+        assert throttle.book("k") == 0
+    assert throttle.book("k") == 40, "and this one does not count"
     assert throttle.wait("another") == 0
     clock.at = 60
-    assert throttle.wait("k") == 0
-    throttle.failed("k")
+    assert throttle.book("k") == 0
     assert throttle.wait("k") == 10
 
 
 def test_success_forgives() -> None:
     throttle = Throttle(Clock(), most=1, window=60)
-    throttle.failed("k")
+    throttle.book("k")
     throttle.succeeded("k")
+    assert throttle.wait("k") == 0
+
+
+def test_what_is_given_back_never_counted() -> None:
+    throttle = Throttle(Clock(), most=2, window=60)
+    assert [throttle.book("k") for _ in range(3)] == [0, 0, 60]
+    throttle.give_back("k")
+    assert [throttle.book("k") for _ in range(2)] == [0, 60]
+    for _ in range(3):
+        throttle.give_back("k")
+    assert not throttle._failures, "it takes no room either"
     assert throttle.wait("k") == 0
 
 
@@ -43,10 +52,10 @@ def test_memory_is_bounded_under_attack() -> None:
     clock = Clock()
     throttle = Throttle(clock, most=2, window=60)
     for number in range(MOST_KEYS + 500):
-        throttle.failed(f"k{number}")
+        throttle.book(f"k{number}")
     assert len(throttle._failures) <= MOST_KEYS
     clock.at = 61
-    throttle.failed("new")
+    throttle.book("new")
     assert throttle.wait("new") == 0
 
 
@@ -67,18 +76,27 @@ def test_memory_is_bounded_under_attack() -> None:
 def test_guesses_count_for_the_pair_the_address_and_the_e_mail(guesses: list[tuple[str, str]], same: tuple[str, str], waits: bool) -> None:
     guards = Guards(Clock())
     for email, address in guesses:
-        assert guards.wait(email, address) == 0
-        guards.failed(email, address)
-    assert (guards.wait(*same) > 0) == waits
+        assert guards.book(email, address) == 0
+    assert (guards.book(*same) > 0) == waits
+
+
+def test_a_right_password_counts_nowhere_and_one_that_has_to_wait_counts_nowhere_either() -> None:
+    guards = Guards(Clock())
+    for _ in range(60):
+        assert guards.book("a@x.example", "10.0.0.1") == 0
+        guards.succeeded("a@x.example", "10.0.0.1")
+    assert [guards.book("a@x.example", "10.0.0.1") for _ in range(65)] == [0] * 5 + [60] * 60
+    assert guards.book("b@x.example", "10.0.0.1") == 0, "five of the address"
+    assert guards.book("a@x.example", "10.0.0.2") == 0, "and of the e-mail"
 
 
 def test_whoever_shows_that_the_e_mail_is_theirs_no_longer_waits_for_others_guesses() -> None:
     guards = Guards(Clock())
     for number in range(50):
-        guards.failed("a@x.example", f"10.0.0.{number}")
-    assert guards.wait("a@x.example", "10.9.9.9") > 0
+        guards.book("a@x.example", f"10.0.0.{number}")
+    assert guards.book("a@x.example", "10.9.9.9") > 0
     guards.forgiven("a@x.example", "10.9.9.9")
-    assert guards.wait("a@x.example", "10.9.9.9") == 0
+    assert guards.book("a@x.example", "10.9.9.9") == 0
 
 
 def test_an_address_asks_so_often_an_hour_for_each_thing() -> None:

@@ -148,14 +148,16 @@ def list_shares(user: User, strategy_id: str, query: PageQuery = _FIRST) -> Page
 def share(user: User, strategy_id: str, body: ShareIn, by: Actor) -> ShareOut:
     """Addresses that nobody here has are counted: whoever tries many of them waits."""
     _own(user, strategy_id)
-    after = guards().asked.wait(tried := f"share|{user.user_id}")
-    if after > 0:
+    asked, tried = guards().asked, f"share|{user.user_id}"
+    if (after := asked.book(tried)) > 0:
         raise too_many("addresses that nobody here has", after)
     try:
         made = workspace().data.shares.add(user.user_id, strategy_id, body.email, by=by)
-    except Invalid:
-        guards().asked.failed(tried)
+    except Exception as error:
+        if not isinstance(error, Invalid):
+            asked.give_back(tried)
         raise
+    asked.give_back(tried)
     workspace().taken_over()
     return _share_out(made)
 
