@@ -56,7 +56,7 @@ def sign_in() -> BaseResponse:
     if not form.validate_on_submit():
         return _login_page(form, 400 if "csrf_token" in form.errors else 422)
     users, guard = workspace().data.users, guards()
-    email, address = form.email.data.strip().lower(), request.remote_addr or ""
+    email, address = form.email.data, request.remote_addr or ""
     if (after := guard.book(email, address)) > 0:
         seconds = max(1, math.ceil(after))
         form.form_errors.append(f"Too many tries to sign in. Wait {seconds} seconds and try again.")

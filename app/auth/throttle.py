@@ -70,7 +70,7 @@ class Guards:
     """The throttles of one application, by who is guessed at and by the address that guesses.
 
     `pair`: an address guessing at one e-mail; `address`: at anybody; `mail`: one e-mail from everywhere at once; `asked`: sign-ups and forgotten
-    passwords of an address, each kind by itself.
+    passwords of an address, each kind by itself. An e-mail is one however it is spelt, as where people are found by it.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -82,27 +82,33 @@ class Guards:
 
     def book(self, email: str, address: str) -> float:
         """A password is about to be looked at: it counts for all three, or for none where one of them has to wait."""
-        near = _near(address)
-        keys = (self.pair, f"{email}|{near}"), (self.address, near), (self.mail, email)
+        keys = (self.pair, _pair(email, address)), (self.address, _near(address)), (self.mail, _folded(email))
         with self._booking:
             after = max(throttle.wait(key) for throttle, key in keys)
             return after if after > 0 else max(throttle.book(key) for throttle, key in keys)
 
     def succeeded(self, email: str, address: str) -> None:
         """What was booked was right."""
-        near = _near(address)
-        self.pair.succeeded(f"{email}|{near}")
-        self.address.give_back(near)
-        self.mail.give_back(email)
+        self.pair.succeeded(_pair(email, address))
+        self.address.give_back(_near(address))
+        self.mail.give_back(_folded(email))
 
     def forgiven(self, email: str, address: str) -> None:
         """Somebody has shown that the e-mail is theirs."""
-        self.pair.succeeded(f"{email}|{_near(address)}")
-        self.mail.succeeded(email)
+        self.pair.succeeded(_pair(email, address))
+        self.mail.succeeded(_folded(email))
 
     def ask(self, what: str, address: str) -> float:
         """Counts one more request of this kind; seconds to wait when there were too many, and then it does not count."""
         return self.asked.book(f"{what}|{_near(address)}")
+
+
+def _folded(email: str) -> str:
+    return email.strip().casefold()
+
+
+def _pair(email: str, address: str) -> str:
+    return f"{_folded(email)}|{_near(address)}"
 
 
 def _near(address: str) -> str:

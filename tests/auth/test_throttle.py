@@ -6,6 +6,8 @@ import pytest
 
 from app.auth.throttle import MOST_KEYS, Guards, Throttle
 
+SPELLINGS = ["\u017fam@x.example", "Sam@x.example", " sam@x.example", "sAM@X.EXAMPLE", "sam@x.example"]  # with an old long s, too
+
 
 class Clock:
     at = 0.0
@@ -71,6 +73,8 @@ def test_memory_is_bounded_under_attack() -> None:
         ([("a@x.example", "2001:db8::1")] * 5, ("a@x.example", "2001:db8:0:1::1"), False),
         ([("a@x.example", "::ffff:10.0.0.1")] * 5, ("a@x.example", "10.0.0.1"), True),
         ([("a@x.example", "")] * 5, ("a@x.example", ""), True),
+        ([(email, "10.0.0.1") for email in SPELLINGS], ("sam@x.example", "10.0.0.1"), True),
+        ([("sam@x.example", f"10.0.0.{n}") for n in range(50)], (SPELLINGS[0], "10.0.1.1"), True),
     ],
 )
 def test_guesses_count_for_the_pair_the_address_and_the_e_mail(guesses: list[tuple[str, str]], same: tuple[str, str], waits: bool) -> None:
@@ -95,7 +99,7 @@ def test_whoever_shows_that_the_e_mail_is_theirs_no_longer_waits_for_others_gues
     for number in range(50):
         guards.book("a@x.example", f"10.0.0.{number}")
     assert guards.book("a@x.example", "10.9.9.9") > 0
-    guards.forgiven("a@x.example", "10.9.9.9")
+    guards.forgiven("A@x.example", "10.9.9.9")
     assert guards.book("a@x.example", "10.9.9.9") == 0
 
 

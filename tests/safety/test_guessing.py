@@ -8,6 +8,7 @@ import pytest
 
 from app.api.blueprint import operations
 from app.data import UserRole
+from tests.api.rig import MACHINE
 from tests.auth.front import PASSWORD, Front, Visitor, new_email
 
 Target = Callable[[Front, Visitor], str]
@@ -85,6 +86,24 @@ def test_many_addresses_may_not_try_one_person(front: Front) -> None:
     email = front.person()
     assert {front.visitor().sign_in(email, f"guess number {n}").status_code for n in range(50)} == {401}
     assert front.visitor().sign_in(email).status_code == 429
+
+
+def test_another_spelling_of_an_e_mail_is_not_another_e_mail(front: Front) -> None:
+    email, thief = front.person(), front.visitor()
+    spellings = [email, email.upper(), f" {email} ", email.replace("s", "\u017f"), email.title()]
+    assert all(front.data.users.find(spelling) == front.data.users.find(email) for spelling in spellings)
+    assert [thief.sign_in(spelling, "a guess of somebody's").status_code for spelling in spellings] == [401] * 5
+    assert [thief.sign_in(spelling).status_code for spelling in spellings] == [429] * 5
+
+
+def test_who_is_signed_in_under_capitals_has_no_five_tries_more(front: Front) -> None:
+    email = new_email().title()
+    front.data.users.add(email, PASSWORD, by=MACHINE)
+    visitor = front.visitor()
+    visitor.sign_in(email)
+    form = {"password": "a guess of somebody's"}
+    assert [visitor.json("POST", "/api/me/sign-out-everywhere", form).status_code for _ in range(5)] == [403] * 5
+    assert visitor.send("/login", {"email": email.lower(), "password": PASSWORD}, page="/settings").status_code == 429
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "True-Client-IP"])
