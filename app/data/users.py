@@ -117,8 +117,10 @@ class Users:
         return self._change(user_id, "user.password_changed", lambda db: self.put_password(db, user_id, hashed, but, mail=mail), by)
 
     def put_password(self, db: sqlite3.Connection, user_id: str, hashed: str, but: str | None = None, *, mail: bool) -> User:
-        """The same inside a transaction of whoever writes their own audit row."""
+        """The same inside a transaction of whoever writes their own audit row. Links that would set another one are over with it."""
         db.execute("UPDATE users SET password_hash = ? WHERE user_id = ?", (hashed, user_id))
+        spent = "UPDATE codes SET used_at = ? WHERE purpose = 'reset' AND user_id = ? AND used_at IS NULL"
+        db.execute(spent, (self.store.now(), user_id))
         self._end(db, user_id, but)
         user = one_user(db, user_id)
         if mail:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -57,6 +58,30 @@ def test_looking_at_a_link_uses_nothing_up_and_using_it_uses_up_all(front: Front
     over = front.visitor().get(older)
     never = front.visitor().get("/reset/never-was-one")
     assert seen(over) == seen(never)
+
+
+def by_themselves(front: Front, email: str) -> None:
+    browser = front.visitor()
+    browser.sign_in(email)
+    assert browser.json("POST", "/api/me/password", {"current": PASSWORD, "new": NEW}).status_code == 200
+
+
+def by_an_owner(front: Front, email: str) -> None:
+    assert front.rig.owner.patch(f"/api/users/{front.data.users.find(email).user_id}", {"password": NEW}).status_code == 200
+
+
+def on_the_machine(front: Front, email: str) -> None:
+    front.data.users.set_password(front.data.users.find(email).user_id, NEW, by=MACHINE)
+
+
+@pytest.mark.parametrize("change", [by_themselves, by_an_owner, on_the_machine])
+def test_a_link_does_not_outlive_a_password_that_was_set_another_way(front: Front, change: Callable[[Front, str], None]) -> None:
+    email, other = front.person(), front.person()
+    path, others = asked(front, email), asked(front, other)
+    change(front, email)
+    assert choose(front.visitor(), others).status_code == 302, "what somebody else has asked for holds"
+    assert front.visitor().get(path).status_code == 404
+    assert front.visitor().sign_in(email, NEW).location == "/"
 
 
 @pytest.mark.parametrize(("waited", "answer"), [(3590, 200), (3601, 404)])
