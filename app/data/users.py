@@ -28,6 +28,7 @@ LOOKS_ON = "You may only look from now on. What they hold keeps its exits; you c
 LOCKED_OUT = (
     "You were switched off here. What they hold keeps its exits; until you are switched on again only your broker closes it sooner."
 )
+Change = Callable[[sqlite3.Connection], object]
 _EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,190}")
 
 
@@ -130,19 +131,44 @@ class Users:
         return user
 
     def set_name(self, user_id: str, name: str, *, by: Actor) -> User:
-        return self._set(user_id, "user.changed", "name", clean_name(name), by)
+        return self.change(user_id, name=name, by=by)
 
     def set_role(self, user_id: str, role: UserRole, *, by: Actor) -> User:
-        return self._set(user_id, "user.role_changed", "role", role.value, by)
+        return self.change(user_id, role=role, by=by)
 
     def set_active(self, user_id: str, active: bool, *, by: Actor) -> User:
         """Switching a user off ends their sign-ins, silences their tokens and web hooks and switches auto-trade of their accounts off; what they own stays."""
+        return self.change(user_id, active=active, by=by)
 
-        def work(db: sqlite3.Connection) -> None:
-            db.execute("UPDATE users SET active = ? WHERE user_id = ?", (active, user_id))
-            self._end(db, user_id)
+    def change(
+        self,
+        user_id: str,
+        *,
+        role: UserRole | None = None,
+        active: bool | None = None,
+        name: str | None = None,
+        password: str | None = None,
+        by: Actor,
+        mail: bool = False,
+    ) -> User:
+        """All that is given or nothing of it, each with an audit row of its own. `mail`: they are told of a new password by mail."""
+        steps = []
+        if role is not None:
+            steps.append(self._step(user_id, "user.role_changed", _sets(user_id, "role", role.value), by))
+        if active is not None:
+            steps.append(self._step(user_id, "user.switched_on" if active else "user.switched_off", self._switches(user_id, active), by))
+        if name is not None:
+            steps.append(self._step(user_id, "user.changed", _sets(user_id, "name", clean_name(name)), by))
+        if password is not None:
+            hashed = hash_password(password)
+            steps.append(self._step(user_id, "user.password_changed", lambda db: self.put_password(db, user_id, hashed, mail=mail), by))
 
-        return self._change(user_id, "user.switched_on" if active else "user.switched_off", work, by)
+        def work(db: sqlite3.Connection) -> User:
+            for step in steps:
+                step(db)
+            return one_user(db, user_id)
+
+        return self.store.write(work)
 
     def end_sessions(self, user_id: str, *, by: Actor) -> User:
         return self._change(user_id, "user.sessions_ended", lambda db: self._end(db, user_id), by)
@@ -152,12 +178,19 @@ class Users:
         db.execute("UPDATE users SET session_epoch = session_epoch + 1 WHERE user_id = ?", (user_id,))
         self.sign_ins.end_within(db, user_id, but)
 
-    def _set(self, user_id: str, action: str, column: str, value: object, by: Actor) -> User:
-        return self._change(
-            user_id, action, lambda db: db.execute(f"UPDATE users SET {column} = ? WHERE user_id = ?", (value, user_id)), by
-        )
+    def _switches(self, user_id: str, active: bool) -> Change:
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("UPDATE users SET active = ? WHERE user_id = ?", (active, user_id))
+            self._end(db, user_id)
 
-    def _change(self, user_id: str, action: str, change: Callable[[sqlite3.Connection], object], by: Actor) -> User:
+        return work
+
+    def _change(self, user_id: str, action: str, change: Change, by: Actor) -> User:
+        return self.store.write(self._step(user_id, action, change, by))
+
+    def _step(self, user_id: str, action: str, change: Change, by: Actor) -> Callable[[sqlite3.Connection], User]:
+        """A change with its audit row and all that follows from it, for a transaction."""
+
         def work(db: sqlite3.Connection) -> User:
             before = one_user(db, user_id)
             change(db)
@@ -171,7 +204,7 @@ class Users:
                     self._hands_off(db, after)
             return after
 
-        return self.store.write(work)
+        return work
 
     def _hands_off(self, db: sqlite3.Connection, user: User) -> None:
         """Nobody runs their accounts any more: nothing is entered there by itself. What is held keeps its exits."""
@@ -185,6 +218,10 @@ class Users:
         if ids:
             fields = {"why": LOOKS_ON if user.active else LOCKED_OUT}
             self.outbox.tell(db, "auto_trade_off", dedupe=f"hands_off:{self.store.ids.new()}", user_id=user_id, ref=user_id, fields=fields)
+
+
+def _sets(user_id: str, column: str, value: object) -> Change:
+    return lambda db: db.execute(f"UPDATE users SET {column} = ? WHERE user_id = ?", (value, user_id))
 
 
 def clean_email(email: str) -> str:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from app.data import Conflict
+from app.data.users import Users
 from tests.api.rig import MACHINE, PASSWORD, Person, Rig
 
 
@@ -27,6 +31,48 @@ def test_the_last_owner_stays(fresh: Rig) -> None:
     path = f"/api/users/{fresh.owner.user.user_id}"
     assert fresh.owner.patch(path, {"role": "trader"}).status_code == 409
     assert fresh.owner.patch(path, {"active": False}).status_code == 409
+
+
+def written(rig: Rig, user_id: str) -> list[str]:
+    """What the log says about this person, oldest first."""
+    return [row.action for row in reversed(rig.data.audit.list(None, limit=500).items) if row.object_id == user_id]
+
+
+def test_a_change_with_something_wrong_in_it_changes_nothing(fresh: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = fresh.viewer.user
+    assert user is not None
+    path, before = f"/api/users/{user.user_id}", written(fresh, user.user_id)
+    refused = fresh.owner.patch(path, {"role": "owner", "active": False, "name": "a\u0007b", "password": "an even longer one"})
+    assert (refused.status_code, list(refused.json["errors"])) == (422, ["name"])
+
+    def too_late(*given: object, **named: object) -> None:
+        raise Conflict("the last of the four")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Users, "put_password", too_late)
+        assert (
+            fresh.owner.patch(path, {"role": "owner", "active": False, "name": "Vera", "password": "an even longer one"}).status_code == 409
+        )
+    assert fresh.data.users.get(user.user_id) == user
+    assert written(fresh, user.user_id) == before
+
+
+def test_each_part_of_a_change_has_a_row_of_its_own_in_the_log(fresh: Rig) -> None:
+    user = fresh.viewer.user
+    assert user is not None
+    path, before = f"/api/users/{user.user_id}", written(fresh, user.user_id)
+    body = {"role": "trader", "active": False, "name": " Vera ", "password": "an even longer one"}
+    changed = fresh.owner.patch(path, body).json
+    assert (changed["role"], changed["active"], changed["name"]) == ("trader", False, "Vera")
+    assert written(fresh, user.user_id)[len(before) :] == [
+        "user.role_changed",
+        "user.switched_off",
+        "user.changed",
+        "user.password_changed",
+    ]
+    assert fresh.owner.patch(path, {"role": "trader", "active": True}).json["active"] is True
+    assert written(fresh, user.user_id)[len(before) + 4 :] == ["user.switched_on"], "what is so already is no change"
+    assert fresh.data.users.verify(user.email, "an even longer one") is not None
 
 
 def test_only_the_owner_sees_people(trader: Person) -> None:

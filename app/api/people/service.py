@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from app.api.pages import keep, page_of
 from app.api.people.schemas import (
     CreatedToken,
@@ -47,24 +49,19 @@ def add_person(user: User, body: UserIn, by: Actor) -> UserOut:
 
 
 def change_person(user: User, user_id: str, body: UserPatch, by: Actor) -> UserOut:
-    """One change after the other; the last owner stays an owner, and active."""
+    """All of it or nothing; the last owner stays an owner, and active."""
     owner_only(user)
     if body.password is not None and user_id == user.user_id:
         raise field_problem("password", "is your own: change it under /api/me/password, which asks for the present one")
     shop = workspace()
-    users = shop.data.users
-    changed = users.get(user_id)
-    if body.role is not None and body.role != changed.role.value:
-        changed = users.set_role(user_id, UserRole(body.role), by=by)
-    if body.active is not None and body.active != changed.active:
-        changed = users.set_active(user_id, body.active, by=by)
+    users, mail = shop.data.users, shop.settings.mail_ready
+    present = users.get(user_id)
+    role = UserRole(body.role) if body.role not in (None, present.role.value) else None
+    active = body.active if body.active != present.active else None
+    with HASHING if body.password is not None else nullcontext():
+        changed = users.change(user_id, role=role, active=active, name=body.name, password=body.password, by=by, mail=mail)
     if body.role is not None or body.active is not None:
         shop.taken_over()  # what was shared with them, or by them, may have ended
-    if body.name is not None:
-        changed = users.set_name(user_id, body.name, by=by)
-    if body.password is not None:
-        with HASHING:
-            changed = users.set_password(user_id, body.password, by=by, mail=shop.settings.mail_ready)
     return user_out(changed)
 
 
