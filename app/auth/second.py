@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 from wtforms import StringField
 from wtforms.validators import InputRequired, Length
 
-from app.auth.identity import check_form, checks_own_token
+from app.auth.identity import check_form, checks_own_token, sign_out
 from app.auth.signin import let_in, page
 from app.auth.throttle import Throttle
 from app.data import Actor, User
@@ -41,8 +41,8 @@ def init_app(app: Flask, clock: Clock) -> None:
 
 
 def ask(user: User, wanted: str) -> Response:
-    """After the right password: remembers who waits for their code, and sends the browser to the page that asks for it."""
-    session.clear()
+    """After the right password: remembers who waits for their code, and sends the browser to the page that asks for it. Whoever was signed in there is out."""
+    sign_out()
     session[AWAITED] = [user.user_id, user.session_epoch, workspace().clock.now(), wanted]
     return redirect(url_for("second.code"))
 

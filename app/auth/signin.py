@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, session, url_for
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask_login import current_user
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as BaseResponse
@@ -118,9 +118,9 @@ def pass_on(user: User, wanted: str | None = None) -> BaseResponse:
 
 
 def let_in(user: User, wanted: str | None = None) -> BaseResponse:
-    """Somebody who has shown all that is asked of them. Nothing that was planted in this browser before survives it, and the sign-in is on disk
-    before its cookie leaves. `wanted`: where they were going; only a path of our own is followed."""
-    session.clear()
+    """Somebody who has shown all that is asked of them. Nothing that was planted in this browser before survives it, nor does the sign-in of
+    whoever was here, and the new one is on disk before its cookie leaves. `wanted`: where they were going; only a path of our own is followed."""
+    sign_out()
     shop = workspace()
     sign_in_id = shop.data.sign_ins.begin(
         user.user_id,

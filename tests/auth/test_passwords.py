@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pyotp
 import pytest
 
 from app.data import UserRole
@@ -201,6 +202,26 @@ def test_signing_out_ends_the_sign_in_for_whoever_copied_the_cookie(front: Front
     assert thief.me() is not None
     assert here.send("/logout", page="/settings").location == "/login"
     assert (here.me(), thief.me()) == (None, None)
+
+
+@pytest.mark.parametrize("second_factor", [False, True])
+def test_somebody_else_s_sign_in_in_the_same_browser_ends_the_first_for_whoever_copied_the_cookie(
+    front: Front, second_factor: bool
+) -> None:
+    first, then, here, thief = front.person(), front.person(), front.visitor(), front.visitor()
+    here.sign_in(first)
+    cookie = here.client.get_cookie("tandem")
+    assert cookie is not None
+    thief.client.set_cookie("tandem", cookie.value)
+    assert thief.me() is not None
+    if second_factor:
+        user = front.data.users.find(then)
+        assert user is not None
+        app = pyotp.TOTP(front.data.second_factor.begin(user.user_id, by=MACHINE).secret)
+        front.data.second_factor.confirm(user.user_id, app.now(), by=MACHINE)
+    assert here.send("/login", {"email": then, "password": PASSWORD}, page="/settings").status_code == 302
+    assert thief.me() is None
+    assert (here.me() or {}).get("email") == (None if second_factor else then)
 
 
 def test_an_owner_sets_another_s_password_but_not_their_own_without_the_present_one(front: Front) -> None:
