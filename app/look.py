@@ -136,7 +136,7 @@ def usual(part: str, scheme: str) -> str:
 
 def problems(look: Look) -> dict[str, list[str]]:
     """`dark.body` → what is wrong with it, and the nearest colour that would do; empty when everything can be read."""
-    each = ((scheme, check) for scheme in SCHEMES for check in checks(look.colours(scheme), scheme))
+    each = ((scheme, check) for scheme in SCHEMES for check in checks(look.colours(scheme), scheme, look.palette))
     return {f"{scheme}.{check.part}": [_with_remedy(check)] for scheme, check in each if check.refused}
 
 
@@ -145,14 +145,14 @@ def _with_remedy(check: Check) -> str:
 
 
 @lru_cache(512)
-def checks(colours: Colours, scheme: str) -> tuple[Check, ...]:
-    """One for each own colour, in the order of PARTS."""
+def checks(colours: Colours, scheme: str, palette: str = USUAL.palette) -> tuple[Check, ...]:
+    """One for each own colour, in the order of PARTS. `palette`: whose profit and loss a leg without an own colour has."""
     found = [_check_bar(part, ground) for part in ("header", "navbar") if (ground := getattr(colours, part))]
     body = TOKENS[scheme]["bg"]
     if colours.body:
         found.append(_check_body(colours.body))
         body = body if found[-1].refused else colours.body  # what is refused is not worn, and legs do not stand on it
-    return (*found, *(_check_leg(part, colours, body) for part in ("targets", "stops") if getattr(colours, part)))
+    return (*found, *(_check_leg(part, colours, body, palette) for part in ("targets", "stops") if getattr(colours, part)))
 
 
 def _check_bar(part: str, ground: str) -> Check:
@@ -169,15 +169,25 @@ def _check_body(body: str) -> Check:
     return Check("body", ratio, _written(body), said, _near(body, lambda one: weakest(one)[1] >= READABLE))
 
 
-def _check_leg(part: str, colours: Colours, body: str) -> Check:
-    leg = getattr(colours, part)
-    ratio = leg_ratio(leg, body)
+def _check_leg(part: str, colours: Colours, body: str, palette: str) -> Check:
+    leg, other = getattr(colours, part), "targets" if part == "stops" else "stops"
+    ratio, beside = leg_ratio(leg, body), _worn(other, colours, body, palette)
     if ratio < READABLE:
         said = f"It would stand at {_said(ratio)} : 1 on the charts, and {READABLE:g} : 1 is needed."
-        return Check(part, ratio, "", said, leg_near(leg, body))
-    if part == "stops" and colours.targets and apart(leg, colours.targets) < ALIKE:
-        return Check(part, ratio, "", "It looks like that of the targets: the two must be told apart at a glance.")
+        near = leg_near(leg, body)
+        return Check(part, ratio, "", said, near if near and apart(near, beside) >= ALIKE else None)
+    told_there = part == "targets" and beside == colours.stops  # of two own colours the stops' is the one that is refused
+    if apart(leg, beside) < ALIKE and not told_there:
+        return Check(part, ratio, "", f"It looks like that of the {other}: the two must be told apart at a glance.")
     return Check(part, ratio, "")
+
+
+def _worn(part: str, colours: Colours, body: str, palette: str) -> str:
+    """The colour that a leg really has there: its own where that can be read, else that of profit or loss."""
+    own: str | None = getattr(colours, part)
+    if own and leg_ratio(own, body) >= READABLE:
+        return own
+    return profit(body, palette)[0]["up" if part == "targets" else "down"]
 
 
 def _written(ground: str) -> str:
@@ -207,11 +217,11 @@ def named(look: Look) -> str:
 @lru_cache(256)
 def css(look: Look) -> str:
     """Rules for both schemes and both palettes, so that switching between them needs no other sheet. Refused colours are left out."""
-    return "".join(rule for scheme in SCHEMES for rule in _rules(look.colours(scheme), scheme))
+    return "".join(rule for scheme in SCHEMES for rule in _rules(look.colours(scheme), scheme, look.palette))
 
 
-def _rules(colours: Colours, scheme: str) -> list[str]:
-    refused = {check.part for check in checks(colours, scheme) if check.refused}
+def _rules(colours: Colours, scheme: str, palette: str) -> list[str]:
+    refused = {check.part for check in checks(colours, scheme, palette) if check.refused}
     own = {part: value for part in PARTS if is_colour(value := getattr(colours, part)) and part not in refused}
     root = f'[data-bs-theme="{scheme}"]'
     rules = _body(own["body"], root) if "body" in own else []

@@ -49,6 +49,16 @@ def test_what_cannot_be_a_look_is_refused_beside_its_field(trader: Person, body:
         assert said in answer.json["errors"][field][0]
 
 
+def test_a_leg_that_looks_like_the_other_one_s_own_is_refused_in_the_palette_that_is_worn(trader: Person) -> None:
+    stops = {"dark": {"stops": "#3fce92"}}  # the targets' own, in green and red
+    assert "looks like that of the targets" in trader.put("/api/me/look", stops).json["errors"]["dark.stops"][0]
+    assert trader.get("/api/me/look/preview?scheme=dark&stops=%233fce92").json["checks"][0]["refused"]
+    assert trader.put("/api/me/look", {"palette": "blue", **stops}).status_code == 200
+    assert trader.get("/api/me/look/preview?scheme=dark&stops=%233fce92").json["checks"][0]["refused"] == ""
+    assert trader.patch("/api/me/look", {"palette": "green"}).status_code == 422
+    assert trader.put("/api/me/look", {}).status_code == 200
+
+
 def test_what_is_tried_says_its_contrast_and_is_not_kept(trader: Person) -> None:
     tried = trader.get("/api/me/look/preview?scheme=dark&header=%231d3a8a&body=%236b6b6b").json
     header, body = tried["checks"]

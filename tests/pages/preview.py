@@ -138,7 +138,7 @@ def _api() -> Blueprint:
 
     @routes.get("/me/look/preview")
     def preview_look() -> Response:
-        tried = look_service.preview(None, PreviewQuery.model_validate(request.args.to_dict()))  # type: ignore[arg-type]
+        tried = look_service.tried_on("green", PreviewQuery.model_validate(request.args.to_dict()))
         return Response(tried.model_dump_json(), content_type="application/json")
 
     @routes.post("/accounts")

@@ -155,13 +155,34 @@ def test_a_colour_on_which_something_cannot_be_read_is_refused_with_the_number(p
     assert len(offered) == (part != "stops" and 1)  # what looks like the other one has no nearest
 
 
+@pytest.mark.parametrize("scheme", shades.SCHEMES)
+@pytest.mark.parametrize("palette", shades.PALETTES)
+@pytest.mark.parametrize("body", [None, "own"])
+def test_a_leg_is_compared_with_the_colour_that_the_other_really_has(scheme: str, palette: str, body: str | None) -> None:
+    """Its own, else profit or loss of the palette on that body."""
+    ground = {"dark": "#0a1a15", "light": "#f3faf6"}[scheme] if body else shades.TOKENS[scheme]["bg"]
+    usual = shades.profit(ground, palette)[0]
+    mine = ground if body else None
+    for colours, part, other in (
+        (Colours(body=mine, stops=usual["up"]), "stops", "targets"),
+        (Colours(body=mine, targets=usual["down"]), "targets", "stops"),
+        (Colours(body=mine, targets=usual["down"], stops=ground), "targets", "stops"),  # nobody wears stops that cannot be read
+    ):
+        told = {check.part: check.refused for check in look.checks(colours, scheme, palette)}
+        assert told[part].startswith(f"It looks like that of the {other}")
+        assert f"--leg-{part[:-1]}:" not in look.css(Look("system", palette, **{scheme: colours}))
+    swapped = Colours(body=mine, targets=usual["down"], stops=usual["up"])  # odd, but told apart
+    assert look.problems(Look("system", palette, **{scheme: swapped})) == {}
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(["body", "targets", "stops"]), HEX, SCHEME)
 def test_what_is_offered_instead_does(part: str, colour: str, scheme: str) -> None:
     for check in look.checks(Colours(**{part: colour}), scheme):
         if check.nearest:
             assert look.problems(Look(**{scheme: Colours(**{part: check.nearest})})) == {}
-        assert bool(check.refused) == bool(check.nearest)
+        assert check.refused or not check.nearest
+        assert bool(check.refused) == bool(check.nearest) or part != "body"  # what looks like the other leg has no nearest
 
 
 @given(HEX)

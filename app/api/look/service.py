@@ -35,13 +35,17 @@ def change_look(user: User, body: LookPatch, by: Actor) -> LookOut:
     return _keep(user, replace(own(user), **changes), by)
 
 
-def preview(_user: User, query: PreviewQuery) -> TriedOut:
+def preview(user: User, query: PreviewQuery) -> TriedOut:
     """What these colours would look like, and which of them cannot be read. Nothing is kept."""
+    return tried_on(own(user).palette, query)
+
+
+def tried_on(palette: str, query: PreviewQuery) -> TriedOut:
     tried = look.Colours(**{part: getattr(query, part) for part in look.PARTS})
-    whole = look.Look(dark=tried) if query.scheme == "dark" else look.Look(light=tried)
+    whole = look.Look(palette=palette, dark=tried) if query.scheme == "dark" else look.Look(palette=palette, light=tried)
     checks = [
         ContrastOut(part=c.part, contrast=round(c.ratio, 2), ink=c.ink, refused=c.refused, nearest=c.nearest)
-        for c in look.checks(tried, query.scheme)
+        for c in look.checks(tried, query.scheme, palette)
     ]
     return TriedOut(css=look.css(whole), checks=checks)
 
