@@ -9,6 +9,7 @@ import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from app.data.credentials import CredentialBox
 from app.data.errors import DataError
@@ -89,7 +90,8 @@ class Deliveries:
                 self._give_up(target)
                 return None
             self._merge(target)
-        rows = self.store.journal.run(lambda db: _claim(db, target, most, micros(now)))
+        mail = place is not None and place["channel"] == Channel.EMAIL
+        rows, more = self.store.journal.run(lambda db: _claim(db, target, most, micros(now), alike=mail))
         if not rows:
             return None
         try:
@@ -97,13 +99,13 @@ class Deliveries:
         except DataError as error:
             self._refuse(target, rows, str(error))
             return None
-        items = tuple(item for row in rows[:most] if (item := self._item(row)) is not None)
+        items = tuple(item for row in rows if (item := self._item(row)) is not None)
         if not items:
             return None
         if place is None:
-            return Batch(MAILS, Channel.MAIL, address, items, more=len(rows) > most)
+            return Batch(MAILS, Channel.MAIL, address, items, more=more)
         channel = Channel(place["channel"])
-        return Batch(target, channel, address, items, place["failures"], place["updated_at"], more=len(rows) > most)
+        return Batch(target, channel, address, items, place["failures"], place["updated_at"], more=more)
 
     def record(self, batch: Batch, outcomes: Sequence[Outcome], verdict: Verdict, now: Timestamp) -> None:
         at = micros(now)
@@ -234,8 +236,9 @@ class Deliveries:
         self._in_pieces(merge, self.store.readers.all(_CROWD, (target, self.store.now())))
 
 
-def _claim(db: sqlite3.Connection, target: str, most: int, now: int) -> list[sqlite3.Row]:
-    """One row more than is taken says that more is due."""
+def _claim(db: sqlite3.Connection, target: str, most: int, now: int, *, alike: bool) -> tuple[list[sqlite3.Row], bool]:
+    """What is taken, and whether more is due. `alike`: only what was tried as often as the first; so what failed together goes together again, as
+    the same mail."""
     where, names = (_IS_MAIL, ()) if target == MAILS else ("d.target = ?", (target,))
     if target != MAILS:
         open_ = (
@@ -243,10 +246,13 @@ def _claim(db: sqlite3.Connection, target: str, most: int, now: int) -> list[sql
             " WHERE destination_id = ? AND enabled AND state <> 'refused' AND not_before <= ? AND active"
         )
         if db.execute(open_, (target, now)).fetchone() is None:
-            return []
+            return [], False
     rows = db.execute(_CLAIM % where, (*names, now, now, most + 1)).fetchall()
-    db.executemany("UPDATE deliveries SET status = 'sending' WHERE delivery_id = ?", [(row["delivery_id"],) for row in rows[:most]])
-    return rows
+    taken = rows[:most]
+    if alike:
+        taken = list(takewhile(lambda row: row["attempts"] == rows[0]["attempts"], taken))
+    db.executemany("UPDATE deliveries SET status = 'sending' WHERE delivery_id = ?", [(row["delivery_id"],) for row in taken])
+    return taken, len(rows) > len(taken)
 
 
 def _mail(opened: Mapping[str, str]) -> SecretMail:

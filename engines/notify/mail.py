@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TIMEOUT = 10.0
 TOGETHER = 50  # mails over one connection
 IDLE = 15.0  # seconds that a connection is kept for the next one
+_NO_MAILBOX = frozenset({550, 551, 553})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -70,7 +71,7 @@ class Mailer:
         try:
             made = mail(batch.items[:taken], self._server.sender, batch.address.get("to", ""), self._clock.now())
         except (ValueError, KeyError):  # a line break in an address, a kind that is no more
-            return Answer(Fate.BAD_MESSAGE, taken, "it cannot be made into a mail")
+            return _bad(taken, "it cannot be made into a mail")
         item = batch.items[0].what
         return self._hand_in(made, item.to if isinstance(item, SecretMail) else batch.address.get("to", ""), batch.channel, taken)
 
@@ -109,10 +110,10 @@ class Mailer:
             return Answer(Fate.FAILED, taken, f"the mail server refuses the sender ({error.smtp_code}): see MAIL_DEFAULT_SENDER", wide=True)
         except smtplib.SMTPResponseException as error:
             if error.smtp_code >= 500:
-                return Answer(Fate.BAD_MESSAGE, taken, f"the mail server does not take the mail ({error.smtp_code})")
+                return _bad(taken, f"the mail server does not take the mail ({error.smtp_code})")
             return Answer(Fate.FAILED, taken, f"the mail server asks to come again later ({error.smtp_code})")
         except (UnicodeError, ValueError, smtplib.SMTPNotSupportedError):
-            return Answer(Fate.BAD_MESSAGE, taken, "the address is not one that the mail server takes")
+            return _bad(taken, "the address is not one that the mail server takes")
         except (smtplib.SMTPException, OSError) as error:
             return Answer(Fate.FAILED, taken, _lost(error, "broke the connection off"), wide=True)
         finally:
@@ -188,10 +189,17 @@ def _lost(error: Exception, otherwise: str) -> str:
     return f"the mail server {'did not answer in time' if late else otherwise}"
 
 
+def _bad(taken: int, reason: str) -> Answer:
+    """One of several that are not acceptable must not take the others down."""
+    return Answer(Fate.SPLIT if taken > 1 else Fate.BAD_MESSAGE, taken, reason)
+
+
 def _recipient(code: int, channel: Channel, taken: int) -> Answer:
-    """What is said about the address. 4xx: later (greylisting); 5xx: there is no such mailbox."""
+    """What is said about the address. 4xx: later (greylisting); 5xx: not now (552: the mailbox is full), unless it says that there is none."""
     if code < 500:
         return Answer(Fate.FAILED, taken, f"the mail server asks to come again later ({code})")
+    if code not in _NO_MAILBOX:
+        return Answer(Fate.FAILED, taken, f"the mail server takes nothing for this address at the moment ({code})")
     fate = Fate.BAD_TARGET if channel is Channel.EMAIL else Fate.BAD_MESSAGE
     return Answer(fate, taken, f"the mail server says that there is no such mailbox ({code})")
 

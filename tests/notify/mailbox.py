@@ -1,6 +1,6 @@
 """A real SMTP server (aiosmtpd) on loopback that keeps every mail, with moods, and with STARTTLS and a sign-in when asked for.
 
-Moods, one for each mail to come: "ok", "later" (451 to the recipient), "nobody" (550 to the recipient), "not now" (451 to the mail), "never" (554 to
+Moods, one for each mail to come: "ok", "later" (451 to the recipient), "nobody" (550), "full" (552), "not now" (451 to the mail), "never" (554 to
 the mail), "hang" (no answer to the mail), "die" (the mail is taken, the connection is cut without an answer).
 """
 
@@ -24,6 +24,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 NUMBER = re.compile(r"#(\d+)$", re.MULTILINE)
+
+_RECIPIENT = {"later": "451 4.7.1 greylisted", "nobody": "550 5.1.1 no such mailbox", "full": "552 5.2.2 mailbox full"}
 
 
 class Mailbox:
@@ -78,8 +80,8 @@ class Mailbox:
         return responses
 
     async def handle_RCPT(self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]) -> str:  # noqa: N802
-        if self.moods and self.moods[0] in ("later", "nobody"):
-            return "451 4.7.1 greylisted" if self.moods.popleft() == "later" else "550 5.1.1 no such mailbox"
+        if self.moods and self.moods[0] in _RECIPIENT:
+            return _RECIPIENT[self.moods.popleft()]
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

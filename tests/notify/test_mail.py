@@ -66,6 +66,7 @@ def test_the_mails_of_one_signal_are_one_thread(office: Office, data: Data, post
         ("later", "pending", 1, "ok", "the mail server asks to come again later (451)"),
         ("not now", "pending", 1, "ok", "the mail server asks to come again later (451)"),
         ("nobody", "pending", 1, "refused", "the mail server says that there is no such mailbox (550)"),
+        ("full", "pending", 1, "ok", "the mail server takes nothing for this address at the moment (552)"),
         ("never", "dead", 1, "ok", "the mail server does not take the mail (554)"),
         ("die", "pending", 1, "ok", "the mail server broke the connection off"),
     ],
@@ -79,6 +80,14 @@ def test_each_mood_of_a_mail_server(
     office.walk()
     assert states(data, "status", "attempts", "error") == [(status, attempts, words)]
     assert target(data, there)["state"] == state
+
+
+def test_one_that_is_not_acceptable_does_not_take_the_others_down(office: Office, data: Data, post: Mailbox) -> None:
+    there = destination(data, "email", {"to": "ravi@example.com"})
+    tell(data, [there], 3)
+    post.moods += ["never", "ok", "never"]
+    office.walk()
+    assert states(data, "status", "error") == [("sent", ""), ("dead", "the mail server does not take the mail (554)"), ("sent", "")]
 
 
 def test_a_mailbox_that_says_later_gets_its_mail_later_and_the_others_at_once(office: Office, data: Data, post: Mailbox) -> None:
@@ -114,6 +123,19 @@ def test_what_was_taken_without_an_answer_has_the_same_number_when_it_comes_agai
     office.pass_(3)
     assert len({mail["Message-ID"] for mail in post.mails}) == 1
     assert (len(post.mails), counts(data)) == (2, {"sent": 1})
+
+
+def test_messages_that_were_taken_without_an_answer_come_again_as_the_same_mail(office: Office, data: Data, post: Mailbox) -> None:
+    """Also when more has happened since, so that a receiver can drop the second."""
+    there = destination(data, "email", {"to": "ravi@example.com"})
+    first = tell(data, [there], 2)
+    post.moods.append("die")
+    office.walk()
+    second = tell(data, [there], 3)
+    office.pass_(10)
+    ids = [mail["Message-ID"] for mail in post.mails]
+    assert (post.numbers, ids[0] == ids[1], len(set(ids))) == (first + first + second, True, 2)
+    assert counts(data) == {"sent": 5}
 
 
 def test_fifty_mails_share_a_connection(office: Office, data: Data, post: Mailbox) -> None:
