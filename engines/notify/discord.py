@@ -20,6 +20,7 @@ ROOT = "https://discord.com"
 HOSTS = frozenset({"discord.com", "discordapp.com", "ptb.discord.com", "canary.discord.com"})
 _PATH = re.compile(r"/api(?:/v\d{1,2})?/webhooks/(\d{5,25})/([A-Za-z0-9_-]{20,120})/?")
 _THREAD = re.compile(r"thread_id=(\d{5,25})")
+_FORUM = 220001  # the webhook is of a forum channel, where a message needs a thread
 _LONGEST = 1.0  # seconds to wait where a provider says "too fast" and not how long
 
 
@@ -100,6 +101,10 @@ def read(reply: Reply, taken: int) -> Answer:
         return Answer(Fate.BAD_TARGET, taken, f"Discord refuses the webhook (HTTP {status}): make a new one and enter its address")
     if status == 404:
         return Answer(Fate.BAD_TARGET, taken, "Discord knows no such webhook: it was deleted there; make a new one and enter its address")
+    if status == 400 and body.get("code") == _FORUM:
+        return Answer(
+            Fate.BAD_TARGET, taken, "This is a forum channel: put ?thread_id= and the number of one of its posts behind the address"
+        )
     if status == 400:
         return Answer(
             Fate.SPLIT if taken > 1 else Fate.BAD_MESSAGE, taken, f"Discord does not accept the message{_code(body)}", wait=used_up

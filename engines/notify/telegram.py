@@ -20,7 +20,20 @@ ROOT = "https://api.telegram.org"
 PACE = 1.0  # seconds between two messages to one chat: what the provider asks of everybody
 _TOKEN = re.compile(r"\d{5,16}:[A-Za-z0-9_-]{30,64}")
 _CHAT = re.compile(r"-?\d{1,20}|@[A-Za-z][A-Za-z0-9_]{3,31}")
-_GONE = ("chat not found", "bot was blocked", "can't initiate", "user is deactivated", "bot was kicked", "not a member", "have no rights")
+_GONE = (
+    "chat not found",
+    "bot was blocked",
+    "can't initiate",
+    "user is deactivated",
+    "chat was deactivated",
+    "bot was kicked",
+    "not a member",
+    "have no rights",
+    "not enough rights",
+    "need administrator rights",
+    "chat_write_forbidden",
+)
+_NO_TOPIC = ("message thread not found", "topic_closed", "topic_deleted")
 
 
 class NotFound(Exception):
@@ -126,6 +139,8 @@ def read(reply: Reply, taken: int, address: Mapping[str, str], pace: float = 0.0
         return Answer(Fate.BAD_TARGET, taken, "Telegram does not know the bot's token any more: enter a new one")
     if status == 403 or any(words in said for words in _GONE):
         return Answer(Fate.BAD_TARGET, taken, "The bot may not write to this chat: start it there (/start) or add it again, then save this")
+    if any(words in said for words in _NO_TOPIC):
+        return Answer(Fate.BAD_TARGET, taken, "The topic of this chat is closed or gone: open it again or enter another, then save this")
     if 400 <= status < 500 and status != 408:
         return Answer(Fate.SPLIT if taken > 1 else Fate.BAD_MESSAGE, taken, f"Telegram does not accept the message (HTTP {status})")
     return Answer(Fate.FAILED, taken, f"Telegram has trouble of its own (HTTP {status})", wait=seconds(reply.headers.get("retry-after")))

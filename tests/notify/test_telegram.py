@@ -6,7 +6,9 @@ import pytest
 
 from app.data import Data
 from engines.core.messages import Line
-from engines.notify.telegram import Chat, NotFound, Telegram, check_chat, check_token
+from engines.notify.answers import Fate
+from engines.notify.telegram import Chat, NotFound, Telegram, check_chat, check_token, read
+from engines.notify.wire import Reply
 from tests.notify.house import GoingClock, Office, counts, destination, message, states, target, tell
 from tests.notify.messengers import TelegramDouble
 
@@ -82,6 +84,25 @@ def test_a_chat_that_is_not_there_refuses_the_destination(office: Office, data: 
     office.pass_(60)
     (told,) = [row for row in data.outbox.new() if row.kind == "destination_refused"]
     assert (told.ref, told.fields["why"]) == (there, target(data, there)["state_detail"])
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("not enough rights to send text messages to the chat", "may not write to this chat"),
+        ("need administrator rights in the channel chat", "may not write to this chat"),
+        ("CHAT_WRITE_FORBIDDEN", "may not write to this chat"),
+        ("group chat was deactivated", "may not write to this chat"),
+        ("message thread not found", "closed or gone"),
+        ("TOPIC_CLOSED", "closed or gone"),
+        ("TOPIC_DELETED", "closed or gone"),
+    ],
+)
+def test_what_is_wrong_with_the_chat_or_its_topic_is_never_put_on_the_message(said: str, words: str) -> None:
+    """Its owner is told, and what waits is kept."""
+    for taken in (1, 3):
+        answer = read(Reply(400, {}, {"ok": False, "error_code": 400, "description": f"Bad Request: {said}"}), taken, {})
+        assert (answer.fate, words in answer.reason) == (Fate.BAD_TARGET, True)
 
 
 def test_a_group_that_got_a_new_number_is_followed(office: Office, data: Data, telegram: TelegramDouble) -> None:
