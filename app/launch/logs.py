@@ -19,11 +19,13 @@ _NAMES = r"password|passwd|pin|totp|totp_secret|secret|api_secret|secret_key|api
 _NAME = re.compile(rf"(?i)^(?:{_NAMES})$")
 # A bearer token, `name=value`, or a JSON member, where the name says that the value is secret.
 _PAIR = re.compile(rf"(?i)(bearer\s+|[\"']?\b(?:{_NAMES})[\"']?\s*[=:]\s*[\"']?)(?!bearer\b)([^\s\"',;}}&]+)")
+# The addresses of a Telegram bot and of a Discord webhook, whose path is the secret.
+_PATH = re.compile(r"(?i)(/bot)\d+:[\w-]+|(/webhooks/)\d+/[\w-]+")
 
 
 def redact(text: str) -> str:
     """The text with whatever looks like the value of a secret taken out."""
-    return _PAIR.sub(r"\1…", text)
+    return _PATH.sub(r"\1\2…", _PAIR.sub(r"\1…", text))
 
 
 def redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -78,8 +78,7 @@ class Wire:
             if self._pool is None:
                 import urllib3
 
-                # it tells of every request with its address, in which the secret is
-                logging.getLogger("urllib3").setLevel(logging.WARNING)
+                _hush()
                 self._pool = urllib3.PoolManager(num_pools=8, maxsize=4, retries=False)
             return self._pool
 
@@ -87,9 +86,15 @@ class Wire:
         with self._lock:
             if self._pool is not None:
                 self._pool.clear()
-                # it tells of every request with its address, in which the secret is
-                logging.getLogger("urllib3").setLevel(logging.WARNING)
+                _hush()
                 self._pool = None
+
+
+def _hush() -> None:
+    """urllib3 tells of requests with their address, in which the secret is: of every one, and as a warning of one whose answer's headers are broken."""
+    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    for name in ("urllib3.connection", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def seconds(*texts: object) -> float:

@@ -18,6 +18,8 @@ from app.launch.logs import redact, redact_event
         ("access_token:xyz", "access_token:…"),
         ("bearer ABC", "bearer …"),
         ("order 12 of account A was filled at 1520.05", "order 12 of account A was filled at 1520.05"),
+        ("url=https://api.telegram.org/bot7654321:AAE-x_y/sendMessage is late", "url=https://api.telegram.org/bot…/sendMessage is late"),
+        ("https://discord.com/api/webhooks/123456/Tok-en_1?wait=true", "https://discord.com/api/webhooks/…?wait=true"),
         ("spinning=fast keystone=1", "spinning=fast keystone=1"),
     ],
 )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import socket
+import threading
 
 import pytest
 
 from app.data import Data
 from engines.core.messages import Line
-from engines.notify.discord import ROOT, check_url
+from engines.notify.answers import Fate
+from engines.notify.discord import ROOT, check_url, read
+from engines.notify.wire import Reply, Wire
 from tests.notify.house import START, GoingClock, HandClock, Office, counts, destination, message, states, target, tell
 from tests.notify.messengers import DiscordDouble
 
@@ -192,6 +196,31 @@ def test_an_address_that_is_none_is_refused_without_a_request(data: Data, office
     office.walk()
     assert target(data, there)["state"] == "refused"
     assert discord.requests == []
+
+
+def test_a_forum_without_a_post_to_write_in_is_told_to_its_owner_and_loses_nothing() -> None:
+    reply = Reply(400, {}, {"message": "Webhooks posted to forum channels must have a thread_name or thread_id", "code": 220001})
+    assert [read(reply, taken).fate for taken in (1, 3)] == [Fate.BAD_TARGET] * 2
+
+
+def test_an_answer_with_broken_headers_tells_no_address(clock: HandClock, caplog: pytest.LogCaptureFixture) -> None:
+    """urllib3 warns of it, with the address."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        caller, _ = server.accept()
+        with caller, server:
+            while b"{}" not in caller.recv(65536):
+                pass
+            caller.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nthis is no header\r\n\r\n{}")
+
+    serving = threading.Thread(target=answer)
+    serving.start()
+    wire = Wire(clock)
+    wire.post(f"http://127.0.0.1:{server.getsockname()[1]}/api/webhooks/123456/{TOKEN}", {})
+    serving.join()
+    wire.close()
+    assert TOKEN not in caplog.text
 
 
 def test_not_even_the_most_talkative_log_tells_an_address(
