@@ -21,9 +21,9 @@ def not_before(event: Event | None, quiet: Quiet | None, now: Timestamp) -> Time
     local = datetime.fromtimestamp(now, UTC).astimezone(ZoneInfo(quiet.zone))
     for day in (-1, 0):  # those of yesterday may last into today
         date = local.date() + timedelta(days=day)
-        start, end = _moment(date.isoformat(), quiet.start, quiet.zone), _moment(date.isoformat(), quiet.end, quiet.zone)
-        if end <= start:
-            end = _moment((date + timedelta(days=1)).isoformat(), quiet.end, quiet.zone)
+        # over midnight by the clock alone: in the hour that summer time skips the moments lie the other way round
+        last = date + timedelta(days=quiet.end <= quiet.start)
+        start, end = _moment(date.isoformat(), quiet.start, quiet.zone), _moment(last.isoformat(), quiet.end, quiet.zone)
         if start <= now < end:
             return end
     return now
