@@ -16,7 +16,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Protocol
 
-from app.data import Data, Wanting
+from app.data import Data, NotFound, Wanting
 from app.data.outbox import EVERYBODY, OWNERS, NewMessage, Send
 from app.data.reporting import NamedAccount
 from engines.core.messages import Event, Message, Tone
@@ -165,8 +165,9 @@ class _Edition:
         report = self.data.reporting
         self.newest = self.data.outbox.newest()  # before the orders are read: what was written down by now is in what they say
         self.wanting = self.data.destinations.wanting()
-        self.accounts, self.strategies, self.people = report.accounts(), report.strategies(), report.people()
+        self.accounts = report.accounts()
         self._news: dict[str, AccountNews | None] = {}
+        self._strategies: dict[tuple[str, str], str] = {}
         of_orders = [row for row in rows if row.dedupe.startswith("o:")]
         of_signals = [row for row in rows if row.dedupe.startswith("s:")]
         self.orders = report.orders({row.ref for row in of_orders})
@@ -301,7 +302,7 @@ class _Edition:
         news = words.OrderNews(
             order,
             account,
-            self.strategies.get(order.strategy_id or "", ""),
+            self.strategy(row, order.strategy_id),
             self.signal_ids.get(order.signal_key, ""),
             self.room.books.segment(order.symbol),
             **({"charges": cost.charges, "realised": cost.realised} if cost else {}),
@@ -313,7 +314,7 @@ class _Edition:
     def _signal(self, row: NewMessage, signal: Signal) -> Message:
         orders = self.signal_orders.get(row.ref, ())
         accounts = {key: account for key in {order.account_id for order in orders} if (account := self.account(key)) is not None}
-        news = words.SignalNews(signal, orders, accounts, self.strategies.get(signal.strategy_id or "", ""))
+        news = words.SignalNews(signal, orders, accounts, self.strategy(row, signal.strategy_id))
         said = words.of_signal(row.message_id, row.at, news)
         return replace(said, covers=self.newest) if all(order.state in FINAL_STATES for order in orders) else said
 
@@ -322,7 +323,7 @@ class _Edition:
         if halt is None:
             return None
         account = self.accounts.get(halt.scope_id or "")
-        name = account.name if account else self.strategies.get(halt.scope_id or "", "")
+        name = account.name if account else self.strategy(row, halt.scope_id)
         lifted = row.kind == "lift"
         by = self._by(row, halt.lifted_by if lifted else halt.by)
         held = self._held(row, halt) if lifted else notices.Held()
@@ -354,8 +355,8 @@ class _Edition:
     def _fields(self, row: NewMessage) -> Mapping[str, str]:
         report = self.data.reporting
         found: dict[str, str] = {}
-        if row.ref in self.strategies:
-            found["name"] = self.strategies[row.ref]
+        if name := self.strategy(row, row.ref):
+            found["name"] = name
         if row.kind.startswith("consent"):
             found |= report.consent(row.ref)
         if row.kind == "new_sign_in":
@@ -370,6 +371,18 @@ class _Edition:
         if row.user_id in (EVERYBODY, OWNERS) or not user_id:
             return ""
         return "you" if user_id == row.user_id else ""
+
+    def strategy(self, row: NewMessage, strategy_id: str | None) -> str:
+        """What whoever is told calls it: its name, or the one that it had when their share ended; '' for one that they never had."""
+        if strategy_id is None:
+            return ""
+        key = row.user_id, strategy_id
+        if key not in self._strategies:
+            try:
+                self._strategies[key] = self.data.strategies.seen(*key).strategy.name
+            except NotFound:
+                self._strategies[key] = self.data.shares.ended_for(row.user_id).get(strategy_id, "")
+        return self._strategies[key]
 
     def account(self, account_id: str | None) -> AccountNews | None:
         if account_id is None:

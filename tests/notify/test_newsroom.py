@@ -306,6 +306,26 @@ def test_a_stop_of_a_shared_strategy_reaches_everybody_who_maps_it(room: Room) -
     assert room.titles() == room.titles(room.other) == ["Stopped: strategy Cross"]
 
 
+def test_whose_share_has_ended_is_told_the_name_of_then_and_no_later_one(room: Room) -> None:
+    room.data.strategies.add(StrategyConfig("S1", room.owner, "Cross", "ema_cross", Timeframe.M1, ("NSE:INFY",)), by=CLI)
+    room.data.shares.add(room.owner, "S1", "u@example.com", by=CLI)
+
+    def told() -> list[str]:
+        """The strategy in what is said of a signal and its order."""
+        for one in room.signal("A1", strategy_id="S1").orders:
+            room.to(one, OrderState.FILLED, filled_quantity=D(10), average_price=D(1500))
+        room.later(1)
+        texts = [repr(row.message) for row in room.told()[-2:]]
+        return [next(word for word in ("Cross", "Renamed", "Secret") if word in text) for text in texts]
+
+    assert told() == ["Cross", "Cross"]
+    room.data.strategies.change(room.owner, "S1", lambda strategy: replace(strategy, name="Renamed"), by=CLI)
+    assert told() == ["Renamed", "Renamed"]
+    room.data.shares.remove(room.owner, "S1", room.user, by=CLI)
+    room.data.strategies.change(room.owner, "S1", lambda strategy: replace(strategy, name="Secret"), by=CLI)
+    assert told() == ["Renamed", "Renamed"]
+
+
 def incident(room: Room, kind: str, *, user: str | None = None, account_id: str | None = None, lasts: bool = True) -> Incident:
     now = room.clock.now()
     return Incident(f"I-{kind}-{now}", kind, f"{kind} is so", "critical", now, user, account_id, None if lasts else now)
@@ -430,8 +450,8 @@ def test_what_nobody_has_words_for_is_told_all_the_same(room: Room) -> None:
 
 def test_people_are_told_what_others_did_for_them(room: Room) -> None:
     room.data.strategies.add(StrategyConfig("S1", room.owner, "Cross", "ema_cross", Timeframe.M1, ("NSE:INFY",)), by=CLI)
-    tell = room.data.outbox.tell
-    room.data.journal.run(lambda db: tell(db, "strategy_shared", dedupe="share:S1", user_id=room.user, ref="S1", fields={"by": "Priya"}))
+    tell, fields = room.data.outbox.tell, {"name": "Cross", "by": "Priya"}
+    room.data.journal.run(lambda db: tell(db, "strategy_shared", dedupe="share:S1", user_id=room.user, ref="S1", fields=fields))
     room.data.journal.run(lambda db: tell(db, "consent_revoked", dedupe="c:1", user_id=room.user, ref="C1", account_id="A1"))
     room.later(1)
     assert room.titles() == ["Cross is shared with you", "The consent of the holder was revoked"]
