@@ -42,6 +42,7 @@ UNKNOWN_FOR = 2.0  # seconds an order must be unknown before that is told
 SIGNAL_WAITS = 30.0  # seconds after which a summary does not wait any longer
 RESTS_AFTER = 2.0  # seconds after which a limit order counts as resting
 LASTS = 5.0  # seconds that trouble must last to be worth telling
+ONE_TIME = 60.0  # seconds by which the engines' clock and the wall may differ while both tell the time of now
 OLD_DAY = 2 * 86_400.0  # books of days further back are written again without a word
 _AT_ONCE = frozenset({"limit_warning", "limit_reached", "combined_left"})
 _STATE_OF = {
@@ -401,18 +402,18 @@ class _Edition:
     # --- its ways -------------------------------------------------------------------------------------------------------
 
     def _sends(self, row: NewMessage, message: Message) -> tuple[Send, ...]:
-        """Whoever it is for and wants it, except for what happened before they asked to be told."""
+        """Whoever it is for and wants it, except for what happened before they asked to be told. In a replay that cannot be said: it happens in the past."""
         now = self.room.wall.now()
-        return tuple(_send(wish, message.event, now) for wish in self.wanting if _wants(wish, row, message.event))
+        at = row.at if abs(now - self.now) < ONE_TIME else now
+        return tuple(_send(wish, message.event, now) for wish in self.wanting if _wants(wish, row, message.event, at))
 
 
-def _wants(wish: Wanting, row: NewMessage, event: Event | None) -> bool:
+def _wants(wish: Wanting, row: NewMessage, event: Event | None, at: Timestamp) -> bool:
+    """`at`: when it happened, by the clock that says when destinations were made."""
     if event is None:
         return wish.destination_id == row.ref
     mine = row.user_id in (EVERYBODY, wish.user_id) or (row.user_id == OWNERS and wish.owner)
-    return (
-        mine and event in wish.events and wish.created_at <= row.at and wish.destination_id != row.ref
-    )  # that it is refused it cannot hear
+    return mine and event in wish.events and wish.created_at <= at and wish.destination_id != row.ref  # that it is refused it cannot hear
 
 
 def _send(wish: Wanting, event: Event | None, now: Timestamp) -> Send:

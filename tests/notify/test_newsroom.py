@@ -390,6 +390,22 @@ def test_the_day_is_told_once_for_each_person_and_never_late(room: Room) -> None
     assert room.told(room.other) == []
 
 
+def test_what_happened_before_somebody_asked_does_not_travel_but_a_replay_of_an_older_day_does(room: Room) -> None:
+    room.to(room.signal("A1", role=Role.EXIT).orders[0], OrderState.REJECTED)
+    room.clock.wall += 1
+    there = room.place(room.user)
+    room.later(1)
+    assert (room.titles(), room.ways()) == (["BUY INFY · rejected"], [])
+    engines = HandClock(room.clock.now() - 30 * 86_400)  # they live a month ago, the destination was made today
+    room.newsroom = Newsroom(room.data, room.books, engines, room.clock)
+    made = signal(room.user, created_at=engines.now())
+    room.fact(f.SignalPlanned(made, (order(made, "A1"),)))
+    room.fact(changed(order(made, "A1"), OrderState.REJECTED, engines.now()))
+    engines.wall += 1
+    room.newsroom.step()
+    assert [(title, where) for title, where, _ in room.ways()] == [("BUY INFY · rejected", there)]
+
+
 def test_a_refused_destination_is_told_of_on_the_others(room: Room) -> None:
     gone, there = room.place(room.user), room.place(room.user)
     room.place(room.other)
