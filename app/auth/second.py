@@ -49,33 +49,31 @@ def ask(user: User, wanted: str) -> Response:
 
 def check(user: User, given: str, by: Actor) -> bool:
     """Whether this is a good code of theirs, used up when it is. Raises a 429 after ten wrong ones in a quarter of an hour."""
-    if (after := _throttle().book(user.user_id)) > 0:
-        raise too_many("wrong codes", after)
+    book(user)
     return _right(user, given, by)
 
 
 def _right(user: User, given: str, by: Actor) -> bool:
     """Of a try that is booked."""
-    throttle = _throttle()
     try:
         right = workspace().data.second_factor.check(user.user_id, given, by=by)
     except JournalDown:  # nobody has looked at it
-        throttle.give_back(user.user_id)
+        give_back(user)
         raise
     if right:
-        throttle.succeeded(user.user_id)
+        _throttle().succeeded(user.user_id)
     return right
 
 
-def slow_down(user: User) -> None:
-    """Raises the 429, before a code is looked at."""
-    if (after := _throttle().wait(user.user_id)) > 0:
+def book(user: User) -> None:
+    """Counts a code of theirs before it is looked at; raises the 429."""
+    if (after := _throttle().book(user.user_id)) > 0:
         raise too_many("wrong codes", after)
 
 
-def wrong(user: User) -> None:
-    """One more wrong code of theirs, noticed elsewhere."""
-    _throttle().book(user.user_id)
+def give_back(user: User) -> None:
+    """What was booked was no wrong code."""
+    _throttle().give_back(user.user_id)
 
 
 @blueprint.get("/login/code")

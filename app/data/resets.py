@@ -50,8 +50,6 @@ class Resets:
             if row is None:
                 return None
             user = self.codes.users.put_password(db, row["user_id"], hashed, mail=mail)
-            spent = "UPDATE codes SET used_at = ? WHERE purpose = ? AND user_id = ? AND used_at IS NULL"
-            db.execute(spent, (self.codes.store.now(), Purpose.RESET, user.user_id))
             self.codes.store.audit(db, by, "user.password_reset", user.user_id)
             return user
 

@@ -79,6 +79,16 @@ def test_ten_codes(front: Front, at_once: Any) -> None:
     assert guesses == (10, {401: 10, 429: AT_ONCE - 10})
 
 
+def test_ten_first_codes(front: Front, at_once: Any) -> None:
+    visitor = front.visitor()
+    visitor.sign_in(front.person())
+    visitor.json("POST", "/api/me/second-factor", {"password": PASSWORD})
+    answers = at_once(
+        SecondFactor, "confirm", lambda _: visitor.json("POST", "/api/me/second-factor/confirm", {"code": "no code"}).status_code
+    )
+    assert answers == (10, {422: 10, 429: AT_ONCE - 10})
+
+
 def test_ten_addresses_that_nobody_here_has(front: Front, at_once: Any) -> None:
     me = front.rig.person(new_email(), UserRole.TRADER)
     path = f"/api/strategies/{me.strategy()['id']}/shares"

@@ -88,12 +88,14 @@ def picture(uri: str) -> bytes:
 
 
 def confirm(user: User, body: CodeProof, by: Actor) -> RecoveryCodesOut:
-    second.slow_down(user)
+    second.book(user)
     try:
         codes = workspace().data.second_factor.confirm(user.user_id, body.code, by=by, sign_in_id=this_sign_in())
-    except Invalid:
-        second.wrong(user)
+    except Exception as error:
+        if not isinstance(error, Invalid):
+            second.give_back(user)
         raise
+    second.give_back(user)
     return RecoveryCodesOut(codes=list(codes))
 
 
