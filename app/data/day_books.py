@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -24,13 +25,14 @@ _MOST_DAYS = 370
 class DayBooks:
     store: Store
 
-    def close(self, day: str) -> tuple[DayBook, ...]:
-        """Write the book of every account that did anything on an ISO date (Indian midnight to midnight), or held a position at its end."""
+    def close(self, day: str, tell: Collection[str] | None = None) -> tuple[DayBook, ...]:
+        """Write the book of every account that did anything on an ISO date (Indian midnight to midnight), or held a position at its end. `tell`: the
+        accounts whose people may hear of the day now (None: all)."""
         self.store.journal.run(lambda _: None)  # all that the engines have told so far is in the tables
         with self.store.readers.use() as db:
             books = _Day(db, day, self.store.clock.now()).books()
         if books:
-            self.store.journal.commit(*(DayClosed(book) for book in books))
+            self.store.journal.commit(*(DayClosed(book, tell is None or book.account_id in tell) for book in books))
         return tuple(books)
 
     def list(

@@ -19,6 +19,7 @@ from app.data.values import exact, exact_or_none, micros, micros_or_none, to_jso
 from engines.core import facts as f
 from engines.core.codec import dumps, to_plain
 from engines.core.model import Check, HaltScope, Order, OrderEvent, OrderState
+from engines.execution.incidents import LASTING
 
 Writes = list[tuple[Table, Row]]
 
@@ -208,9 +209,10 @@ def _incident_changed(fact: f.IncidentChanged) -> Writes:
         return [(t.INCIDENTS, row)]
     whose = i.user_id or OWNERS
     if i.until is None:
-        told = (f"i:{i.incident_id}", i.kind, whose, i.account_id, i.incident_id, since)
-    elif i.until > i.since:
-        told = (f"i:{i.incident_id}:over", f"{i.kind}_over", whose, i.account_id, i.incident_id, micros(i.until))
+        told = (f"i:{i.incident_id}:{since}", i.kind, whose, i.account_id, i.incident_id, since)  # a strategy's failures share one id
+    elif i.until > i.since or i.kind in LASTING:
+        until = micros(i.until)
+        told = (f"i:{i.incident_id}:over:{until}", f"{i.kind}_over", whose, i.account_id, i.incident_id, until)
     else:  # over as soon as it was told: the same again within a while is told once
         about = blake2b(i.message.encode(), digest_size=6).hexdigest()
         told = (f"i:{i.kind}:{i.account_id or whose}:{about}:{since // AGAIN}", i.kind, whose, i.account_id, i.incident_id, since)
@@ -242,10 +244,10 @@ def _market_changed(fact: f.MarketChanged) -> Writes:
 
 def _day_closed(fact: f.DayClosed) -> Writes:
     book, at = fact.book, micros(fact.book.at)
-    return [
-        (t.DAY_BOOKS, (book.account_id, book.day, at, dumps(book))),
-        (t.MESSAGES_OF_DAY, (f"d:{book.day}", "day", book.account_id, book.day, at)),  # one for each person, whichever account is first
-    ]
+    written: Writes = [(t.DAY_BOOKS, (book.account_id, book.day, at, dumps(book)))]
+    if fact.tell:  # one for each person, whichever account is first
+        written.append((t.MESSAGES_OF_DAY, (f"d:{book.day}", "day", book.account_id, book.day, at)))
+    return written
 
 
 _ENCODERS: dict[type, Callable[[Any], Writes]] = {

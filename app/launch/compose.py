@@ -28,7 +28,7 @@ from engines.market.replay import ReplayFeed
 from engines.market.simulated import SimulatedFeed
 from engines.ports import Clock, Feed, RandomIds, SystemClock
 from engines.system import EngineSettings, TradingSystem
-from engines.trading_day import begin_day
+from engines.trading_day import begin_day, finished
 
 if TYPE_CHECKING:
     from engines.market.recorder import Recorder
@@ -96,7 +96,7 @@ def house(settings: Settings, data: Data) -> House:
     )
     data.directory.on_change(lists.poke)
     system.day.register(JobKind.DAY_START, AtOnce(lambda job: _turn_of_day(system, data, job)))
-    system.day.register(JobKind.END_OF_DAY, AtOnce(lambda job: _close_books(data, job.day)))
+    system.day.register(JobKind.END_OF_DAY, AtOnce(lambda job: _close_books(system, data, job)))
     if isinstance(clock, SystemClock):
         system.day.register(JobKind.INSTRUMENTS, Renewal(lists))
     return House(system, hub, lists, _recorder(settings, system, data))
@@ -163,8 +163,8 @@ def _turn_of_day(system: TradingSystem, data: Data, job: Job) -> str:
     return begin_day(system, job)
 
 
-def _close_books(data: Data, day: str) -> str:
-    count = len(data.day_books.close(day))
+def _close_books(system: TradingSystem, data: Data, job: Job) -> str:
+    count = len(data.day_books.close(job.day, finished(system, job)))
     return f"{count} account{'' if count == 1 else 's'} with something to say" if count else "no account did anything"
 
 

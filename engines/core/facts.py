@@ -180,6 +180,7 @@ class MarketChanged:
 @dataclass(frozen=True, slots=True)
 class DayClosed:
     book: DayBook
+    tell: bool = True  # its person may hear of the day now; False: there is more to come
 
 
 Fact = (

@@ -104,6 +104,12 @@ def keeps_hours(account: Account, own_hours: Collection[str] = ()) -> bool:
     return (account.live and account.broker not in own_hours) or account.paper.session_hours
 
 
+def trades_on(account: Account, exchanges: Collection[str], own_hours: Collection[str] = ()) -> bool:
+    """Whether an account may still trade when the trading day is over: where no hours bind it, and in coins, commodities and currencies.
+    `exchanges`: those of what it holds or has traded."""
+    return not keeps_hours(account, own_hours) or account.broker.startswith("binance") or any(each not in SEEN for each in exchanges)
+
+
 def binds(account: Account, own_hours: Collection[str] = ()) -> bool:
     """Whether an account's day rules hold: as it says, else as it keeps the market's hours."""
     keep = account.day_rules.keep

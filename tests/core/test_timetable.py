@@ -23,6 +23,7 @@ from engines.core.timetable import (
     seconds,
     segment_of,
     square_off_at,
+    trades_on,
     why_no_entry,
 )
 
@@ -35,6 +36,26 @@ INDEX = Instrument("NSE:NIFTY 50", "NIFTY", "NSE", Decimal("0.05"), segment="IND
 GOLD = Instrument("MCX:GOLDM26DECFUT", "Gold", "MCX", Decimal(1), segment="FUT")
 COIN = Instrument("BINANCE:BTCUSDT", "Bitcoin", "BINANCE", Decimal("0.01"), segment="SPOT")
 PAPER = Account("A1", "U1", "Asha", "paper", Decimal(1))
+
+
+@pytest.mark.parametrize(
+    ("broker", "session_hours", "exchanges", "own_hours", "on"),
+    [
+        ("paper", False, (), (), True),
+        ("paper", True, ("NSE", "NFO"), (), False),
+        ("paper", True, ("NSE", "BINANCE"), (), True),
+        ("zerodha", False, ("NSE", "BSE", "NFO", "BFO"), (), False),
+        ("zerodha", False, ("NSE", "MCX"), (), True),
+        ("angelone", False, ("CDS",), (), True),
+        ("zerodha", False, (), ("zerodha",), True),  # an emulator
+        ("binance_spot", False, (), (), True),
+    ],
+)
+def test_who_may_still_trade_when_the_trading_day_is_over(
+    broker: str, session_hours: bool, exchanges: tuple[str, ...], own_hours: tuple[str, ...], on: bool
+) -> None:
+    account = replace(PAPER, broker=broker, paper=PaperSettings(session_hours=session_hours))
+    assert trades_on(account, exchanges, own_hours) is on
 
 
 def at(text: str) -> float:
