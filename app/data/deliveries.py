@@ -38,7 +38,7 @@ _IS_MAIL = "target >= 'mail:' AND target < 'mail;'"
 _AGENDA = (
     f"WITH waiting AS (SELECT CASE WHEN {_IS_MAIL} THEN '{MAILS}' ELSE target END AS target, min(next_at) AS at FROM deliveries"
     f" WHERE {_OPEN} AND status = 'pending' AND expires_at > ? GROUP BY 1)"
-    " SELECT w.target, w.at, d.channel, d.enabled, d.state, d.not_before FROM waiting w LEFT JOIN destinations d ON d.destination_id = w.target"
+    " SELECT w.target, w.at, d.channel, d.enabled, d.state, d.not_before, d.failures FROM waiting w LEFT JOIN destinations d ON d.destination_id = w.target"
     " LEFT JOIN users u USING (user_id) WHERE u.user_id IS NULL OR u.active"
 )
 _CLAIM = (
@@ -79,7 +79,8 @@ class Deliveries:
             elif row["channel"] is None:
                 dues.append(Due(row["target"], Channel.MAIL, 0.0))
             elif row["enabled"] and row["state"] != Health.REFUSED:
-                dues.append(Due(row["target"], Channel(row["channel"]), seconds(row["at"]), seconds(row["not_before"])))
+                opens, failing = seconds(row["not_before"]), row["failures"] > 0
+                dues.append(Due(row["target"], Channel(row["channel"]), seconds(row["at"]), opens, failing))
         return tuple(dues)
 
     def claim(self, target: str, most: int, now: Timestamp) -> Batch | None:

@@ -21,12 +21,18 @@ from engines.ports import Clock, JournalDown
 
 log = logging.getLogger("tandem.notify")
 
-WORKERS = 2
+WORKERS = 6
+"""One for each of those in _HELD_BY, and two that are left over."""
 GATHER = 1.0  # seconds that the first of a burst waits for the rest of it
 POLL = 1.0  # seconds after which is looked in any case: a wake-up may be lost, a row may not
 SWEEP = 60.0
 TIDY = 3600.0
 TROUBLED = 3  # failures in a row of the whole mail server after which the owner is told
+
+
+_HELD_BY = {Channel.DISCORD: "discord", Channel.TELEGRAM: "telegram", Channel.EMAIL: "mail", Channel.MAIL: "mail", None: "errand"}
+"""Who it is that hangs when one of this channel does: both kinds of mail go to one server, an errand asks whomever it asks."""
+_ERRAND = ""  # the target of a worker on an errand
 
 
 class Worker(Protocol):
@@ -68,7 +74,7 @@ class _State:
     """What the workers share; only touched with the lock held."""
 
     agenda: dict[str, Due] = field(default_factory=dict)
-    busy: set[str] = field(default_factory=set)
+    busy: dict[str, tuple[str, bool]] = field(default_factory=dict)  # target → by whom it may be held up, and whether it is well
     served: dict[str, int] = field(default_factory=dict)  # target → when it had its turn last, in turns
     singly: dict[str, int] = field(default_factory=dict)  # target → how many are to be sent one by one
     closed: dict[Channel, Timestamp] = field(default_factory=dict)  # the whole channel was asked to wait
@@ -120,7 +126,7 @@ class Dispatcher:
             self._lock.notify_all()
 
     def ask(self, work: Callable[[], Any]) -> Errand:
-        """Has a worker do it, before anything else that waits."""
+        """Has a worker do it, one after the other, before anything else that waits."""
         errand = Errand(work)
         with self._lock:
             self._errands.append(errand)
@@ -151,9 +157,15 @@ class Dispatcher:
     def step(self, worker: Worker) -> bool:
         """One errand or one batch; False when nothing is due."""
         with self._lock:
-            errand = self._errands.popleft() if self._errands else None
+            errand = self._errands.popleft() if self._errand_waits() else None
+            if errand is not None:
+                self._state.busy[_ERRAND] = (_HELD_BY[None], True)
         if errand is not None:
-            errand.run()
+            try:
+                errand.run()
+            finally:
+                with self._lock:
+                    self._state.busy.pop(_ERRAND)
             return True
         self._care()
         due = self._take()
@@ -165,7 +177,7 @@ class Dispatcher:
             clean = True
         finally:
             with self._lock:
-                self._state.busy.discard(due.target)
+                self._state.busy.pop(due.target)
                 if not clean:
                     self._state.orphaned.add(due.target)
         with self._lock:
@@ -179,13 +191,29 @@ class Dispatcher:
 
     def _wait(self, worker: Worker) -> None:
         with self._lock:
-            if not worker.stopping and not self._errands and not self._state.stale:
+            if not worker.stopping and not self._errand_waits() and not self._state.stale:
                 self._lock.wait(min(self._poll, self._until_next()))
 
     def _until_next(self) -> float:
         now = self._clock.now()
-        waits = [self._due_at(due) - now for due in self._state.agenda.values() if due.target not in self._state.busy]
+        waits = [self._due_at(due) - now for due in self._state.agenda.values() if self._fits(due)]
         return max(0.02, min(waits, default=self._poll))
+
+    def _errand_waits(self) -> bool:
+        return bool(self._errands) and _ERRAND not in self._state.busy
+
+    def _place(self, due: Due) -> tuple[str, bool]:
+        return _HELD_BY[due.channel], not (self._mails.failures if due.target == MAILS else due.failing)
+
+    def _fits(self, due: Due) -> bool:
+        """Whoever hangs holds up no other: each provider keeps a worker for a target of its own that is well, and so do errands. Who failed
+        last time, one of a provider at once, and a second one of a provider get what is left over."""
+        busy, place = self._state.busy, self._place(due)
+        taken, well = place in busy.values(), place[1]
+        if due.target in busy or (taken and not well):
+            return False
+        kept = len(set(_HELD_BY.values()) - {name for name, is_well in busy.values() if is_well})
+        return (well and not taken) or WORKERS - len(busy) > kept
 
     def _due_at(self, due: Due) -> Timestamp:
         gather = 0.0 if due.channel is Channel.MAIL else self._gather
@@ -193,7 +221,7 @@ class Dispatcher:
         return max(due.at + gather, due.opens, opens, self._state.rests.get(due.target, 0.0))
 
     def _take(self) -> Due | None:
-        """Of all targets that are due and not busy the one that waited longest for its turn."""
+        """Of all targets that are due and fit in now the one that waited longest for its turn."""
         with self._lock:
             state = self._state
             tick = self._clock.monotonic()
@@ -201,13 +229,13 @@ class Dispatcher:
                 state.stale, state.looked_at = False, tick
                 state.agenda = {due.target: due for due in self._outbox.agenda()}
             now = self._clock.now()
-            ready = [due for due in state.agenda.values() if due.target not in state.busy and self._due_at(due) <= now]
+            ready = [due for due in state.agenda.values() if self._fits(due) and self._due_at(due) <= now]
             if not ready:
                 return None
             chosen = min(ready, key=lambda due: (state.served.get(due.target, 0), due.at))
             state.turns += 1
             state.served[chosen.target] = state.turns
-            state.busy.add(chosen.target)
+            state.busy[chosen.target] = self._place(chosen)
             state.agenda.pop(chosen.target, None)
             return chosen
 

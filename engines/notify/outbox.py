@@ -36,12 +36,13 @@ class SecretMail:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A target with something to send: its first is due at `at`, and it may not be sent to before `opens`."""
+    """A target with something to send: its first is due at `at`, and it may not be sent to before `opens`. `failing`: its last try failed."""
 
     target: str
     channel: Channel
     at: Timestamp
     opens: Timestamp = 0.0
+    failing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

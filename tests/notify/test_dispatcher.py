@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -77,6 +78,87 @@ def test_a_place_that_hangs_holds_up_no_other(tmp_path: Path, discord: DiscordDo
             discord.released.set()
             until(lambda: target(data, stuck)["failures"] == 1)
         assert first
+        office.close()
+
+
+class Stuck:
+    """A sender that takes everything, but never answers for the targets of `hangs` until its block ends."""
+
+    most = 10
+
+    def __init__(self, hangs: Sequence[str] = ()) -> None:
+        self.hangs = hangs
+        self.held: list[str] = []
+        self.taken: list[str] = []
+        self.released = threading.Event()
+
+    def send(self, batch: Batch) -> Answer:
+        if batch.target not in self.hangs:
+            self.taken.append(batch.target)
+            return Answer(Fate.ACCEPTED, len(batch.items))
+        self.held.append(batch.target)
+        self.released.wait()
+        return Answer(Fate.FAILED, len(batch.items), "did not answer in time")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.released.set()
+
+    def tidy(self) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+
+@pytest.mark.parametrize("hangs", ["discord", "telegram", "email"])
+def test_a_provider_that_hangs_for_everybody_holds_up_no_other(tmp_path: Path, hangs: str) -> None:
+    with open_data(tmp_path / "data") as data:
+        office = Office(data, Going())
+        places = {
+            name: [destination(data, name, {"x": "y"}, f"{name} {at}") for at in range(12)] for name in ("discord", "telegram", "email")
+        }
+        sender = Stuck(places[hangs])
+        office.dispatcher._senders = dict.fromkeys(Channel, sender)
+        with Threads(office.dispatcher), sender:
+            tell(data, places[hangs])
+            until(lambda: len(sender.held) >= 2)
+            well = [place for name, found in places.items() if name != hangs for place in found]
+            tell(data, well)
+            until(lambda: sorted(sender.taken) == sorted(well), 20)
+        office.close()
+
+
+def test_who_fails_again_and_again_holds_up_nobody_of_the_same_provider_who_is_well(tmp_path: Path) -> None:
+    with open_data(tmp_path / "data") as data:
+        office = Office(data, Going())
+        failing, well = ([destination(data, "discord", {"x": "y"}, f"{name} {at}") for at in range(12)] for name in ("failing", "well"))
+        data.journal.run(lambda db: db.execute("UPDATE destinations SET failures = 1 WHERE destination_id LIKE 'failing%'"))
+        sender = Stuck(failing)
+        office.dispatcher._senders = {Channel.DISCORD: sender}
+        with Threads(office.dispatcher), sender:
+            tell(data, failing)
+            until(lambda: bool(sender.held))
+            tell(data, well)
+            until(lambda: sorted(sender.taken) == sorted(well), 20)
+            assert len(sender.held) == 1
+        office.close()
+
+
+def test_searches_that_hang_hold_up_no_message(tmp_path: Path) -> None:
+    with open_data(tmp_path / "data") as data:
+        office = Office(data, Going())
+        sender = Stuck()
+        office.dispatcher._senders = {Channel.DISCORD: sender}
+        there = destination(data, "discord", {"x": "y"})
+        with Threads(office.dispatcher), sender:
+            errands = [office.dispatcher.ask(sender.released.wait) for _ in range(12)]
+            tell(data, [there])
+            until(lambda: sender.taken == [there], 20)
+            sender.released.set()
+            assert all(errand.wait(20) for errand in errands)
         office.close()
 
 
