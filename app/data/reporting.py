@@ -99,14 +99,6 @@ class Reporting:
         rows = self.store.readers.all("SELECT account_id, user_id, name, broker, leverage FROM accounts")
         return {row[0]: NamedAccount(row[0], row[1], row[2], row[3], Decimal(row[4])) for row in rows}
 
-    def strategies(self) -> Mapping[str, str]:
-        """Names of strategies by id."""
-        return {row[0]: row[1] for row in self.store.readers.all("SELECT strategy_id, name FROM strategies")}
-
-    def people(self) -> Mapping[str, str]:
-        """Names of people by id."""
-        return {row[0]: row[1] or row[2] for row in self.store.readers.all("SELECT user_id, name, email FROM users")}
-
     def consent(self, consent_id: str) -> Mapping[str, str]:
         """Who agreed, for which account."""
         row = self.store.readers.one("SELECT holder, account_id FROM consents WHERE consent_id = ?", (consent_id,))

@@ -97,6 +97,7 @@ class StrategyRunner:
         self._people = people
         self._states: dict[str, dict[str, Any]] = {key: dict(value) for key, value in (states or {}).items()}
         self._quarantined: dict[str, str] = dict(quarantined or {})
+        self._since: dict[str, Timestamp] = {}  # of those that this run took out
         self._lock = threading.Lock()
         self._work = threading.Event()
         self._candles: deque[tuple[Timeframe, Candle]] = deque()
@@ -311,7 +312,8 @@ class StrategyRunner:
         message = self._quarantined[config.strategy_id] = incidents.failure(error)
         self._changed[config.strategy_id] = None
         others = self._told[config.strategy_id] = frozenset(self._people(config.strategy_id))
-        self._tell(incidents.quarantine(config, message, self._clock.now()), others)
+        now = self._since[config.strategy_id] = self._clock.now()
+        self._tell(incidents.quarantine(config, message, now), others)
 
     def _tell(self, incident: Incident, others: Iterable[str]) -> None:
         """Its owner first, then everybody else who trades it."""
@@ -328,7 +330,7 @@ class StrategyRunner:
         self._told[config.strategy_id] = told - gone
         now = self._clock.now()
         words = f"{known.name} had failed when its share ended: what becomes of it is told no more"
-        over = replace(incidents.quarantine(known, "", now), message=words, until=now)
+        over = replace(incidents.quarantine(known, "", self._since.get(config.strategy_id, now)), message=words, until=now)
         for user_id in sorted(gone):
             self._record(IncidentChanged(incidents.of(over, user_id)))
 
@@ -338,7 +340,8 @@ class StrategyRunner:
             self._changed[config.strategy_id] = None
             now = self._clock.now()
             others = self._told.pop(config.strategy_id, frozenset()).union(self._people(config.strategy_id))
-            self._tell(replace(incidents.quarantine(config, message, now), until=now), others)
+            since = self._since.pop(config.strategy_id, now)  # what an earlier run took out: nobody here knows since when
+            self._tell(replace(incidents.quarantine(config, message, since), until=now), others)
 
     # --- settings -------------------------------------------------------------------------------------------------
 

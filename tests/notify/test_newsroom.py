@@ -343,6 +343,18 @@ def test_trouble_is_told_when_it_lasts_and_when_it_is_over(room: Room) -> None:
     assert room.titles(room.owner, audiences=("", "@")) == ["No prices", "Prices are back"]
 
 
+def test_a_strategy_that_fails_twice_is_told_twice_and_its_return_between(room: Room) -> None:
+    """Its failures share one id, and a run that did not see it fail knows no beginning."""
+    for _ in range(2):
+        failed = replace(incident(room, "strategy_quarantined", user=room.user), incident_id="quarantine-S1")
+        room.fact(f.IncidentChanged(failed))
+        room.later(60)
+        back = room.clock.now()
+        room.fact(f.IncidentChanged(replace(failed, since=back, until=back)))
+        room.later(60)
+    assert room.titles() == ["A strategy was taken out", "A strategy runs again"] * 2
+
+
 def test_limits_are_told_at_once_and_their_new_day_is_not(room: Room) -> None:
     warned = incident(room, "limit_warning", user=room.user, account_id="A1", lasts=False)
     reached, left = incident(room, "limit_reached", user=room.user, account_id="A1"), incident(room, "combined_left", user=room.user)
