@@ -63,6 +63,8 @@ class Connection:
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
         self._socket: socket.socket | None = None
+        self._cuts = 0  # how often somebody has called `abort`
+        self._made_at = 0  # the cuts there had been when the connection was made
         self._buffer = b""
         self._used_at = 0.0
         self._said: dict[str, str] = {}
@@ -79,12 +81,15 @@ class Connection:
     ) -> Response:
         """Send one request and read its answer. Raises Retry (not sent), Unknown (sent, answer lost) or what `permit` raises."""
         message = self._serialise(method, path, headers or {}, body)
-        connection = self._ready()
+        cuts = self._cuts
+        connection = self._ready(cuts)
+        self._uncut(cuts)
         try:
             if permit is None:
                 connection.sendall(message)
             else:
                 with permit():
+                    self._uncut(cuts)
                     connection.sendall(message)
         except OSError as error:
             self.close()
@@ -100,15 +105,21 @@ class Connection:
             self.close()
         return response
 
+    def _uncut(self, cuts: int) -> None:
+        """A cut that came while the connection was made, while the permit was waited for or between two requests holds for the request that is next
+        to leave: a stop that cuts a change of several steps ends it. The one after that finds a new connection."""
+        if self._cuts != cuts:
+            self.close()
+            raise Unreached(f"the connection to {self._whose} was cut before anything left")
+
     def abort(self) -> None:
-        connection = self._socket
-        if connection is not None:
-            with contextlib.suppress(OSError):
-                socket.socket.shutdown(connection, socket.SHUT_RDWR)  # not TLS's own, after which a racing write would leave in the clear
+        self._cuts += 1
+        _shut(self._socket)
 
     def close(self) -> None:
         connection, self._socket, self._buffer = self._socket, None, b""
         if connection is not None:
+            _shut(connection)  # closing alone would leave whoever reads from it waiting for the time-out
             with contextlib.suppress(OSError):
                 connection.close()
 
@@ -126,12 +137,15 @@ class Connection:
             raise ValueError("line break in a request header")
         return "\r\n".join(lines)
 
-    def _ready(self) -> socket.socket:
+    def _ready(self, cuts: int) -> socket.socket:
         """The open connection, or a new one where the old was closed by the other side: found out before a byte of the order leaves."""
         connection = self._socket
-        if connection is not None and (time.monotonic() - self._used_at < _SURELY_OPEN or not _readable(connection)):
-            return connection
+        if connection is not None:
+            self._uncut(self._made_at)
+            if time.monotonic() - self._used_at < _SURELY_OPEN or not _readable(connection):
+                return connection
         self.close()
+        self._made_at = cuts
         try:
             connection = self._connect()
         except OSError as error:
@@ -260,6 +274,13 @@ def _in_words(error: OSError | ValueError) -> str:
     if error.errno == errno.EADDRNOTAVAIL:
         return "this machine does not have the address that the call should leave from"
     return os.strerror(error.errno).lower() if error.errno else type(error).__name__
+
+
+def _shut(connection: socket.socket | None) -> None:
+    """End reads and writes of any thread: not TLS's own way, after which a racing write would leave in the clear."""
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def _in_url(host: str) -> str:
