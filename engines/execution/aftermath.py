@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from engines.core import exits as exit_rules
 from engines.core import reentry
-from engines.core.model import Order, PlanState, Role, Source, Timestamp
+from engines.core.model import Order, OrderState, PlanState, Role, Source, Timestamp
 from engines.core.reasons import MARKET_CHANGED
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
@@ -36,22 +36,25 @@ class Aftermath:
     on_trouble: Callable[[str, str, str, str | None], None]
 
     def exit_failed(self, desk: Desk, order: Order) -> None:
-        """An exit ended without filling: a target goes back under its stop, a stop (or a target whose stop has fired) is tried again."""
-        if order.role is Role.EXIT or not order.remaining or order.reason == MARKET_CHANGED:
+        """An exit ended without filling: a target goes back under its stop; a stop, or what had left when the stop fired, is tried again as a stop."""
+        plan = desk.plans.get(order.position_key)
+        if order.role is Role.EXIT and (order.state is OrderState.CANCELLED or plan is None or plan.state is not PlanState.STOPPED):
+            return  # a stop that takes a resting exit back leaves in its place
+        if not order.remaining or order.reason == MARKET_CHANGED:
             return
         what = f"{order.symbol}: an exit ended as {order.state.value}: {order.reason or ''}"
         self.on_trouble("exit_failed", "critical", what, order.account_id)
-        plan = desk.plans.get(order.position_key)
         if order.role is Role.TARGET and plan is not None and plan.state is PlanState.ARMED:
             desk.replace_plan(exit_rules.give_back(plan, order.remaining, self.clock.now()))
             return
-        lane = self.lane(order.account_id)
+        lane, opened_at = self.lane(order.account_id), desk.position(order.position_key).opened_at
         # A square-off of the account looks again by itself until it is flat; one by the deadline of a plan is tried again here.
-        if lane is None or (order.role is Role.SQUARE_OFF and order.plan_id is None):
+        if lane is None or opened_at is None or (order.role is Role.SQUARE_OFF and order.plan_id is None):
             return
         role = Role.SQUARE_OFF if order.role is Role.SQUARE_OFF else Role.STOP
         failures = sum(o.position_key == order.position_key and o.role is role and not o.live for o in desk.session_orders())
-        again = Exit(self.exits, order.position_key, role, order.remaining, plan_id=order.plan_id)
+        plan_id = order.plan_id or (plan.plan_id if plan is not None else None)
+        again = Exit(self.exits, order.position_key, role, order.remaining, plan_id=plan_id, opened_at=opened_at)
         lane.put_later(again, min(0.5 * 2 ** min(failures, 10), LONGEST_PAUSE))
 
     def flat(self, order: Order, price: Decimal, entry_price: Decimal | None) -> None:

@@ -128,6 +128,11 @@ class Desk:
         held = [book.position for book in self.books.values() if book.position.quantity]
         return [position for position in held if not self._is_dust(position)] if self.account.broker in COINS else held
 
+    def holds(self, key: PositionKey) -> bool:
+        """Whether there is anything of it that can be sold."""
+        position = self.position(key)
+        return bool(position.quantity) and not (self.account.broker in COINS and self._is_dust(position))
+
     def _is_dust(self, position: Position) -> bool:
         """Less of a coin than can be sold: what fees taken in the coin itself leave behind. It counts as flat."""
         instrument = self.tools.instrument(position.key.symbol)

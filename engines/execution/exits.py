@@ -124,9 +124,9 @@ class ExitDesk:
         tracker: Tracker | None,
         facts: tuple[Fact, ...],
         plan_id: str | None = None,
-    ) -> Sequence[Order]:
-        """Plan and journal the exit in one transaction with `facts`; the orders to send now. `plan_id`: of the exit plan that asks for it. Raises
-        JournalDown (nothing reserved)."""
+    ) -> Sequence[Order] | None:
+        """Plan and journal the exit in one transaction with `facts`; the orders to send now. `plan_id`: of the exit plan that asks for it; None while
+        nothing of what is held is free to leave for it (nothing is journaled then). Raises JournalDown (nothing reserved)."""
         desk = lane.desk
         ours = tracker is None
         if tracker is None:
@@ -138,6 +138,9 @@ class ExitDesk:
             self.outcomes.discard(tracker)
             return ()
         orders = plan(desk, tracker.signal, None, market, self.plan_tools, plan_id)
+        if ours and plan_id is not None and all(order.state is OrderState.DENIED for order in orders):
+            self.outcomes.discard(tracker)
+            return None if desk.holds(key) else ()
         tracker.stamp("planned", self.clock.monotonic())
         crash("after-fire-before-exit-commit")
         try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from engines.core.facts import PlanChanged
-from engines.core.model import ZERO, ExitPlan, Order, OrderState, PositionKey, Role
+from engines.core.model import ZERO, ExitPlan, Order, OrderState, PositionKey, Role, Timestamp
 from engines.core.orders import EventKind
 from engines.core.reconcile import reconcile
 from engines.core.sessions import HOME_EXCHANGE, day_start
@@ -29,6 +29,8 @@ FLATTEN_EVERY, FLATTEN_AT_LEAST = 0.3, 10.0
 """Seconds between two rounds: the first quickly one after the other, then ever less often, because what was refused ten times will be again."""
 LOOK_EVERY = 10
 """Rounds between two looks at what the broker really holds, the first before the first close."""
+LONGEST_WAIT, TOLD_AFTER = 1.0, 25
+"""Seconds between two looks of an exit that waits for the answer to another, and the look with which a person is told (after some 20 seconds)."""
 ABSENT, UNSENT = "the broker never had it: absent from two complete order books", "taken back before it was sent"
 LOOK_AGAIN = 60.0
 """Seconds after which the order book is read once more when an order was found not to have been placed: brokers have been seen to place late."""
@@ -85,7 +87,7 @@ class Connect:
         self.done.set()
 
     def _again(self, lane: Lane) -> None:
-        lane.put_later(Connect(self.attempt + 1, done=self.done), min(0.5 * 2**self.attempt, 30.0))
+        lane.put_later(Connect(self.attempt + 1, done=self.done), min(0.5 * 2 ** min(self.attempt, 10), 30.0))
 
 
 def _heed(lane: Lane) -> None:
@@ -313,11 +315,14 @@ class Exit:
     attempt: int = 0
     urgent: bool = True
     plan_id: str | None = None  # the exit plan that asks for it
+    opened_at: Timestamp | None = None  # since when the position is open that the plan guards, from the first look on
 
     def run(self, lane: Lane) -> None:
         desk = lane.desk
+        if self._is_over(desk):
+            return
         if not desk.ready:
-            self._again(lane, 0.2)
+            lane.put_later(self, 0.2)
             return
         if self.role is Role.EXIT and self.plan is None and not self.attempt:
             compare_now(lane, at_once=True)  # a person has the time to ask what is really there; a stop has not, its watch asks beforehand
@@ -326,21 +331,42 @@ class Exit:
         if self._in_the_way(desk) and self.attempt < 20:
             self._again(lane, 0.1)
             return
-        facts = (PlanChanged(self.plan),) if self.plan else ()
+        if self._is_short(desk):
+            self._wait(lane)
+            return
         try:
-            orders = self.desk_exits.plan(lane, self.key, self.quantity, self.role, self.tracker, facts, self.plan_id)
+            orders = self.desk_exits.plan(lane, self.key, self.quantity, self.role, self.tracker, self._facts(desk), self.plan_id)
         except JournalDown:
             self._again(lane, 0.25)  # nothing is sent that is not journaled; the gate is closed and the page says so
             return
+        if orders is None:
+            self._wait(lane)
+            return
         for order in orders:
             Send(order.order_id, urgent=True).run(lane)
+
+    def _is_over(self, desk: Desk) -> bool:
+        """The position that the plan guards has ended while this exit waited: what is held since is another."""
+        if self.plan_id is None:
+            return False
+        with desk.lock:
+            opened_at, held = desk.position(self.key).opened_at, desk.holds(self.key)
+        before = self.opened_at
+        self.opened_at = before or opened_at
+        return before is not None and (not held or (opened_at is not None and opened_at > before))
+
+    def _facts(self, desk: Desk) -> tuple[PlanChanged, ...]:
+        """The plan that fired, as it is by now; one that has been replaced or has ended meanwhile says nothing any more."""
+        now = desk.plans.get(self.key)
+        return (PlanChanged(now),) if self.plan is not None and now is not None and now.plan_id == self.plan.plan_id else ()
 
     def _resting_entries(self, desk: Desk) -> list[Order]:
         """A stop or square-off also takes back entries that would build the position up again."""
         if self.role not in (Role.STOP, Role.SQUARE_OFF):
             return []
         with desk.lock:
-            return [order for order in desk.live_orders() if order.position_key == self.key and order.raises_exposure]
+            mine = [order for order in desk.live_orders() if order.position_key == self.key and order.raises_exposure]
+        return [order for order in mine if order.state is not OrderState.UNKNOWN]  # it is being looked for already
 
     def _in_the_way(self, desk: Desk) -> list[Order]:
         """Resting exits that hold what this one needs: they are cancelled first, so that both can never fill (law 9)."""
@@ -355,7 +381,23 @@ class Exit:
                 if order.position_key == self.key
                 and not order.raises_exposure
                 and order.state in (OrderState.OPEN, OrderState.PARTLY_FILLED)
+                and (order.plan_id is None or order.plan_id != self.plan_id)  # what leaves for the same plan is leaving already
             ]
+
+    def _is_short(self, desk: Desk) -> bool:
+        """A target takes all of its share at once, or its rest would be neither sent nor under the stop again."""
+        if self.role is not Role.TARGET or self.quantity is None:
+            return False
+        with desk.lock:
+            held = abs(desk.position(self.key).quantity)
+            return held - desk.pending_exits(self.key) < min(held, self.quantity)
+
+    def _wait(self, lane: Lane) -> None:
+        """What is held is promised to exits without an answer. A plan that has fired fires no second time, so this one stays until they have theirs."""
+        if self.attempt == TOLD_AFTER:
+            message = f"{self.key.symbol}: a {self.role.value} has fired and waits: what is held is promised to an exit without an answer"
+            lane.tools.on_trouble("exit_failed", "critical", message, self.key.account_id)
+        self._again(lane, min(0.1 * 1.3 ** min(self.attempt, 10), LONGEST_WAIT))
 
     def _again(self, lane: Lane, pause: float) -> None:
         lane.put_later(replace(self, attempt=self.attempt + 1), pause)
@@ -373,7 +415,7 @@ class Progress:
 
 def pause_after(rounds: int) -> float:
     """Seconds until a flattening looks again: soon at first, then ever less often."""
-    return min(FLATTEN_EVERY * 1.3 ** max(0, rounds - LOOK_EVERY), FLATTEN_AT_LEAST)
+    return min(FLATTEN_EVERY * 1.3 ** min(max(0, rounds - LOOK_EVERY), 20), FLATTEN_AT_LEAST)
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from engines.core.model import ExitSpec, Limits, OrderState, OrderType, Role, TargetSpec, TrailingSpec
+from engines.execution.jobs import Exit, Settle
 from tests.execution.house import INFY, House, account, books_balance
 
 
@@ -182,3 +183,80 @@ def test_a_stop_that_the_broker_refuses_is_tried_again_and_told():
         house.feed.price(INFY.symbol, 94.0)
         house.until(lambda: house.held() == 0)
         assert "exit_failed" in house.notifier.incidents()
+
+
+def close_without_answer(house: House, what: str, quantity: Decimal | None = None) -> None:
+    """A person closes, and nobody can say what has become of it until the order book can be read again."""
+    house.script = lambda request: what
+    house.wires["A1"].book_fails = True
+    desk = house.system.roster.desk("A1")
+    (position,) = desk.open_positions()
+    house.system._exit(desk, position.key, quantity, Role.EXIT)
+    house.until(lambda: any(order.state is OrderState.UNKNOWN for order in house.journal.orders().values()))
+    house.script = lambda request: "fill"
+
+
+def answer(house: House) -> None:
+    house.wires["A1"].book_fails = False
+    house.system.roster.lane("A1").put(Settle())
+
+
+def exits(house: House) -> list[tuple[Role, OrderState, Decimal]]:
+    return [(o.role, o.state, o.quantity) for o in house.journal.orders().values() if o.role is not Role.ENTRY]
+
+
+def waits(house: House) -> bool:
+    """The lane has looked at everything that it was asked, and an exit of it looks again later."""
+    lane = house.system.roster.lane("A1")
+    return lane.idle and any(isinstance(job, Exit) for _, job in list(lane._later))
+
+
+def test_law_9_a_stop_that_fires_while_a_close_has_no_answer_waits_for_it_and_leaves():
+    with House(account("A1", broker="wire")) as house:
+        house.send("BUY", 10, exits=ExitSpec(stop_price=Decimal(95)))
+        close_without_answer(house, "lose_before")
+        house.feed.price(INFY.symbol, 94.0)
+        house.until(lambda: waits(house))
+        assert exits(house) == [(Role.EXIT, OrderState.UNKNOWN, 10)]
+        answer(house)
+        house.until(lambda: house.held() == 0)
+        assert exits(house) == [(Role.EXIT, OrderState.NOT_PLACED, 10), (Role.STOP, OrderState.FILLED, 10)]
+        assert "exit_failed" in house.notifier.incidents()
+
+
+def test_law_9_what_a_close_without_answer_leaves_behind_goes_after_the_stop():
+    with House(account("A1", broker="wire")) as house:
+        house.send("BUY", 10, exits=ExitSpec(stop_price=Decimal(95)))
+        close_without_answer(house, "lose_before", Decimal(4))
+        house.feed.price(INFY.symbol, 94.0)
+        house.until(lambda: house.held() == 4)
+        answer(house)
+        house.until(lambda: house.held() == 0)
+        assert exits(house)[1:] == [(Role.STOP, OrderState.FILLED, 6), (Role.STOP, OrderState.FILLED, 4)]
+
+
+def test_law_9_a_stop_that_has_waited_for_a_close_leaves_the_next_position_alone():
+    with House(account("A1", broker="wire")) as house:
+        house.send("BUY", 10, exits=ExitSpec(stop_price=Decimal(95)))
+        close_without_answer(house, "lose_after")
+        house.feed.price(INFY.symbol, 94.0)
+        house.until(lambda: waits(house))
+        answer(house)
+        house.until(lambda: house.held() == 0)
+        house.send("BUY", 10)
+        house.until(lambda: house.system.roster.lane("A1").idle and not waits(house))
+        assert (house.held(), exits(house)) == (10, [(Role.EXIT, OrderState.FILLED, 10)])
+
+
+def test_law_9_a_target_waits_for_a_close_without_answer_and_takes_its_share_at_once():
+    spec = ExitSpec(stop_price=Decimal(95), targets=(TargetSpec(Decimal(50), price=Decimal(105)),))
+    with House(account("A1", broker="wire")) as house:
+        house.send("BUY", 10, exits=spec)
+        close_without_answer(house, "lose_before", Decimal(8))
+        house.feed.price(INFY.symbol, 106.0)
+        house.until(lambda: waits(house))
+        answer(house)
+        house.until(lambda: house.held() == 5)
+        assert exits(house)[1:] == [(Role.TARGET, OrderState.FILLED, 5)]
+        house.feed.price(INFY.symbol, 94.0)
+        house.until(lambda: house.held() == 0)
