@@ -139,7 +139,7 @@ class CombinedWatch:
         return any(strategy_id in (None, key.strategy_id) for key in held)
 
     def _tell(self, rule: CombinedRule, state: CombinedState, severity: str = "critical") -> None:
-        message = f"{self._left(rule, state)}: its positions are closed, and it takes no entries until the next session"
+        message = f"{self._left(rule, state)}: its positions are being closed, and it takes no entries until the next session"
         self._incidents.raise_("combined_left", severity, message, user_id=rule.user_id, about=rule.rule_id)
 
     def _left(self, rule: CombinedRule, state: CombinedState) -> str:
