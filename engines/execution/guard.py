@@ -68,6 +68,7 @@ class Guard:
 
     def on_ticks(self, ticks: Iterable[Tick]) -> None:
         self._gather(self._now())
+        failed: list[Exception] = []
         for tick in ticks:
             with self._lock:
                 hits = self._book.on_tick(tick.symbol, tick.last_price)
@@ -75,7 +76,9 @@ class Guard:
                 owners |= {plan_id: self._guarded.get(plan_id) for plan_id in self._due.get(tick.symbol, ())}
             for plan_id, guarded in owners.items():
                 if guarded is not None:
-                    self._touch(plan_id, guarded, tick)
+                    self._touch(plan_id, guarded, tick, failed)
+        if failed:
+            raise failed[0]
 
     def on_clock(self, now: Timestamp) -> None:
         """Deadlines that have come, where the market is open; one comparison when there is none. Safe from any thread, a plan leaves once."""
@@ -86,9 +89,12 @@ class Guard:
             due = [
                 (plan_id, self._guarded.get(plan_id)) for symbol, plans in self._due.items() for plan_id in plans if self._opened(symbol)
             ]
+        failed: list[Exception] = []
         for plan_id, guarded in due:
             if guarded is not None:
-                self._step(plan_id, guarded, lambda plan: exit_rules.on_time(plan, now))
+                self._try(plan_id, guarded, lambda plan: exit_rules.on_time(plan, now), failed)
+        if failed:
+            raise failed[0]
 
     def levels(self, symbol: str) -> Levels:
         """Where the next stop or target of any account fires; a trail follows between two corners of a bar to where a jump would take it."""
@@ -141,10 +147,23 @@ class Guard:
 
     # --- one plan
 
-    def _touch(self, plan_id: str, guarded: _Guarded, tick: Tick) -> None:
-        price = self._exact(tick)
-        if price is not None:
-            self._step(plan_id, guarded, lambda plan: exit_rules.on_price(plan, price, self._now()))
+    def _touch(self, plan_id: str, guarded: _Guarded, tick: Tick, failed: list[Exception]) -> None:
+        def rule(plan: ExitPlan) -> tuple[ExitPlan, tuple[exit_rules.ExitOrder, ...]]:
+            price = self._exact(tick)
+            return (plan, ()) if price is None else exit_rules.on_price(plan, price, self._now())
+
+        self._try(plan_id, guarded, rule, failed)
+
+    def _try(self, plan_id: str, guarded: _Guarded, rule: Rule, failed: list[Exception]) -> None:
+        """One plan that cannot be stepped keeps no other from its stop, and waits for the next price itself; its fault is raised when all have had their turn."""
+        try:
+            self._step(plan_id, guarded, rule)
+        except Exception as error:
+            failed.append(error)
+            with guarded.desk.lock:
+                plan = guarded.desk.plans.get(guarded.key)
+                if plan is not None and plan.plan_id == plan_id and plan.state is PlanState.ARMED:
+                    self.watch(guarded.desk, plan)
 
     def _step(self, plan_id: str, guarded: _Guarded, rule: Rule) -> None:
         desk = guarded.desk

@@ -260,3 +260,35 @@ def test_law_9_a_target_waits_for_a_close_without_answer_and_takes_its_share_at_
         assert exits(house)[1:] == [(Role.TARGET, OrderState.FILLED, 5)]
         house.feed.price(INFY.symbol, 94.0)
         house.until(lambda: house.held() == 0)
+
+
+def test_law_9_a_plan_that_cannot_be_stepped_keeps_no_other_from_its_stop_and_fires_with_the_next_price(monkeypatch):
+    with House(account("A1"), account("A2"), account("A3")) as house:
+        house.send("BUY", 10, exits=ExitSpec(stop_price=Decimal(95)))
+        desk = house.system.roster.desk("A1")
+        faults = iter([RuntimeError("once")])
+        replace_plan = desk.replace_plan
+
+        def odd(*args, **kwargs) -> None:
+            for fault in faults:
+                raise fault
+            replace_plan(*args, **kwargs)
+
+        monkeypatch.setattr(desk, "replace_plan", odd)
+        house.feed.price(INFY.symbol, 94.0)
+        house.until(lambda: (house.held("A2"), house.held("A3")) == (0, 0))
+        assert (house.held("A1"), house.notifier.incidents()) == (10, ["tick_stage_failed"])
+        house.feed.price(INFY.symbol, 94.0)
+        house.until(lambda: house.held("A1") == 0)
+
+
+def test_law_9_a_stop_that_is_met_while_its_instrument_is_not_known_fires_with_the_next_price(monkeypatch):
+    with House() as house:
+        house.send("BUY", 10, exits=ExitSpec(stop_price=Decimal(95)))
+        guard = house.system.guard
+        with monkeypatch.context() as patch:
+            patch.setattr(guard, "_exact", lambda tick: None)
+            house.feed.price(INFY.symbol, 94.0)
+        assert house.held() == 10
+        house.feed.price(INFY.symbol, 94.0)
+        house.until(lambda: house.held() == 0)
