@@ -151,7 +151,7 @@ class TradingSystem:
         self.day = day_of(self)
         self.runtime = Runtime(self)
         self.position_watch = PositionWatch(clock, self.roster.lanes, self.incident_log)
-        self.session_watch = SessionWatch(clock, self.roster.lanes, self.incident_log, self._on_needs_login)
+        self.session_watch = SessionWatch(clock, self.roster.lanes, self.incident_log)
         self.chaser = Chaser(clock, self.roster.lanes, self._quote, self.instruments.get, self.trouble)
         self.live: LivePrices | None = None
         if live_market is not None:

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Protocol
 
 import structlog
 
 from engines.core.limiter import Limiter
-from engines.core.model import Account, Denial, Order, OrderState, Side
+from engines.core.model import Account, Denial, Order, OrderState, Role, Side
 from engines.core.orders import EventKind
 from engines.crashpoints import crash
 from engines.execution.desk import Desk
-from engines.execution.gate import Gate
-from engines.execution.outcomes import OutcomeBoard
+from engines.execution.mailbox import Mailbox
+from engines.execution.outcomes import OutcomeBoard, Tracker
 from engines.execution.supervisor import Worker
 from engines.ports import (
     Broker,
@@ -42,6 +41,12 @@ MOST_TRIES = 3
 NOT_READY_PAUSE = 0.2
 KEEP_ALIVE_AFTER = 25.0
 BEAT = 1.0
+LAST_WRITE = 0.5
+"""Seconds that a lane which is replaced has for the end of a write, once its connection is cut."""
+REPEATED = frozenset({"Connect", "Flatten", "Exit", "TakeBack", "Settle", "Cancel"})
+"""Jobs that may be begun anew when the lane has died of them: they look at what there is and ask only for what is still wanted. A `Send` never is."""
+LONGEST_FALL = 60.0
+"""Seconds until a job of which the lane has died again and again is tried once more; the others go before it."""
 
 
 AT_ONCE = 6
@@ -108,64 +113,94 @@ class LaneTools:
 
 
 class Lane:
-    def __init__(self, desk: Desk, broker: Broker, tools: LaneTools, connecting: Connecting, exit_reserve: int = 2) -> None:
+    def __init__(
+        self, desk: Desk, broker: Broker, tools: LaneTools, connecting: Connecting, box: Mailbox | None = None, exit_reserve: int = 2
+    ) -> None:
+        """`box`: of the lane that this one replaces."""
         self.desk = desk
         self.connecting = connecting
         """The lane's first job: whoever has just made the lane may wait for it."""
         self.broker = broker
-        self.tools = tools
-        self.gate = Gate()
+        self.tools = replace(tools, on_needs_login=self._on_needs_login, on_ready=self._on_ready)
+        self._told = tools
+        self.box = box or Mailbox()
+        self.gate = self.box.gate
+        self.open = False  # signed in and reconciled, and not since told to sign in again
         traits = broker.traits
         self.limiter = Limiter(traits.orders_per_second, traits.burst, min(exit_reserve, max(0, traits.burst - 1)), traits.windows)
         self.current: str | None = None  # the order that is being placed
         self.in_flight: str | None = None  # the order whose bytes have been written and whose answer is awaited
-        self._urgent: deque[Job] = deque()
-        self._normal: deque[Job] = deque()
-        self._later: list[tuple[float, Job]] = []
+        self._urgent, self._normal, self._later = self.box.urgent, self.box.normal, self.box.later
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._busy = False
         self._last_call = 0.0
         self._tries: dict[str, int] = {}
-        self.askers = 0  # how often somebody has begun to ask the broker what became of orders
+        self._falls: dict[int, int] = {}  # jobs of which this lane has died → how often, until they come to an end
+        self._ended = False
         self.absent_since: dict[str, float] = {}  # unknown orders → when they were first missing from a healthy order book
 
     # --- from any thread
 
     def put(self, job: Job) -> None:
-        (self._urgent if job.urgent else self._normal).append(job)
-        self._wake.put(None)
+        self.box.put(job)
 
     def put_later(self, job: Job, seconds: float) -> None:
         """Run the job after a pause; only the lane's own jobs ask for this."""
-        self._later.append((self.tools.clock.monotonic() + seconds, job))
-        self._wake.put(None)
+        self.box.put_later(job, self.tools.clock.monotonic() + seconds)
+        if self.retired:
+            self._forget_connecting()
 
-    def take_over(self, before: Lane) -> None:
-        """Whatever the lane that this one replaces has not begun: an exit that was asked for is never lost with a connection."""
-        for mine, theirs in ((self._urgent, before._urgent), (self._normal, before._normal)):
-            while theirs:
-                try:
-                    mine.append(theirs.popleft())
-                except IndexError:  # the old lane took the last one itself
-                    break
-        self._later += before._later
-        self.askers = max(self.askers, before.askers)  # whoever goes on asking comes along with `_later`
-        self._wake.put(None)
+    @property
+    def retired(self) -> bool:
+        """Another lane serves the account, or none: what this one still does is the end of what it was at."""
+        return self.box.reader is not self
+
+    def serve(self, *, connect: bool = True) -> None:
+        """Take over whatever waits for the account, behind signing in."""
+        self.box.serve(self, self.connecting if connect else None)
+        if not connect:
+            self.connecting.done.set()
+
+    def end(self) -> None:
+        """Take nothing more and let no order out any more; what is on the wire is cut, and what this lane was at goes on in the next one."""
+        self.box.leave(self)
+        self._forget_connecting()
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            self.broker.abort()  # closing alone would leave a read that waits for its answer waiting on
+            self.gate.pass_through(LAST_WRITE)
+            self.broker.close()
+        except Exception:  # whatever a client does when it is closed, the account gets its next lane
+            log.exception("a connection could not be closed", account=self.desk.account.account_id)
+
+    def _forget_connecting(self) -> None:
+        """Signing in again and again is this connection's alone; the next one signs in by itself."""
+        self.box.forget(lambda job: getattr(job, "done", None) is self.connecting.done)
+
+    @property
+    def askers(self) -> int:
+        return self.box.askers
+
+    @askers.setter
+    def askers(self, count: int) -> None:
+        self.box.askers = count
 
     def wake(self) -> None:
         self._wake.put(None)
 
     def depth(self) -> int:
-        return len(self._urgent) + len(self._normal)
+        return self.box.depth()
 
     @property
     def idle(self) -> bool:
-        return not self._busy and not self._urgent and not self._normal
+        return not self._busy and not self.box.depth()
 
     # --- the lane's own thread
 
     def loop(self, worker: Worker) -> None:
-        self._resume()
+        self._busy = False
         while not worker.stopping:
             worker.beat()
             try:
@@ -174,45 +209,59 @@ class Lane:
                 pass
             while (job := self._next(worker)) is not None:
                 worker.beat()
-                job.run(self)
+                try:
+                    job.run(self)
+                except Exception:
+                    self._fell(job)
+                    raise
+                if self._falls:
+                    self._falls.pop(id(job), None)
                 self._busy = False
             self._keep_alive()
         self._busy = False
 
     def _next(self, worker: Worker) -> Job | None:
-        """Due later jobs first become ordinary ones; `_busy` is set before the job leaves its queue, so that `idle` never lies."""
+        """`_busy` is set before the job leaves its queue, so that `idle` never lies."""
         if worker.stopping:
             return None
-        if self._later:
-            now = self.tools.clock.monotonic()
-            due = [entry for entry in self._later if entry[0] <= now]
-            for entry in due:
-                self._later.remove(entry)
-                (self._urgent if entry[1].urgent else self._normal).append(entry[1])
         self._busy = True
-        if self._urgent:
-            return self._urgent.popleft()
-        if self._normal:
-            return self._normal.popleft()
-        self._busy = False
-        return None
+        job = self.box.take(self, self.tools.clock.monotonic())
+        if job is None:
+            self._busy = False
+        return job
 
     def _nap(self) -> float:
-        if not self._later:
+        soonest = self.box.soonest
+        if soonest is None:
             return BEAT
-        soonest = min(at for at, _ in self._later)
         return min(BEAT, max(0.001, soonest - self.tools.clock.monotonic()))
 
-    def _resume(self) -> None:
-        """After the death of this thread: what was on the wire is unknown now."""
-        self._busy = False
+    def _fell(self, job: Job) -> None:
+        """This lane dies of the job. What was on the wire is unknown now; what can be begun anew is, by this lane when it is back or by the next."""
         order_id, self.current = self.current, None
-        if order_id is not None:
-            self.lost(order_id, "the lane died while sending")
+        kind, again = type(job).__name__, type(job).__name__ in REPEATED
+        lost = {order_id} if order_id is not None else set()
+        if again:
+            lost |= self._left_behind(order_id, job)
+        if again and not (lost and kind == "Exit"):  # an exit that has made its orders would take out more than was asked
+            falls = self._falls[id(job)] = self._falls.get(id(job), 0) + 1
+            self.put_later(job, 0.0 if falls == 1 else min(2.0**falls, LONGEST_FALL))
+        for name in lost:
+            self.lost(name, "the lane died while sending")
+
+    def _left_behind(self, order_id: str | None, job: Job) -> set[str]:
+        """Exits that a job of the lane had planned and not come to send: nobody else would."""
+        sent_on = {getattr(other, "order_id", None) for other in self.box.waiting() if type(other).__name__ == "Send"}
+        tracker: Tracker | None = getattr(job, "tracker", None)
+        with self.desk.lock:
+            order = self.desk.orders.get(order_id or "")
+            keys = {order.signal_key if order else None, tracker.signal.key if tracker else None}
+            planned = [each for each in self.desk.live_orders() if each.state is OrderState.PLANNED and not each.raises_exposure]
+        return {each.order_id for each in planned if each.signal_key in keys or each.role is not Role.EXIT} - sent_on
 
     def _keep_alive(self) -> None:
         now = self.tools.clock.monotonic()
-        if not self.desk.ready or now - self._last_call < KEEP_ALIVE_AFTER:
+        if self.retired or not self.desk.ready or now - self._last_call < KEEP_ALIVE_AFTER:
             return
         self._last_call = now
         try:
@@ -222,6 +271,19 @@ class Lane:
         except (TandemError, OSError) as error:
             log.info("keep-alive failed", account=self.desk.account.account_id, error=str(error))
 
+    def _on_needs_login(self, desk: Desk, why: str) -> None:
+        if not self.retired:  # the session that has ended is that of a connection which is gone
+            self.open = False
+            self._told.on_needs_login(desk, why)
+
+    def _on_ready(self, desk: Desk) -> None:
+        with self.box.lock:
+            self.open = not self.retired
+            now = self.box.reader
+            desk.ready = now is not None and now.open  # a lane that was replaced while it signed in opens nothing for the next
+        if self.open:
+            self._told.on_ready(desk)
+
     # --- sending
 
     def send(self, order_id: str) -> float | None:
@@ -230,6 +292,12 @@ class Lane:
         if order is None or order.state is not OrderState.PLANNED:
             self._tries.pop(order_id, None)
             return None
+        self.current = order_id
+        pause = self._try(order)
+        self.current = None  # not in `finally`: when this lane dies, it must know whose outcome is open
+        return pause
+
+    def _try(self, order: Order) -> float | None:
         if not self.desk.ready:
             return self._not_ready(order)
         wait = self.limiter.wait(self.tools.clock.monotonic(), exit=not order.raises_exposure)
@@ -273,12 +341,13 @@ class Lane:
     def _place(self, order: Order, request: OrderRequest) -> float | None:
         clock = self.tools.clock
         self._last_call = clock.monotonic()
-        self.current = order.order_id
         sent_at: list[float] = []
         answered_at = 0.0
         slot = self.tools.slots.take()
 
         def leaving() -> None:
+            if self.retired:
+                raise Retry("the account connects anew")  # the next lane places it, with the connection of now
             self.desk.written[order.order_id] = clock.now()
             sent_at.append(clock.monotonic())
 
@@ -296,7 +365,6 @@ class Lane:
                 self.desk.sent(order.order_id)
             pause = self._failed(order, error, sent=bool(sent_at))
             if pause is not None:
-                self.current = None
                 return pause
         else:
             answered_at = clock.monotonic()
@@ -305,7 +373,6 @@ class Lane:
         finally:
             slot.give_back()
             self.in_flight = None
-        self.current = None  # not in `finally`: if booking itself fails, the lane that comes back must know whose outcome is open
         self._stamp(order, sent_at, answered_at or clock.monotonic())
         return None
 

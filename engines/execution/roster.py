@@ -17,6 +17,7 @@ from engines.execution.jobs import Connect
 from engines.execution.lane import Lane, LaneTools
 from engines.execution.overtaken import under_way
 from engines.execution.supervisor import Supervisor
+from engines.execution.unconnected import Unconnected
 from engines.ports import Broker, Directory, TandemError
 
 LANE = "lane "
@@ -47,6 +48,7 @@ class Roster:
         self._brokers = brokers
         self._supervisor = supervisor
         self._lock = threading.Lock()
+        self._changing = threading.Lock()  # which lane serves an account; taken inside `_lock`, and never while something is waited for
         self._desks: dict[str, Desk] = {}
         self._lanes: dict[str, Lane] = {}
         self._strategies: dict[str, StrategyConfig] = {}
@@ -121,7 +123,7 @@ class Roster:
         return fresh
 
     def _take_accounts(self, accounts: dict[str, Account]) -> list[Desk]:
-        fresh = []
+        fresh: list[Desk] = []
         desks = dict(self._desks)
         for key, account in accounts.items():
             desk = desks.get(key)
@@ -130,10 +132,12 @@ class Roster:
                 fresh.append(desk)
             elif desk.account != account:
                 self._change(desk, account)
-        for key in [key for key in desks if key not in accounts]:
+        gone = [key for key in desks if key not in accounts]
+        for key in gone:
             del desks[key]
-            self.stop_lane(key)
         self._desks = desks
+        for key in gone:
+            self.stop_lane(key)
         return fresh
 
     def _change(self, desk: Desk, account: Account) -> None:
@@ -172,37 +176,54 @@ class Roster:
         self._trading = frozenset((key, desk.account.account_id) for key, routes in on.items() for desk, _ in routes)
 
     def start_lane(self, desk: Desk) -> Lane | None:
-        """None, with the reason in the desk's detail, where the account cannot even be tried (a kind nobody knows, credentials that are none)."""
-        account = desk.account
+        """None where the account is gone meanwhile. An account that cannot even be tried (a kind nobody knows, credentials that are none) has a lane
+        too, in which what comes waits; the reason is in the desk's detail."""
         try:
-            broker = self._brokers(account, desk)
+            broker = self._brokers(desk.account, desk)
         except (LookupError, ValueError, TandemError) as error:
-            desk.state_detail = f"cannot be connected: {error}"
-            return None
-        lane = Lane(desk, broker, self._lane_tools, Connect())
-        self._lanes = self._lanes | {account.account_id: lane}
-        lane.put(lane.connecting)
-        self._supervisor.add(f"{LANE}{account.account_id}", lane.loop, lane.depth, patience=20.0, wake=lane.wake)
+            broker = Unconnected(f"cannot be connected: {error}")
+        return self._put_in_place(desk, broker)
+
+    def _put_in_place(self, desk: Desk, broker: Broker) -> Lane | None:
+        key = desk.account.account_id
+        lane = None
+        with self._changing:
+            before = self._lanes.get(key)
+            if self._desks.get(key) is desk:
+                lane = Lane(desk, broker, self._lane_tools, Connect(), before.box if before else None)
+                self._lanes = self._lanes | {key: lane}
+                if before is not None:
+                    before.box.leave(before)  # from here on it says neither that the account is open nor that it needs a log-in
+                _not_ready(desk, broker.why if isinstance(broker, Unconnected) else "reconnecting" if before else desk.state_detail)
+                lane.serve(connect=not isinstance(broker, Unconnected))
+                self._supervisor.add(f"{LANE}{key}", lane.loop, lane.depth, patience=20.0, wake=lane.wake)
+        if lane is None:
+            broker.close()
+        elif before is not None:
+            before.end()
         return lane
 
     def stop_lane(self, account_id: str) -> None:
-        lane = self._lanes.get(account_id)
-        if lane is None:
-            return
-        self._lanes = {key: other for key, other in self._lanes.items() if key != account_id}
-        self._supervisor.remove(f"{LANE}{account_id}")
-        lane.broker.close()
+        with self._changing:
+            lane = self._lanes.get(account_id)
+            self._lanes = {key: other for key, other in self._lanes.items() if key != account_id}
+            self._supervisor.remove(f"{LANE}{account_id}")
+        if lane is not None:
+            lane.end()
 
     def restart_lane(self, desk: Desk) -> Lane | None:
-        """Close the connection and begin again as after a start: reconcile first, then trade."""
-        with desk.lock:
-            desk.ready, desk.state_detail = False, "reconnecting"
+        """Close the connection and begin again as after a start: reconcile first, then trade. Until the next lane is there the old one stays known:
+        what is put into it waits, a stop finds the account, and its gate is that of the next."""
+        _not_ready(desk, "reconnecting")
         before = self._lanes.get(desk.account.account_id)
-        self.stop_lane(desk.account.account_id)
-        lane = self.start_lane(desk)
-        if before is not None and lane is not None:
-            lane.take_over(before)
-        return lane
+        if before is not None:
+            before.end()
+        return self.start_lane(desk)
+
+
+def _not_ready(desk: Desk, why: str) -> None:
+    with desk.lock:
+        desk.ready, desk.state_detail = False, why
 
 
 def _connection(account: Account) -> tuple[object, ...]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from engines.execution.desk import Desk
 from engines.execution.incidents import IncidentLog
 from engines.execution.lane import Lane
 from engines.ports import Clock
@@ -21,7 +20,6 @@ class SessionWatch:
     clock: Clock
     lanes: Callable[[], Sequence[Lane]]
     incidents: IncidentLog
-    on_needs_login: Callable[[Desk, str], None]
 
     def step(self) -> None:
         """Called a few times a second."""
@@ -34,7 +32,7 @@ class SessionWatch:
             account_id, name = desk.account.account_id, desk.account.name
             if now >= ends:
                 self.incidents.resolve("session_ends_soon", account_id)
-                self.on_needs_login(desk, "the session at the broker has ended: log in again")
+                lane.tools.on_needs_login(desk, "the session at the broker has ended: log in again")
             elif now >= ends - WARN_BEFORE:
                 minutes = max(1, round((ends - now) / 60))
                 self.incidents.raise_("session_ends_soon", "warning", f"{name}: the broker's session ends in {minutes} min", account_id)

@@ -124,18 +124,29 @@ class Supervisor:
         patience: float = 10.0,
         wake: Callable[[], None] = lambda: None,
     ) -> Worker:
-        """`wake` ends a wait of the loop early, so that a stop does not have to sit it out."""
+        """`wake` ends a wait of the loop early, so that a stop does not have to sit it out. A worker of the same name is replaced."""
         worker = Worker(name, loop, self._clock, depth, patience, wake)
         with self._lock:
+            before = self._workers.get(name)
             self._workers[name] = worker
+        self._let_go(before)
         worker.start()
         return worker
 
     def remove(self, name: str) -> None:
         with self._lock:
             worker = self._workers.pop(name, None)
-        if worker is not None:
-            worker.ask_to_stop()
+        self._let_go(worker)
+
+    def _let_go(self, worker: Worker | None) -> None:
+        """Its death or its hanging is over with it."""
+        if worker is None:
+            return
+        worker.ask_to_stop()
+        self._tell_back(worker)
+        if worker.stuck:
+            worker.stuck = False
+            self._on_death(Death(worker.name, stuck=True, detail="", over=True))
 
     def workers(self) -> dict[str, Worker]:
         with self._lock:
@@ -151,6 +162,7 @@ class Supervisor:
                 self._mend(worker, now)
             else:
                 self._watch(worker)
+                self._tell_back(worker)  # it was replaced while it was dead
 
     def _mend(self, worker: Worker, now: float) -> None:
         if worker.name not in self._reported:
@@ -158,8 +170,12 @@ class Supervisor:
             worker.restart_at = now + min(0.1 * 2 ** min(worker.deaths, 8), 30.0)
             self._on_death(Death(worker.name, stuck=False, detail=worker.detail))
         elif now >= worker.restart_at:
-            self._reported.discard(worker.name)
             worker.start()
+            self._tell_back(worker)
+
+    def _tell_back(self, worker: Worker) -> None:
+        if worker.name in self._reported:
+            self._reported.discard(worker.name)
             self._on_death(Death(worker.name, stuck=False, detail=worker.detail, over=True))
 
     def _watch(self, worker: Worker) -> None:
