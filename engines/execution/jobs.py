@@ -27,6 +27,8 @@ from engines.ports import Halted, JournalDown, NeedsLogin, Refused, TandemError
 SETTLE_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 FLATTEN_EVERY, FLATTEN_AT_LEAST = 0.3, 10.0
 """Seconds between two rounds: the first quickly one after the other, then ever less often, because what was refused ten times will be again."""
+UNREADY_PAUSE = 2.0
+"""Seconds between two looks while the account is not signed in or not reconciled."""
 LOOK_EVERY = 10
 """Rounds between two looks at what the broker really holds, the first before the first close."""
 LONGEST_WAIT, TOLD_AFTER = 1.0, 25
@@ -315,6 +317,7 @@ class Exit:
     attempt: int = 0
     urgent: bool = True
     plan_id: str | None = None  # the exit plan that asks for it
+    once: bool = False  # whoever asks looks again by itself
     opened_at: Timestamp | None = None  # since when the position is open that the plan guards, from the first look on
 
     def run(self, lane: Lane) -> None:
@@ -326,9 +329,7 @@ class Exit:
             return
         if self.role is Role.EXIT and self.plan is None and not self.attempt:
             compare_now(lane, at_once=True)  # a person has the time to ask what is really there; a stop has not, its watch asks beforehand
-        for order in (*self._resting_entries(desk), *self._in_the_way(desk)):
-            cancel_in_turn(lane, order)
-        if self._in_the_way(desk) and self.attempt < 20:
+        if not self.once and self._makes_way(lane):
             self._again(lane, 0.1)
             return
         if self._is_short(desk):
@@ -359,6 +360,12 @@ class Exit:
         """The plan that fired, as it is by now; one that has been replaced or has ended meanwhile says nothing any more."""
         now = desk.plans.get(self.key)
         return (PlanChanged(now),) if self.plan is not None and now is not None and now.plan_id == self.plan.plan_id else ()
+
+    def _makes_way(self, lane: Lane) -> bool:
+        """Asks what rests to be taken back; whether something of it is still in the way."""
+        for order in (*self._resting_entries(lane.desk), *self._in_the_way(lane.desk)):
+            cancel_in_turn(lane, order)
+        return bool(self._in_the_way(lane.desk)) and self.attempt < 20
 
     def _resting_entries(self, desk: Desk) -> list[Order]:
         """A stop or square-off also takes back entries that would build the position up again."""
@@ -400,7 +407,8 @@ class Exit:
         self._again(lane, min(0.1 * 1.3 ** min(self.attempt, 10), LONGEST_WAIT))
 
     def _again(self, lane: Lane, pause: float) -> None:
-        lane.put_later(replace(self, attempt=self.attempt + 1), pause)
+        if not self.once:
+            lane.put_later(replace(self, attempt=self.attempt + 1), pause)
 
 
 @dataclass(slots=True)
@@ -436,20 +444,26 @@ class Flatten:
     _keys: frozenset[PositionKey] | None = None
 
     def run(self, lane: Lane) -> None:
-        self.progress.rounds += 1
         if self.holds is not None and not self.holds():
             return  # lifted by a person
         if self.holds is None and self._orders is None:
             self._orders = frozenset(order.order_id for order in lane.desk.live_orders())
             self._keys = frozenset(position.key for position in lane.desk.open_positions())
-        if self.close and self.progress.rounds % LOOK_EVERY == 1:
-            compare_now(lane, at_once=True)
+        if not lane.desk.needs_login:
+            self._round(lane)
+        if self._to_cancel(lane.desk) or self._to_close(lane.desk):
+            lane.put_later(self, pause_after(self.progress.rounds) if lane.desk.ready else UNREADY_PAUSE)
+
+    def _round(self, lane: Lane) -> None:
         for order in self._to_cancel(lane.desk):
             self._cancel(lane, order)
+        if not lane.desk.ready:
+            return  # what an unready lane is asked to close now it would do later, and then once too often
+        self.progress.rounds += 1
+        if self.close and self.progress.rounds % LOOK_EVERY == 1:
+            compare_now(lane, at_once=True)
         for key in self._to_close(lane.desk):
             self._close(lane, key)
-        if self._to_cancel(lane.desk) or self._to_close(lane.desk):
-            lane.put_later(self, pause_after(self.progress.rounds))
 
     def _to_cancel(self, desk: Desk) -> list[Order]:
         """Entries always; exits too when everything is to be closed, except our own square-offs on their way."""
@@ -481,4 +495,4 @@ class Flatten:
             free = lane.desk.free_to_exit(key)
         self.progress.closes.add(key)
         if free > ZERO:
-            Exit(self.desk_exits, key, Role.SQUARE_OFF, attempt=20).run(lane)
+            Exit(self.desk_exits, key, Role.SQUARE_OFF, once=True).run(lane)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
+from itertools import islice
 
 from engines.core.facts import SignalTimed
 from engines.core.model import UNSETTLED_STATES, Order, Signal
@@ -126,9 +127,11 @@ class OutcomeBoard:
         return self._by_key.get(key)
 
     def _trim(self) -> None:
-        while len(self._by_key) > self._keep:
-            key, tracker = next(iter(self._by_key.items()))
-            if not tracker.settled.is_set():
-                return
-            del self._by_key[key]
+        """One that never settles keeps only itself."""
+        excess = len(self._by_key) - self._keep
+        if excess <= 0:
+            return
+        settled = (tracker for tracker in self._by_key.values() if tracker.settled.is_set())
+        for tracker in list(islice(settled, excess)):
+            del self._by_key[tracker.signal.key]
             self._by_id.pop((tracker.signal.user_id, tracker.signal.signal_id), None)
