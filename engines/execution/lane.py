@@ -38,6 +38,8 @@ from engines.ports import (
 log = structlog.get_logger(__name__)
 
 MOST_TRIES = 3
+LONGEST_WAIT = 3.0
+"""Seconds between two tries of an exit that cannot leave."""
 NOT_READY_PAUSE = 0.2
 KEEP_ALIVE_AFTER = 25.0
 BEAT = 1.0
@@ -295,6 +297,8 @@ class Lane:
         self.current = order_id
         pause = self._try(order)
         self.current = None  # not in `finally`: when this lane dies, it must know whose outcome is open
+        if pause is None:
+            self._tries.pop(order_id, None)
         return pause
 
     def _try(self, order: Order) -> float | None:
@@ -420,15 +424,20 @@ class Lane:
         return None
 
     def _again(self, order: Order, error: Retry, sent: bool) -> float | None:
-        """Nothing was booked. Try again a few times while it is still planned; then say so and end it."""
+        """Nothing was booked. Try again while it is still planned: an entry a few times, then say so and end it; an exit until it leaves or somebody
+        takes it back, because whoever asked for it asks only once."""
         tries = self._tries[order.order_id] = self._tries.get(order.order_id, 0) + 1
         with self.desk.lock:
             self.in_flight = None  # from here on nobody books it as sent; an answer that took its time has it booked so already
             now = self.desk.orders.get(order.order_id)
-            if tries < MOST_TRIES and now is not None and now.state is OrderState.PLANNED:
+            again = now is not None and now.state is OrderState.PLANNED and (tries < MOST_TRIES or not order.raises_exposure)
+            if again:
                 self.desk.written.pop(order.order_id, None)
-                return error.after
-        self._tries.pop(order.order_id, None)
+        if again:
+            if tries == MOST_TRIES:
+                message = f"{order.symbol}: an exit cannot leave: {error}. It is tried until it does; cancel it here if you close the position elsewhere"
+                self.tools.on_trouble("exit_waits", "critical", message, order.account_id)
+            return max(error.after, min(error.after * 2.0 ** min(max(0, tries - MOST_TRIES), 10), LONGEST_WAIT))
         if sent:
             self.desk.sent(order.order_id)
         kind = EventKind.REJECTED if sent else EventKind.DENIED

@@ -389,3 +389,35 @@ def test_an_entry_that_cannot_leave_ends_as_before(error):
         house.wires["A1"].place = away
         (order,) = house.send()
         assert (order.state, order.reason) == (OrderState.DENIED, "not_connected")
+
+
+def test_an_exit_waits_for_a_broker_that_is_away_and_a_person_is_told_once():
+    with House(account("A1", broker="wire")) as house:
+        house.send("BUY", 10)
+        lane, wire, pauses = house.system.roster.lane("A1"), house.wires["A1"], []
+        place, later = wire.place, lane.put_later
+        lane.put_later = lambda job, seconds: (pauses.append(seconds), later(job, 0.0))
+
+        def away(request, permit):
+            if len(pauses) < 8:
+                raise Retry("Zerodha cannot be reached: connection refused")
+            return place(request, permit)
+
+        wire.place = away
+        (order,) = house.send("SELL", 10, reduce_only=True)
+        assert (order.state, house.held()) == (OrderState.FILLED, 0)
+        assert pauses == [0.5, 0.5, 0.5, 1.0, 2.0, 3.0, 3.0, 3.0]
+        assert house.notifier.incidents().count("exit_waits") == 1
+        assert exits(house) == [10]
+
+
+def test_an_exit_that_waits_can_be_taken_back():
+    with House(account("A1", broker="wire")) as house:
+        house.send("BUY", 10)
+        house.script = lambda request: "retry"
+        (order,) = house.send("SELL", 10, reduce_only=True, wait=0.0)
+        house.until(lambda: "exit_waits" in house.notifier.incidents())
+        house.system.cancel_order(order.order_id)
+        house.until(lambda: house.journal.orders()[order.order_id].state is OrderState.CANCELLED)
+        house.until(lambda: not [job for job in house.system.roster.lane("A1").box.waiting() if type(job).__name__ == "Send"])
+        assert (exits(house), house.held()) == ([], 10)
