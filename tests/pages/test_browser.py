@@ -221,8 +221,12 @@ def test_an_order_by_keyboard_alone(chrome: Browser, preview: str) -> None:
     one(chrome, "#sheet .picker li[aria-selected]")
     until(chrome, "document.querySelector('[data-ticket-send]').textContent === 'Buy'")  # as long as no instrument is chosen
     assert not chrome.execute_script("return window.undefinedSaid")
+    places = "return [...document.querySelectorAll('#sheet [data-preview] label, #sheet [name=side] + span')].map((e) => e.getBoundingClientRect().top)"
+    before = chrome.execute_script(places)
     press(chrome, Keys.ENTER)
     until(chrome, "document.querySelector('#sheet [name=symbol]').value === 'NSE:INFY'")
+    until(chrome, "!document.querySelector('#sheet [data-ticket-quote]').hidden")
+    assert chrome.execute_script(places) == before  # whoever is about to touch an account or a side touches that one
     one(chrome, "#sheet [data-preview=A1] label").click()
     one(chrome, "#sheet [data-preview=A5] label").click()
     until(chrome, "document.querySelector('#sheet [data-preview=A1] [data-preview-quantity]').textContent === '150'")
