@@ -91,6 +91,7 @@ class Desk:
         self.deadlines: dict[str, Timestamp] = {}  # by signal key: when what it opened is to leave, from its first fill on
         self.references: dict[str, Decimal] = {}  # order id → the price it was valued at when it was admitted
         self.written: dict[str, Timestamp] = {}  # planned orders whose bytes leave or have left → since when; set by the lane alone
+        self.earlier: frozenset[str] = frozenset()  # orders that an earlier run has planned: they may have left
         self.counted: set[str] = set()  # signal keys that count as a trade of the session
         self.day = AccountDay(account.account_id, "")
         self.cash = ZERO  # cash flow − charges of every fill ever
@@ -247,6 +248,8 @@ class Desk:
             for fill in fills:
                 self._seen.add((fill.order_id, fill.trade_id))
                 self._book(fill)
+            orders = list(orders)
+            self.earlier = frozenset(order.order_id for order in orders)
             for order in orders:
                 self._keep(order)
                 if order.raises_exposure and order.sent_at is not None:

@@ -46,6 +46,8 @@ class Send:
     urgent: bool
 
     def run(self, lane: Lane) -> None:
+        if self.order_id in lane.desk.written:
+            return  # its bytes are out already
         pause = lane.send(self.order_id)
         if pause is not None:
             lane.put_later(self, pause)
@@ -63,7 +65,7 @@ class Connect:
         desk = lane.desk
         with desk.lock:
             for order in desk.live_orders():
-                if order.state in (OrderState.PLANNED, OrderState.SENDING) and order.order_id != lane.current and not desk.ready:
+                if not desk.ready and order.order_id != lane.current and _may_have_left(desk, order):
                     desk.mark(order.order_id, EventKind.LOST, {"message": "Tandem stopped before its outcome was known"})
         try:
             lane.broker.connect(lane.report)
@@ -86,10 +88,26 @@ class Connect:
             lane.put(ComparePositions())
         if any(order.state is OrderState.UNKNOWN for order in desk.live_orders()):
             lane.put_later(Settle(), SETTLE_PAUSES[0])
+        self._send_what_waits(lane)
         self.done.set()
+
+    def _send_what_waits(self, lane: Lane) -> None:
+        """An exit that was planned while the account was away leaves now, whatever has become of the job that was to send it."""
+        waiting = {job.order_id for job in lane.box.waiting() if isinstance(job, Send)}
+        with lane.desk.lock:
+            orders = [order for order in lane.desk.live_orders() if order.state is OrderState.PLANNED and order.order_id not in waiting]
+        for order in sorted(orders, key=lambda order: order.created_at):
+            lane.put(Send(order.order_id, urgent=not order.raises_exposure))
 
     def _again(self, lane: Lane) -> None:
         lane.put_later(Connect(self.attempt + 1, done=self.done), min(0.5 * 2 ** min(self.attempt, 10), 30.0))
+
+
+def _may_have_left(desk: Desk, order: Order) -> bool:
+    """Of an order of this run it is known whether its bytes have begun to leave; of one of an earlier run only its broker knows."""
+    if order.state is OrderState.PLANNED:
+        return order.order_id in desk.written or order.order_id in desk.earlier
+    return order.state is OrderState.SENDING
 
 
 def _heed(lane: Lane) -> None:

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from engines.core.facts import OrderChanged, SignalPlanned
 from engines.core.model import FINAL_STATES, AccountMapping, OrderState, Sizing, SizingMode, StrategyConfig, Timeframe
+from engines.execution.jobs import Connect, Send
 from engines.ports import JournalDown, Retry
 from tests.execution.house import INFY, USER, House, account, books_balance
 
@@ -246,3 +247,69 @@ def test_an_order_is_told_as_sent_when_its_bytes_leave_whenever_its_answer_comes
         (done,) = {fact.order.sent_at for fact in changes}
         assert done == told.sent_at
         assert house.journal.orders()[order.order_id].acknowledged_at >= wrote[0] + 0.01
+
+
+def test_law_1_an_exit_that_waits_for_a_log_in_leaves_once_after_it():
+    with House(WIRE) as house:
+        house.send("BUY", 10)
+        desk, lane = house.system.roster.desk("A1"), house.system.roster.lane("A1")
+        house.system._on_needs_login(desk, "the session is over")
+        (out,) = house.send("SELL", None, reduce_only=True, wait=0.0)
+        house.until(lambda: lane.idle)
+        house.wires["A1"].book_fails = True
+        lane.put(Connect())  # the order book cannot be read at first
+        house.until(lambda: "could not be read" in desk.state_detail)
+        house.wires["A1"].book_fails = False
+        house.system.connect("A1")
+        house.until(lambda: house.held() == 0)
+        house.until(lambda: not any(isinstance(job, Send) for job in lane.box.waiting()))
+        assert [request.client_id for request in house.books["A1"].placed][1:] == [out.client_id]
+
+
+def test_law_1_an_exit_whose_sending_was_lost_with_its_job_is_sent_with_the_next_log_in():
+    with House(WIRE) as house:
+        house.send("BUY", 10)
+        desk, lane = house.system.roster.desk("A1"), house.system.roster.lane("A1")
+        house.system._on_needs_login(desk, "the session is over")
+        (out,) = house.send("SELL", None, reduce_only=True, wait=0.0)
+        house.until(lambda: lane.idle)
+        lane.box.forget(lambda job: isinstance(job, Send))
+        house.system.connect("A1")
+        house.until(lambda: house.held() == 0)
+        assert [request.client_id for request in house.books["A1"].placed][1:] == [out.client_id]
+
+
+def test_law_1_two_jobs_that_would_send_one_order_send_it_once():
+    with House(WIRE) as house:
+        house.send("BUY", 10)
+        desk, lane = house.system.roster.desk("A1"), house.system.roster.lane("A1")
+        house.system._on_needs_login(desk, "the session is over")
+        (out,) = house.send("SELL", None, reduce_only=True, wait=0.0)
+        for _ in range(5):
+            lane.put(Send(out.order_id, urgent=True))
+        house.system.connect("A1")
+        house.until(lambda: house.held() == 0)
+        house.until(lambda: not any(isinstance(job, Send) for job in lane.box.waiting()))
+        assert [request.client_id for request in house.books["A1"].placed][1:] == [out.client_id]
+
+
+def test_law_1_an_exit_that_an_earlier_run_has_planned_may_have_left_and_is_looked_for():
+    with House(WIRE) as house:
+        house.send("BUY", 10)
+        house.system._on_needs_login(house.system.roster.desk("A1"), "the session is over")
+        (out,) = house.send("SELL", None, reduce_only=True, wait=0.0)
+        with house.restart() as later:
+            later.until(lambda: later.journal.orders()[out.order_id].state is OrderState.NOT_PLACED)
+            assert len(later.books["A1"].placed) == 1
+
+
+def test_law_1_an_order_whose_bytes_are_out_is_not_written_again_whatever_its_books_say():
+    with House(WIRE) as house:
+        house.send("BUY", 10)
+        desk = house.system.roster.desk("A1")
+        house.system._on_needs_login(desk, "the session is over")
+        (out,) = house.send("SELL", None, reduce_only=True, wait=0.0)
+        desk.written[out.order_id] = house.clock.now()
+        house.system.connect("A1")
+        house.until(lambda: house.journal.orders()[out.order_id].state is OrderState.NOT_PLACED)
+        assert len(house.books["A1"].placed) == 1
