@@ -240,7 +240,7 @@ class Lane:
 
     def _fell(self, job: Job) -> None:
         """This lane dies of the job. What was on the wire is unknown now; what can be begun anew is, by this lane when it is back or by the next."""
-        order_id, self.current = self.current, None
+        order_id = self.current
         kind, again = type(job).__name__, type(job).__name__ in REPEATED
         lost = {order_id} if order_id is not None else set()
         if again:
@@ -250,6 +250,8 @@ class Lane:
             self.put_later(job, 0.0 if falls == 1 else min(2.0**falls, LONGEST_FALL))
         for name in lost:
             self.lost(name, "the lane died while sending")
+        self.current = None
+        self.box.release(order_id or "")
 
     def _left_behind(self, order_id: str | None, job: Job) -> set[str]:
         """Exits that a job of the lane had planned and not come to send: nobody else would."""
@@ -290,13 +292,15 @@ class Lane:
 
     def send(self, order_id: str) -> float | None:
         """Place one planned order. None when it is done with; else the seconds after which to try again (nothing has left)."""
-        order = self.desk.orders.get(order_id)
-        if order is None or order.state is not OrderState.PLANNED:
-            self._tries.pop(order_id, None)
-            return None
+        if self.retired:
+            return 0.0  # the next lane places it, with the connection of now
+        if not self.box.claim(order_id):
+            return NOT_READY_PAUSE
         self.current = order_id
-        pause = self._try(order)
+        order = self.desk.orders.get(order_id)
+        pause = self._try(order) if order is not None and order.state is OrderState.PLANNED else None
         self.current = None  # not in `finally`: when this lane dies, it must know whose outcome is open
+        self.box.release(order_id)
         if pause is None:
             self._tries.pop(order_id, None)
         return pause
@@ -351,7 +355,7 @@ class Lane:
 
         def leaving() -> None:
             if self.retired:
-                raise Retry("the account connects anew")  # the next lane places it, with the connection of now
+                raise Retry("the account connects anew", after=0.0)
             self.desk.written[order.order_id] = clock.now()
             sent_at.append(clock.monotonic())
 

@@ -25,6 +25,7 @@ class Mailbox:
         self.urgent: deque[Job] = deque()
         self.normal: deque[Job] = deque()
         self.later: list[tuple[float, Job]] = []
+        self._placing: set[str] = set()
         self.askers = 0  # how often somebody has begun to ask the broker what became of orders
 
     def put(self, job: Job) -> None:
@@ -55,6 +56,18 @@ class Mailbox:
             if self.urgent:
                 return self.urgent.popleft()
             return self.normal.popleft() if self.normal else None
+
+    def claim(self, order_id: str) -> bool:
+        """An order is in the hands of one lane at a time: one that is replaced may still be at it."""
+        with self.lock:
+            if order_id in self._placing:
+                return False
+            self._placing.add(order_id)
+            return True
+
+    def release(self, order_id: str) -> None:
+        with self.lock:
+            self._placing.discard(order_id)
 
     def serve(self, reader: Lane, first: Job | None) -> None:
         """From now on this lane takes, `first` before all that waits."""
