@@ -88,16 +88,7 @@ class Connect:
             lane.put(ComparePositions())
         if any(order.state is OrderState.UNKNOWN for order in desk.live_orders()):
             lane.put_later(Settle(), SETTLE_PAUSES[0])
-        self._send_what_waits(lane)
         self.done.set()
-
-    def _send_what_waits(self, lane: Lane) -> None:
-        """An exit that was planned while the account was away leaves now, whatever has become of the job that was to send it."""
-        waiting = {job.order_id for job in lane.box.waiting() if isinstance(job, Send)}
-        with lane.desk.lock:
-            orders = [order for order in lane.desk.live_orders() if order.state is OrderState.PLANNED and order.order_id not in waiting]
-        for order in sorted(orders, key=lambda order: order.created_at):
-            lane.put(Send(order.order_id, urgent=not order.raises_exposure))
 
     def _again(self, lane: Lane) -> None:
         lane.put_later(Connect(self.attempt + 1, done=self.done), min(0.5 * 2 ** min(self.attempt, 10), 30.0))

@@ -266,19 +266,6 @@ def test_law_1_an_exit_that_waits_for_a_log_in_leaves_once_after_it():
         assert [request.client_id for request in house.books["A1"].placed][1:] == [out.client_id]
 
 
-def test_law_1_an_exit_whose_sending_was_lost_with_its_job_is_sent_with_the_next_log_in():
-    with House(WIRE) as house:
-        house.send("BUY", 10)
-        desk, lane = house.system.roster.desk("A1"), house.system.roster.lane("A1")
-        house.system._on_needs_login(desk, "the session is over")
-        (out,) = house.send("SELL", None, reduce_only=True, wait=0.0)
-        house.until(lambda: lane.idle)
-        lane.box.forget(lambda job: isinstance(job, Send))
-        house.system.connect("A1")
-        house.until(lambda: house.held() == 0)
-        assert [request.client_id for request in house.books["A1"].placed][1:] == [out.client_id]
-
-
 def test_law_1_two_jobs_that_would_send_one_order_send_it_once():
     with House(WIRE) as house:
         house.send("BUY", 10)
