@@ -116,7 +116,7 @@ class Recovered:
     """(order_id, trade_id) of every fill of `live_orders`, whenever it was: brokers tell an order with all its trades again."""
     settled_cash: Mapping[str, Decimal] = field(default_factory=dict)
     """account_id → cash flow − charges of every fill before `since` (all positions, also those long flat)."""
-    plans: Sequence[ExitPlan] = ()  # armed ones
+    plans: Sequence[ExitPlan] = ()  # those that have fired and were never seen to end, then armed ones; each the oldest first
     days: Sequence[AccountDay] = ()  # the newest of each account
     halts: Sequence[Halt] = ()  # that hold
     kill_switches: Mapping[str, str] = field(default_factory=dict)  # account_id → reason, only those that are on

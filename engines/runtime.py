@@ -279,6 +279,7 @@ class Runtime:
             system.guard.on_clock(system.clock.now())
             system.candle_store.flush(system.clock.now())
             system.monitor.step()
+            system.aftermath.step()
             system.combined.step()
             if not self._wakes:
                 system.day.step()

@@ -16,7 +16,7 @@ from app.data import tables as t
 from app.data.database import Readers
 from app.data.values import from_json, micros
 from engines.core.codec import dumps, loads
-from engines.core.model import AccountDay, CombinedState, Fill, JobRun, Order, Position, PositionKey, Timestamp
+from engines.core.model import AccountDay, CombinedState, ExitPlan, Fill, JobRun, Order, Position, PositionKey, Timestamp
 from engines.core.positions import empty, fold
 from engines.ports import Recovered
 
@@ -58,7 +58,7 @@ def load(readers: Readers, since: Timestamp) -> tuple[Recovered, Openings | None
                 fills=fills,
                 booked=_pairs(db, f"SELECT order_id, trade_id FROM fills WHERE order_id IN (SELECT order_id FROM orders WHERE {LIVE})"),
                 settled_cash=_settled(openings),
-                plans=[decode.plan(row) for row in db.execute("SELECT body FROM plans WHERE state = 'armed' ORDER BY updated_at")],
+                plans=[*_plans(db, "state = 'stopped'"), *_plans(db, "state = 'armed'")],
                 days=_newest_days(db),
                 halts=[decode.halt(row) for row in db.execute("SELECT * FROM halts WHERE lifted_at IS NULL ORDER BY seq")],
                 kill_switches=dict(_pairs(db, "SELECT account_id, reason FROM kill_switches WHERE is_on")),
@@ -121,6 +121,11 @@ def _settled(openings: Mapping[PositionKey, Position]) -> dict[str, Decimal]:
     for position in openings.values():
         cash[position.key.account_id] += position.cash_flow - position.charges
     return dict(cash)
+
+
+def _plans(db: sqlite3.Connection, which: str) -> list[ExitPlan]:
+    """`which` is word for word as in an index, or SQLite does not use it."""
+    return [decode.plan(row) for row in db.execute(f"SELECT body FROM plans WHERE {which} ORDER BY updated_at")]
 
 
 def _newest_days(db: sqlite3.Connection) -> list[AccountDay]:

@@ -321,6 +321,7 @@ CREATE TABLE plans (
     body TEXT NOT NULL -- JSON
 );
 CREATE INDEX plans_armed ON plans (state) WHERE state = 'armed';
+CREATE INDEX plans_stopped ON plans (state) WHERE state = 'stopped';
 
 CREATE TABLE account_days (
     account_id TEXT NOT NULL,

@@ -36,6 +36,7 @@ from engines.core.model import (
     Instrument,
     PlanState,
     PlanTarget,
+    Position,
     PositionKey,
     Role,
     Side,
@@ -56,14 +57,20 @@ __all__ = [
     "give_back",
     "grow",
     "guarded",
+    "leaves_as",
     "levels",
     "make_plan",
     "on_price",
     "on_time",
     "shrink",
+    "still_leaving",
     "stop_for",
     "unreachable",
 ]
+
+
+CLOCKS = 5.0
+"""Seconds by which a broker's clock, which says when a position was opened, may be ahead of ours, which says when a stop fired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +199,18 @@ def give_back(plan: ExitPlan, quantity: Decimal, now: Timestamp) -> ExitPlan:
     if plan.state is not PlanState.ARMED or plan.spec.booking != "even":
         return given
     return replace(given, targets=_targets(given, {n: target for n, target in enumerate(targets) if target.fired}))
+
+
+def still_leaving(plan: ExitPlan, position: Position) -> bool:
+    """What the plan let go of is there, and not a position that was opened after it had fired."""
+    opened_at = position.opened_at
+    fired = plan.state is PlanState.STOPPED and position.quantity * plan.side.sign > 0
+    return fired and opened_at is not None and opened_at <= plan.updated_at + CLOCKS
+
+
+def leaves_as(plan: ExitPlan) -> Role:
+    """What a plan that has fired asks for again where nothing came of it."""
+    return Role.SQUARE_OFF if plan.deadline is not None and plan.updated_at >= plan.deadline else Role.STOP
 
 
 def guarded(plan: ExitPlan) -> Decimal:

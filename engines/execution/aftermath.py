@@ -6,12 +6,12 @@ Called under the lock of the desk where it happened, so everything here only han
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from engines.core import exits as exit_rules
 from engines.core import reentry
-from engines.core.model import Order, OrderState, PlanState, Role, Source, Timestamp
+from engines.core.model import ZERO, ExitPlan, Order, OrderState, OrderType, PlanState, Role, Source, Timestamp
 from engines.core.reasons import MARKET_CHANGED
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
@@ -25,7 +25,12 @@ LONGEST_PAUSE = 30.0
 """Seconds between two tries of a stop that the broker goes on refusing; the first come after half a second."""
 
 
-@dataclass(frozen=True, slots=True)
+LOOK_EVERY, LEFT_FOR, UNSURE_FOR = 0.5, 1.0, 15.0
+"""Seconds between two looks at what has fired and is still there; for which nobody must be on the way for it, because an exit may just be being made;
+and until it leaves though the broker does not say what it holds."""
+
+
+@dataclass(slots=True)
 class Aftermath:
     clock: Clock
     outcomes: OutcomeBoard
@@ -34,6 +39,39 @@ class Aftermath:
     exits: ExitDesk
     tell_flat: Callable[[str, str, float, Timestamp, str, Decimal | None], None]  # strategy, symbol, price, moment, leg, entry price
     on_trouble: Callable[[str, str, str, str | None], None]
+    _looked_at: float = 0.0
+    _left: dict[str, float] = field(
+        default_factory=dict
+    )  # plans that have fired and whose rest nobody takes out → seen since when (monotonic)
+
+    def step(self) -> None:
+        """Called a few times a second: what has fired and is still there, with nobody on the way for it, is asked out anew. So it is after a restart,
+        and where a job was lost."""
+        now = self.clock.monotonic()
+        if now - self._looked_at < LOOK_EVERY:
+            return
+        self._looked_at = now
+        left = {plan.plan_id: (desk, lane, plan) for desk in self.desks() for lane, plan in self._left_on(desk)}
+        for plan_id in self._left.keys() - left.keys():
+            del self._left[plan_id]
+        for plan_id, (desk, lane, plan) in left.items():
+            market = self.exits.market(desk, plan.key.symbol)
+            waited = now - self._left.setdefault(plan_id, now)
+            if waited < (LEFT_FOR if _is_sure(desk, plan.key.symbol) else UNSURE_FOR) or market is None or not market.open:
+                continue
+            what = f"{plan.key.symbol}: its exit plan has fired and did not take everything out: asked for again"
+            self.on_trouble("exit_failed", "critical", what, plan.key.account_id)
+            role, opened_at = exit_rules.leaves_as(plan), desk.position(plan.key).opened_at
+            lane.put(Exit(self.exits, plan.key, role, _rest(desk, plan), plan, plan_id=plan_id, opened_at=opened_at))
+
+    def _left_on(self, desk: Desk) -> list[tuple[Lane, ExitPlan]]:
+        lane = self.lane(desk.account.account_id)
+        with desk.lock:
+            fired = [plan for plan in desk.plans.values() if plan.state is PlanState.STOPPED]
+            if not fired or lane is None or not desk.ready:
+                return []
+            asked = {job.plan_id for job in lane.box.waiting() if isinstance(job, Exit)}
+            return [(lane, plan) for plan in fired if plan.plan_id not in asked and desk.holds(plan.key) and _rest(desk, plan) > 0]
 
     def exit_failed(self, desk: Desk, order: Order) -> None:
         """An exit ended without filling: a target goes back under its stop; a stop, or what had left when the stop fired, is tried again as a stop."""
@@ -69,3 +107,16 @@ class Aftermath:
                 return
         leg = _LEGS.get(order.role, reentry.OTHER)
         self.tell_flat(strategy_id, order.symbol, float(price), self.clock.now(), leg, entry_price)
+
+
+def _rest(desk: Desk, plan: ExitPlan) -> Decimal:
+    """What of the plan's units nobody takes out: neither what leaves at the market already, nor what was added to the position after it had fired."""
+    mine = [order for order in desk.session_orders() if order.position_key == plan.key and not order.raises_exposure]
+    gone = sum((order.filled_quantity for order in mine if order.plan_id == plan.plan_id), ZERO)
+    leaving = sum((order.remaining for order in mine if order.live and order.order_type is OrderType.MARKET), ZERO)
+    return min(abs(desk.position(plan.key).quantity) - leaving, plan.quantity - gone)
+
+
+def _is_sure(desk: Desk, symbol: str) -> bool:
+    """Whether the broker has said since the start that it holds what our books say, or how much of it: selling what is gone opens a short."""
+    return not desk.account.live or (desk.funds is not None and (symbol in desk.differences or symbol not in desk.suspected))

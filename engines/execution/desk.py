@@ -255,8 +255,9 @@ class Desk:
                 if order.raises_exposure and order.sent_at is not None:
                     self.counted.add(order.signal_key)
             for plan in plans:
-                self.plans[plan.key] = plan
-                self._note_deadline(plan)
+                if plan.state is PlanState.ARMED or exit_rules.still_leaving(plan, self.position(plan.key)):
+                    self.plans[plan.key] = plan
+                    self._note_deadline(plan)
 
     def open_day(self, now: Timestamp, exchange: str = "NSE") -> bool:
         """Begin a new session's counts when a new day has come; True when it did. A clock that jumps back begins nothing a second time."""

@@ -71,6 +71,7 @@ def test_plans_days_halts_switches_and_states_come_back(data: Data) -> None:
     data.journal.commit(
         f.PlanChanged(plan),
         f.PlanChanged(replace(plan, plan_id="P2", state=PlanState.DONE)),
+        f.PlanChanged(replace(plan, plan_id="P3", state=PlanState.STOPPED, updated_at=NOON + 1)),
         f.DayChanged(AccountDay("A1", "2026-01-02", 7)),
         f.DayChanged(AccountDay("A1", "2026-01-05", 2, "daily_loss", Warned.LOSS | Warned.PROFIT)),
         f.HaltChanged(halt),
@@ -85,7 +86,7 @@ def test_plans_days_halts_switches_and_states_come_back(data: Data) -> None:
         f.StrategyStateSaved("S2", {}, "ZeroDivisionError: division by zero", NOON),
     )
     recovered = data.journal.load(NOON)
-    assert recovered.plans == [plan]
+    assert recovered.plans == [replace(plan, plan_id="P3", state=PlanState.STOPPED, updated_at=NOON + 1), plan]
     assert recovered.days == [AccountDay("A1", "2026-01-05", 2, "daily_loss", Warned.LOSS | Warned.PROFIT)]
     assert recovered.halts == [halt]
     assert recovered.engines_off == {None: "U1"}

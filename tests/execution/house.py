@@ -188,7 +188,7 @@ class MemoryJournal:
             live_orders=live,
             signals=[signals[order.signal_key] for order in live if order.signal_key in signals],
             fills=self.fills(),
-            plans=[plan for plan in plans.values() if plan.state is PlanState.ARMED],
+            plans=[plan for state in (PlanState.STOPPED, PlanState.ARMED) for plan in plans.values() if plan.state is state],
             days=list(days.values()),
             halts=[halt for halt in halts.values() if halt.lifted_at is None],
             kill_switches=kills,

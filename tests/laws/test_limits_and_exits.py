@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from engines.core.model import ExitSpec, Limits, OrderState, OrderType, Role, TargetSpec, TrailingSpec
+from engines.core.facts import PlanChanged
+from engines.core.model import ExitSpec, Limits, OrderState, OrderType, PlanState, Role, TargetSpec, TrailingSpec
 from engines.execution.jobs import Exit, Settle
+from engines.ports import BrokerFill, OrderReport
 from tests.execution.house import INFY, House, account, books_balance
 
 
@@ -62,8 +65,6 @@ def test_law_6_what_is_refused_releases_its_reservation():
 def test_law_7_exits_are_never_blocked_by_entry_limits():
     with House(account("A1")) as house:
         house.send("BUY", 10)
-        from dataclasses import replace
-
         nothing = Limits(*[Decimal(0)] * 4, 0, 0, *[Decimal(0)] * 4)
         house.directory.rows[0] = replace(house.directory.rows[0], limits=nothing, auto_trade=False)
         house.system.runtime.refresh_now()
@@ -292,3 +293,84 @@ def test_law_9_a_stop_that_is_met_while_its_instrument_is_not_known_fires_with_t
         assert house.held() == 10
         house.feed.price(INFY.symbol, 94.0)
         house.until(lambda: house.held() == 0)
+
+
+def refuse_the_stop(house: House) -> None:
+    house.send("BUY", 10, exits=ExitSpec(stop_price=Decimal(95)))
+    house.script = lambda request: "refuse"
+    house.feed.price(INFY.symbol, 94.0)
+    house.until(lambda: any(order.state is OrderState.REJECTED for order in house.journal.orders().values()))
+
+
+def test_a_stop_that_the_broker_refused_is_tried_again_after_a_restart():
+    with House(account("A1", broker="wire")) as house:
+        refuse_the_stop(house)
+        house.script = lambda request: "fill"
+        with house.restart() as later:
+            later.until(lambda: later.held() == 0)
+            assert exits(later)[-1] == (Role.STOP, OrderState.FILLED, 10)
+            assert [request.side.value for request in later.books["A1"].placed] == ["BUY", "SELL"]
+            assert "exit_failed" in later.notifier.incidents()
+            with later.restart() as last:
+                assert not last.system.roster.desk("A1").plans
+
+
+def test_a_stop_that_is_tried_again_after_a_restart_takes_a_resting_exit_back():
+    with House(account("A1", broker="wire")) as house:
+        refuse_the_stop(house)
+        house.script = lambda request: "open" if request.order_type is OrderType.LIMIT else "fill"
+        house.system.roster.lane("A1").box.forget(lambda job: isinstance(job, Exit))
+        house.send("SELL", 10, order_type=OrderType.LIMIT, price=Decimal(110))
+        with house.restart() as later:
+            later.until(lambda: later.held() == 0)
+            assert exits(later)[1:] == [(Role.EXIT, OrderState.CANCELLED, 10), (Role.STOP, OrderState.FILLED, 10)]
+
+
+def test_a_stop_whose_exit_was_lost_on_its_way_is_asked_for_again():
+    with House(account("A1", broker="wire")) as house:
+        house.send("BUY", 10, exits=ExitSpec(stop_price=Decimal(95)))
+        desk, lane = house.system.roster.desk("A1"), house.system.roster.lane("A1")
+        desk.ready = False
+        house.feed.price(INFY.symbol, 94.0)
+        house.until(lambda: waits(house))
+        lane.box.forget(lambda job: isinstance(job, Exit))
+        desk.ready = True
+        house.until(lambda: house.held() == 0)
+        assert exits(house) == [(Role.STOP, OrderState.FILLED, 10)]
+
+
+def test_a_stop_that_waits_to_be_tried_again_is_asked_for_by_nobody_else(monkeypatch):
+    with House(account("A1", broker="wire")) as house:
+        refuse_the_stop(house)
+        house.until(lambda: waits(house))
+        monkeypatch.setattr("engines.execution.aftermath.LEFT_FOR", 0.0)
+        for _ in range(10):
+            house.system.aftermath._looked_at = 0.0
+            house.system.aftermath.step()
+        assert sum(isinstance(job, Exit) for job in house.system.roster.lane("A1").box.waiting()) == 1
+
+
+def test_a_stop_that_fired_long_ago_and_was_never_seen_to_end_leaves_the_next_position_alone():
+    with House() as house:
+        house.send("BUY", 10, exits=ExitSpec(stop_price=Decimal(95)))
+        (plan,) = house.system.roster.desk("A1").plans.values()
+        house.send("SELL", 10)
+        house.send("BUY", 10)
+        house.journal.append(PlanChanged(replace(plan, state=PlanState.STOPPED, updated_at=plan.updated_at - 60)))
+        with house.restart() as later:
+            assert (later.held(), later.system.roster.desk("A1").plans) == (10, {})
+
+
+def test_what_was_bought_after_the_stop_had_fired_does_not_leave_with_it():
+    with House(account("A1", broker="wire")) as house:
+        house.send("BUY", 10, exits=ExitSpec(stop_price=Decimal(95)))
+        desk = house.system.roster.desk("A1")
+        house.script = lambda request: "open" if request.reduce_only else "fill"
+        house.feed.price(INFY.symbol, 94.0)
+        house.until(lambda: len(house.books["A1"].placed) == 2)
+        house.send("BUY", 5)
+        stop = next(order for order in house.journal.orders().values() if order.role is Role.STOP)
+        traded = BrokerFill("T1", Decimal(10), Decimal(94), house.clock.now())
+        desk.on_report(OrderReport(stop.broker_order_id, OrderState.FILLED, stop.client_id, filled_quantity=Decimal(10), fills=(traded,)))
+        (plan,) = desk.plans.values()
+        assert (house.held(), plan.state, house.system.aftermath._left_on(desk)) == (5, PlanState.STOPPED, [])

@@ -132,6 +132,7 @@ STEPS = (
         sent_at INTEGER,
         UNIQUE (message_id, target)
     )""",
+    "CREATE INDEX plans_stopped ON plans (state) WHERE state = 'stopped'",
     "CREATE INDEX deliveries_due ON deliveries (target, delivery_id) WHERE status IN ('pending', 'sending')",
     "CREATE INDEX deliveries_user ON deliveries (user_id, delivery_id)",
     "CREATE INDEX deliveries_over ON deliveries (user_id, status, message_id) WHERE status IN ('dead', 'merged')",
