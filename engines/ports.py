@@ -117,6 +117,8 @@ class Recovered:
     settled_cash: Mapping[str, Decimal] = field(default_factory=dict)
     """account_id → cash flow − charges of every fill before `since` (all positions, also those long flat)."""
     plans: Sequence[ExitPlan] = ()  # those that have fired and were never seen to end, then armed ones; each the oldest first
+    overtaken: Sequence[tuple[Order, Signal]] = ()
+    """Entries that may still come, each with the first signal the other way of its strategy and instrument that came after it."""
     days: Sequence[AccountDay] = ()  # the newest of each account
     halts: Sequence[Halt] = ()  # that hold
     kill_switches: Mapping[str, str] = field(default_factory=dict)  # account_id → reason, only those that are on

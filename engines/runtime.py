@@ -66,6 +66,7 @@ class Runtime:
         self._running = True
         for desk in system.roster.desks():
             system.roster.start_lane(desk)
+        system.fanout.resume(recovered.overtaken)
         system.stopper.resume(system.board.halts, latched(system.latch.active()).killed)
         system.monitor.resume()
         system.combined.resume()

@@ -22,6 +22,12 @@ from engines.ports import Recovered
 
 LIVE = "state IN ('planned', 'sending', 'unknown', 'open', 'partly_filled')"
 """Word for word as in the index of live orders, or SQLite does not use it."""
+_OVERTAKEN = f"""
+SELECT orders.*, (
+    SELECT later.body FROM signals AS mine JOIN signals AS later ON later.user_id = mine.user_id AND later.symbol = mine.symbol
+    WHERE mine.key = orders.signal_key AND later.seq > mine.seq AND later.side <> orders.side AND later.strategy_id IS orders.strategy_id
+    AND json_extract(later.body, '$.reduce_only') ORDER BY later.seq LIMIT 1
+) AS body FROM orders WHERE {LIVE} AND role = 'entry' AND body IS NOT NULL ORDER BY orders.seq"""
 _TRIPS = 200
 _OPENINGS_KEPT = 3
 _JOB_DAYS = 3
@@ -59,6 +65,7 @@ def load(readers: Readers, since: Timestamp) -> tuple[Recovered, Openings | None
                 booked=_pairs(db, f"SELECT order_id, trade_id FROM fills WHERE order_id IN (SELECT order_id FROM orders WHERE {LIVE})"),
                 settled_cash=_settled(openings),
                 plans=[*_plans(db, "state = 'stopped'"), *_plans(db, "state = 'armed'")],
+                overtaken=[(decode.order(row), decode.signal(row)) for row in db.execute(_OVERTAKEN)],
                 days=_newest_days(db),
                 halts=[decode.halt(row) for row in db.execute("SELECT * FROM halts WHERE lifted_at IS NULL ORDER BY seq")],
                 kill_switches=dict(_pairs(db, "SELECT account_id, reason FROM kill_switches WHERE is_on")),

@@ -77,7 +77,8 @@ class Aftermath:
         """An exit ended without filling: a target goes back under its stop; a stop, or what had left when the stop fired, is tried again as a stop."""
         plan = desk.plans.get(order.position_key)
         if order.role is Role.EXIT and (order.state is OrderState.CANCELLED or plan is None or plan.state is not PlanState.STOPPED):
-            return  # a stop that takes a resting exit back leaves in its place
+            self._tell_what_stays(desk, order)  # nobody tries it again
+            return
         if not order.remaining or order.reason == MARKET_CHANGED:
             return
         what = f"{order.symbol}: an exit ended as {order.state.value}: {order.reason or ''}"
@@ -94,6 +95,15 @@ class Aftermath:
         plan_id = order.plan_id or (plan.plan_id if plan is not None else None)
         again = Exit(self.exits, order.position_key, role, order.remaining, plan_id=plan_id, opened_at=opened_at)
         lane.put_later(again, min(0.5 * 2 ** min(failures, 10), LONGEST_PAUSE))
+
+    def _tell_what_stays(self, desk: Desk, order: Order) -> None:
+        """A person sees what has become of their own close, and what is taken back has been asked to be; a strategy asks once and goes on."""
+        tracker = self.outcomes.get(order.signal_key)
+        by_hand = tracker is not None and tracker.signal.source is Source.MANUAL
+        if by_hand or order.state is OrderState.CANCELLED or not order.remaining or not desk.holds(order.position_key):
+            return
+        what = f"{order.symbol}: an exit ended as {order.state.value}: {order.reason or ''}; what it was to close is held, and nothing closes it"
+        self.on_trouble("exit_failed", "critical", what, order.account_id)
 
     def flat(self, order: Order, price: Decimal, entry_price: Decimal | None) -> None:
         """A stop, a target or a person has closed what a strategy held: once no account holds any of it, the strategy is told."""

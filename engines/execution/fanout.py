@@ -14,14 +14,14 @@ from decimal import Decimal
 import structlog
 
 from engines.core.facts import SignalPlanned
-from engines.core.model import AccountMapping, Order, OrderState, Signal, Source
+from engines.core.model import AccountMapping, Order, OrderState, OrderType, Signal, Source
 from engines.crashpoints import crash
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
 from engines.execution.jobs import Send
 from engines.execution.lane import Lane
 from engines.execution.outcomes import OutcomeBoard, Tracker
-from engines.execution.overtaken import TakeBack, under_way
+from engines.execution.overtaken import TakeBack, still_under_way, under_way
 from engines.execution.planning import Market, PlanTools, plan, preview
 from engines.execution.views import SignalOutcome
 from engines.ports import Clock, DuplicateSignal, Journal, JournalDown
@@ -81,9 +81,31 @@ class FanOut:
         self._dispatch(orders)
         for part in parts:
             self.planned(part.tracker)
+            self._tell_what_stays(part)
         if wait > 0:
             tracker.settled.wait(wait)
         return tracker.outcome()
+
+    def resume(self, overtaken: Sequence[tuple[Order, Signal]]) -> None:
+        """After a restart: entries, as they were when Tandem stopped, that may come all the same though an exit came after them."""
+        for order, signal in overtaken:
+            lane = self.lane(order.account_id)
+            if lane is not None and still_under_way(lane.desk, order, signal):
+                self._take_back(lane.desk, signal, {order.order_id: order.filled_quantity})
+
+    def _tell_what_stays(self, part: _Part) -> None:
+        """A close that finds everything promised to an exit which rests closes nothing, and whoever sent it may not be a person who sees that."""
+        if part.signal.source is Source.MANUAL or not part.signal.reduce_only:
+            return
+        for order in part.orders:
+            lane = self.lane(order.account_id)
+            if lane is None or order.state is not OrderState.DENIED:
+                continue
+            with lane.desk.lock:
+                resting = [o for o in lane.desk.live_orders() if o.position_key == order.position_key and not o.raises_exposure]
+            if any(each.order_type is not OrderType.MARKET for each in resting):
+                message = f"{order.symbol}: a signal to close finds all that is held promised to an exit that rests at its price: nothing closes it now"
+                self.on_trouble("exit_failed", "critical", message, order.account_id)
 
     def preview(self, signal: Signal) -> tuple[Order, ...]:
         """The orders that this signal would make now on its own user's accounts; nothing is reserved, journaled or sent."""

@@ -232,7 +232,7 @@ class Cancel:
 def cancel_now(lane: Lane, order: Order) -> str:
     """Cancel, in the lane. Empty when asked for, else the reason why not."""
     desk = lane.desk
-    if order.state is OrderState.PLANNED:
+    if order.state is OrderState.PLANNED and not _may_have_left(desk, order):
         desk.mark(order.order_id, EventKind.CANCELLED, {"message": UNSENT}, reason=UNSENT)
         return ""
     request = lane.request_for(order)

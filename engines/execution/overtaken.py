@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from engines.core.model import UNSETTLED_STATES, ZERO, OrderState, OrderType, Role, Signal
+from engines.core.model import UNSETTLED_STATES, ZERO, Order, OrderState, OrderType, Role, Signal
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
 from engines.execution.jobs import Exit, cancel_in_turn, pause_after
@@ -34,6 +34,18 @@ def under_way(desk: Desk, signal: Signal) -> Mapping[str, Decimal]:
             and order.side is not signal.side
             and (order.state in UNSETTLED_STATES or order.order_type is OrderType.MARKET)
         }
+
+
+def still_under_way(desk: Desk, order: Order, signal: Signal) -> bool:
+    """Whether this exit of an earlier run has overtaken the entry, which is given as that run has left it; what it brings may be booked already."""
+    key = desk.key_of(signal)
+    if order.position_key != key or (signal.account_ids and key.account_id not in signal.account_ids):
+        return False
+    with desk.lock:
+        now = desk.orders.get(order.order_id, order)
+        held = abs(desk.position(key).quantity) - (now.filled_quantity - order.filled_quantity)
+    trims = signal.quantity is not None and signal.quantity <= held
+    return signal.reduce_only and not trims and (order.state in UNSETTLED_STATES or order.order_type is OrderType.MARKET)
 
 
 @dataclass(slots=True)

@@ -21,12 +21,14 @@ from engines.core.model import (
     Fill,
     Halt,
     HaltScope,
+    Order,
     OrderState,
     PlanState,
     PlanTarget,
     PositionKey,
     Product,
     Side,
+    Signal,
     TargetSpec,
     TrailingSpec,
     Warned,
@@ -59,6 +61,25 @@ def test_orders_that_have_not_ended_come_back_and_no_others(data: Data, state: O
     fact = planned()
     data.journal.commit(fact, changed(fact.orders[0], state))
     assert [one.state for one in data.journal.load(NOON).live_orders] == ([state] if replace(fact.orders[0], state=state).live else [])
+
+
+def test_an_entry_that_may_still_come_comes_back_with_the_first_exit_after_it(data: Data) -> None:
+    def put(state: OrderState, **changes: object) -> tuple[Order, Signal]:
+        wish = signal(strategy_id="S1", **changes)
+        made = order(wish)
+        data.journal.commit(f.SignalPlanned(wish, (made,)))
+        fact = changed(made, state)
+        data.journal.commit(fact)
+        return fact.order, wish
+
+    put(OrderState.DENIED, side=Side.SELL, reduce_only=True)
+    entry, _ = put(OrderState.UNKNOWN)
+    put(OrderState.DENIED, side=Side.SELL)
+    put(OrderState.DENIED, side=Side.SELL, reduce_only=True, symbol="NSE:TCS")
+    _, after = put(OrderState.DENIED, side=Side.SELL, reduce_only=True)
+    put(OrderState.DENIED, side=Side.SELL, reduce_only=True)
+    put(OrderState.UNKNOWN)
+    assert data.journal.load(NOON).overtaken == [(entry, after)]
 
 
 def test_plans_days_halts_switches_and_states_come_back(data: Data) -> None:
@@ -110,7 +131,18 @@ def test_which_instruments_had_real_prices_last_comes_back(data: Data) -> None:
 
 def test_an_empty_database_has_nothing_to_bring(data: Data) -> None:
     assert data.journal.load(NOON) == Recovered(
-        live_orders=[], signals=[], opening=[], fills=[], booked=[], plans=[], days=[], halts=[], job_runs=[], combined=[], real_prices=[]
+        live_orders=[],
+        signals=[],
+        opening=[],
+        fills=[],
+        booked=[],
+        plans=[],
+        overtaken=[],
+        days=[],
+        halts=[],
+        job_runs=[],
+        combined=[],
+        real_prices=[],
     )
 
 

@@ -189,6 +189,7 @@ class MemoryJournal:
             signals=[signals[order.signal_key] for order in live if order.signal_key in signals],
             fills=self.fills(),
             plans=[plan for state in (PlanState.STOPPED, PlanState.ARMED) for plan in plans.values() if plan.state is state],
+            overtaken=_overtaken(live, list(signals.values())),
             days=list(days.values()),
             halts=[halt for halt in halts.values() if halt.lifted_at is None],
             kill_switches=kills,
@@ -207,6 +208,15 @@ class MemoryJournal:
 
     def stats(self) -> Mapping[str, float]:
         return {"queue_depth": 0.0}
+
+
+def _overtaken(live: Sequence[Order], signals: Sequence[Signal]) -> list[tuple[Order, Signal]]:
+    found = []
+    for order in live:
+        after = signals[[signal.key for signal in signals].index(order.signal_key) :]
+        exits = [s for s in after if (s.symbol, s.strategy_id) == (order.symbol, order.strategy_id) and s.side is not order.side]
+        found += [(order, signal) for signal in exits if signal.reduce_only][:1] if order.raises_exposure else []
+    return found
 
 
 class MemoryLatch:

@@ -189,3 +189,52 @@ def test_however_often_an_order_without_an_answer_is_asked_about_one_goes_on_ask
         h.until(lambda: lane.idle and lane.askers >= 30)
         h.until(lambda: sum(isinstance(job, Settle) for _, job in list(lane._later)) <= 1)
         assert h.journal.orders()[order.order_id].state is OrderState.UNKNOWN
+
+
+@pytest.mark.parametrize("quantity", [None, 3])
+def test_an_entry_that_an_exit_has_overtaken_is_closed_when_it_turns_up_after_a_restart(quantity: int | None) -> None:
+    slow = Slow("lose_after")
+    slow.answer.set()
+    with house(slow) as h:
+        h.wires["A1"].book_fails = True
+        (entry,) = ask(h)
+        h.until(lambda: h.journal.orders()[entry.order_id].state is OrderState.UNKNOWN)
+        ask(h, "SELL", quantity, reduce_only=True, source=Source.STRATEGY)
+        with h.restart() as later:
+            later.until(lambda: len(later.books["A1"].placed) == 2 and later.held() == 0)
+            assert [(request.side.value, request.quantity) for request in later.books["A1"].placed] == [("BUY", 3), ("SELL", 3)]
+            books_balance(later)
+
+
+def test_an_entry_of_an_earlier_run_that_may_have_left_is_looked_for_and_not_called_taken_back() -> None:
+    with house(Slow()) as h:
+        h.system._on_needs_login(h.system.roster.desk("A1"), "the session is over")
+        (out,) = ask(h)
+        desk = h.system.roster.desk("A1")
+        desk.restore(
+            orders=[replace(out, state=OrderState.PLANNED)], specs={}, opening=(), fills=(), booked=(), plans=(), day=None, cash=Decimal(0)
+        )
+        job = Cancel(out.order_id)
+        h.system.roster.lane("A1").put(job)
+        assert job.done.wait(10)
+        assert (desk.orders[out.order_id].state, bool(job.error)) == (OrderState.PLANNED, True)
+
+
+def test_a_strategy_that_finds_what_it_closes_promised_to_a_resting_exit_closes_nothing_and_a_person_is_told() -> None:
+    with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
+        ask(h, wait=5.0)
+        h.script = lambda request: "open" if request.order_type is OrderType.LIMIT else "fill"
+        h.send("SELL", 3, strategy_id="S1", reduce_only=True, order_type=OrderType.LIMIT, price=Decimal(110))
+        h.send("SELL", None, strategy_id="S1", reduce_only=True)
+        assert h.notifier.incidents() == []
+        ask(h, "SELL", None, reduce_only=True, source=Source.STRATEGY, wait=5.0)
+        assert (h.held(), h.notifier.incidents()) == (3, ["exit_failed"])
+
+
+@pytest.mark.parametrize(("source", "told"), [(Source.STRATEGY, ["exit_failed"]), (Source.MANUAL, [])])
+def test_a_close_that_its_broker_refuses_is_told_where_no_person_has_asked_for_it(source: Source, told: list[str]) -> None:
+    with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
+        ask(h, wait=5.0)
+        h.script = lambda request: "refuse"
+        ask(h, "SELL", None, reduce_only=True, source=source, wait=5.0)
+        assert (h.held(), h.notifier.incidents()) == (3, told)
