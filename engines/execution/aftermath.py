@@ -40,9 +40,7 @@ class Aftermath:
     tell_flat: Callable[[str, str, float, Timestamp, str, Decimal | None], None]  # strategy, symbol, price, moment, leg, entry price
     on_trouble: Callable[[str, str, str, str | None], None]
     _looked_at: float = 0.0
-    _left: dict[str, float] = field(
-        default_factory=dict
-    )  # plans that have fired and whose rest nobody takes out → seen since when (monotonic)
+    _left: dict[str, float] = field(default_factory=dict)  # plans that have fired and still hold something → seen since when (monotonic)
 
     def step(self) -> None:
         """Called a few times a second: what has fired and is still there, with nobody on the way for it, is asked out anew. So it is after a restart,
@@ -59,19 +57,23 @@ class Aftermath:
             waited = now - self._left.setdefault(plan_id, now)
             if waited < (LEFT_FOR if _is_sure(desk, plan.key.symbol) else UNSURE_FOR) or market is None or not market.open:
                 continue
+            with desk.lock:
+                rest = _rest(desk, plan)
+            if rest <= 0:
+                continue
             what = f"{plan.key.symbol}: its exit plan has fired and did not take everything out: asked for again"
             self.on_trouble("exit_failed", "critical", what, plan.key.account_id)
             role, opened_at = exit_rules.leaves_as(plan), desk.position(plan.key).opened_at
-            lane.put(Exit(self.exits, plan.key, role, _rest(desk, plan), plan, plan_id=plan_id, opened_at=opened_at))
+            lane.put(Exit(self.exits, plan.key, role, rest, plan, plan_id=plan_id, opened_at=opened_at))
 
     def _left_on(self, desk: Desk) -> list[tuple[Lane, ExitPlan]]:
         lane = self.lane(desk.account.account_id)
         with desk.lock:
-            fired = [plan for plan in desk.plans.values() if plan.state is PlanState.STOPPED]
+            fired = [plan for plan in desk.plans.values() if plan.state is PlanState.STOPPED and desk.holds(plan.key)]
             if not fired or lane is None or not desk.ready:
                 return []
             asked = {job.plan_id for job in lane.box.waiting() if isinstance(job, Exit)}
-            return [(lane, plan) for plan in fired if plan.plan_id not in asked and desk.holds(plan.key) and _rest(desk, plan) > 0]
+            return [(lane, plan) for plan in fired if plan.plan_id not in asked]
 
     def exit_failed(self, desk: Desk, order: Order) -> None:
         """An exit ended without filling: a target goes back under its stop; a stop, or what had left when the stop fired, is tried again as a stop."""
