@@ -58,7 +58,7 @@ class Aftermath:
             if waited < (LEFT_FOR if _is_sure(desk, plan.key.symbol) else UNSURE_FOR) or market is None or not market.open:
                 continue
             with desk.lock:
-                rest = _rest(desk, plan)
+                rest = rest_of(desk, plan)
             if rest <= 0:
                 continue
             what = f"{plan.key.symbol}: its exit plan has fired and did not take everything out: asked for again"
@@ -121,7 +121,7 @@ class Aftermath:
         self.tell_flat(strategy_id, order.symbol, float(price), self.clock.now(), leg, entry_price)
 
 
-def _rest(desk: Desk, plan: ExitPlan) -> Decimal:
+def rest_of(desk: Desk, plan: ExitPlan) -> Decimal:
     """What of the plan's units nobody takes out: neither what leaves at the market already, nor what was added to the position after it had fired."""
     mine = [order for order in desk.session_orders() if order.position_key == plan.key and not order.raises_exposure]
     gone = sum((order.filled_quantity for order in mine if order.plan_id == plan.plan_id), ZERO)

@@ -10,6 +10,7 @@ import pytest
 
 from engines.core.facts import PlanChanged
 from engines.core.model import ExitSpec, Limits, OrderState, OrderType, PlanState, Role, TargetSpec, TrailingSpec
+from engines.execution.aftermath import rest_of
 from engines.execution.jobs import Exit, Settle
 from engines.ports import BrokerFill, OrderReport
 from tests.execution.house import INFY, House, account, books_balance
@@ -373,4 +374,4 @@ def test_what_was_bought_after_the_stop_had_fired_does_not_leave_with_it():
         traded = BrokerFill("T1", Decimal(10), Decimal(94), house.clock.now())
         desk.on_report(OrderReport(stop.broker_order_id, OrderState.FILLED, stop.client_id, filled_quantity=Decimal(10), fills=(traded,)))
         (plan,) = desk.plans.values()
-        assert (house.held(), plan.state, house.system.aftermath._left_on(desk)) == (5, PlanState.STOPPED, [])
+        assert (house.held(), plan.state, rest_of(desk, plan)) == (5, PlanState.STOPPED, 0)
