@@ -162,8 +162,8 @@ class Settle:
 
     def run(self, lane: Lane) -> None:
         if not self.attempt:
-            self.asker = lane.askers = lane.askers + 1
-        elif self.asker != lane.askers:
+            self.asker = lane.box.askers = lane.box.askers + 1
+        elif self.asker != lane.box.askers:
             return
         settle(lane)
         if any(order.state is OrderState.UNKNOWN for order in lane.desk.live_orders()):

@@ -132,7 +132,6 @@ class Lane:
         self.limiter = Limiter(traits.orders_per_second, traits.burst, min(exit_reserve, max(0, traits.burst - 1)), traits.windows)
         self.current: str | None = None  # the order that is being placed
         self.in_flight: str | None = None  # the order whose bytes have been written and whose answer is awaited
-        self._urgent, self._normal, self._later = self.box.urgent, self.box.normal, self.box.later
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._busy = False
         self._last_call = 0.0
@@ -180,14 +179,6 @@ class Lane:
     def _forget_connecting(self) -> None:
         """Signing in again and again is this connection's alone; the next one signs in by itself."""
         self.box.forget(lambda job: getattr(job, "done", None) is self.connecting.done)
-
-    @property
-    def askers(self) -> int:
-        return self.box.askers
-
-    @askers.setter
-    def askers(self, count: int) -> None:
-        self.box.askers = count
 
     def wake(self) -> None:
         self._wake.put(None)

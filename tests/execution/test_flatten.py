@@ -11,17 +11,17 @@ from tests.execution.house import USER, House, account
 
 def waiting(house: House) -> Counter[type]:
     lane = house.system.roster.lane("A1")
-    return Counter(type(job) for job in (*lane._urgent, *lane._normal, *(job for _, job in list(lane._later))))
+    return Counter(type(job) for job in lane.box.waiting())
 
 
 def rounds(house: House, count: int) -> None:
     """As if the flattening had looked so often already."""
     lane = house.system.roster.lane("A1")
     house.until(lambda: lane.idle and waiting(house)[Flatten])
-    ((_, job),) = [entry for entry in lane._later if isinstance(entry[1], Flatten)]
+    ((_, job),) = [entry for entry in lane.box.later if isinstance(entry[1], Flatten)]
     for _ in range(count):
         job.run(lane)
-        lane._later.pop()
+        lane.box.later.pop()
 
 
 def test_an_account_without_a_session_is_asked_for_nothing_twice_and_its_exit_is_left_to_leave_after_the_log_in() -> None:

@@ -186,8 +186,8 @@ def test_however_often_an_order_without_an_answer_is_asked_about_one_goes_on_ask
             lane.put(one)
         for one in asked:
             assert one.done.wait(5)
-        h.until(lambda: lane.idle and lane.askers >= 30)
-        h.until(lambda: sum(isinstance(job, Settle) for _, job in list(lane._later)) <= 1)
+        h.until(lambda: lane.idle and lane.box.askers >= 30)
+        h.until(lambda: sum(isinstance(job, Settle) for job in lane.box.waiting()) <= 1)
         assert h.journal.orders()[order.order_id].state is OrderState.UNKNOWN
 
 

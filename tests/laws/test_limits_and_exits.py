@@ -210,7 +210,7 @@ def exits(house: House) -> list[tuple[Role, OrderState, Decimal]]:
 def waits(house: House) -> bool:
     """The lane has looked at everything that it was asked, and an exit of it looks again later."""
     lane = house.system.roster.lane("A1")
-    return lane.idle and any(isinstance(job, Exit) for _, job in list(lane._later))
+    return lane.idle and any(isinstance(job, Exit) for job in lane.box.waiting())
 
 
 def test_law_9_a_stop_that_fires_while_a_close_has_no_answer_waits_for_it_and_leaves():
