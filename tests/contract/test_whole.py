@@ -71,13 +71,9 @@ def test_a_day_at_four_brokers(whole: Whole) -> None:
     for venue in VENUES:
         whole.emulators[venue.emulated_by].price(venue.symbol, venue.price)
         whole.add(venue)
-    states = {row["broker"]: (row["state"], row["currency"]) for row in whole.api.get("/api/accounts").json["items"]}
-    assert states == {
-        "zerodha": ("ready", "INR"),
-        "angelone": ("ready", "INR"),
-        "binance_spot": ("ready", "USDT"),
-        "binance_usdm": ("ready", "USDT"),
-    }
+    states = lambda: {row["broker"]: (row["state"], row["currency"]) for row in whole.api.get("/api/accounts").json["items"]}  # noqa: E731
+    ready = {"zerodha": "INR", "angelone": "INR", "binance_spot": "USDT", "binance_usdm": "USDT"}
+    whole.until("all four are signed in", lambda: states() == {kind: ("ready", currency) for kind, currency in ready.items()})
     listed = lambda: {row["broker"] for row in whole.api.get("/api/system/instruments").json["lists"] if row["loaded_at"]}  # noqa: E731
     whole.until("the lists of all four", lambda: len(listed()) == len(VENUES))
     for venue in VENUES:

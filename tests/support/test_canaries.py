@@ -41,6 +41,12 @@ def test_a_secret_that_comes_later_is_one_too() -> None:
     assert canaries.found([])
 
 
+def test_it_is_told_where_without_the_secret() -> None:
+    canaries.watch(["aCCess98765432", "other111111111"])
+    canaries.saw("GET /a?token=other111111111&access=aCCess98765432&x=1", "a log")
+    assert canaries.found([]) == ["a log, after 'GET /a?token='", "a log, after 'GET /a?token=...&access='"]
+
+
 def test_every_file_is_looked_through_and_one_that_is_gone_is_gone(tmp_path: Path) -> None:
     canaries.watch(["aCCess98765432"])
     deep = tmp_path / "data" / "logs" / "tandem.log"
