@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Flask, Response, render_template
@@ -24,6 +25,7 @@ from app.api.look.routes import routes as look
 from app.api.mappings.routes import routes as mappings
 from app.api.market.routes import routes as market
 from app.api.messages.routes import routes as messages
+from app.api.messages.service import announce
 from app.api.multi_account.routes import routes as multi_account
 from app.api.openapi import document
 from app.api.orders.routes import routes as orders
@@ -116,3 +118,4 @@ def init_app(app: Flask, shop: Workspace) -> None:
     idempotency.init_app(app)
     app.extensions[PULSE] = Pulse(shop)
     shop.live.present = present
+    shop.data.outbox.on_told(partial(announce, shop.live))

@@ -6,7 +6,7 @@ Nothing here renders, sends or waits for a network. Moments are seconds, as ever
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from engines.core.model import Timestamp
 EVERYBODY = ""
 OWNERS = "@"
 AGAIN = 24 * 3600.0  # seconds that what is sent again by hand may wait
+MOST_UNREAD = 100  # counted no further
 
 TELL = "INSERT OR IGNORE INTO messages (dedupe, kind, user_id, account_id, ref, at, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _MAIL = (
@@ -34,6 +35,14 @@ _SEND = (
 )
 
 
+_READ_UNTIL = (
+    "SELECT created_at, coalesce((SELECT CAST(value AS INTEGER) FROM settings WHERE user_id = ?1 AND name = 'messages_read'), 0)"
+    " FROM users WHERE user_id = ?1"
+)
+_READ = (
+    "INSERT INTO settings (user_id, name, value) VALUES (?, 'messages_read', ?) ON CONFLICT (user_id, name)"
+    " DO UPDATE SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))"
+)
 _MANY = frozenset({"order", "signal"})
 _RARE = "m.kind NOT IN ('order', 'signal')"
 _OPEN = (
@@ -122,6 +131,7 @@ class Outbox:
     store: Store
     box: CredentialBox
     _listeners: list[Callable[[], None]] = field(default_factory=list)
+    _watchers: list[Callable[[str], None]] = field(default_factory=list)
 
     # --- in the transaction of a fact ---------------------------------------------------------------------------------
 
@@ -181,21 +191,23 @@ class Outbox:
         or dropped before is left as it is, and a destination that is gone or switched off gets nothing."""
         rows = [(dumps(message), message.message_id, sends) for message, sends in told]
 
-        def work(db: sqlite3.Connection) -> int:
-            now, count = self.store.now(), 0
+        def work(db: sqlite3.Connection) -> tuple[int, set[str]]:
+            now, count, whose = self.store.now(), 0, set[str]()
             for body, message_id, sends in rows:
-                frozen = "UPDATE messages SET state = 'told', body = ? WHERE message_id = ? AND state = 'new'"
-                if db.execute(frozen, (body, message_id)).rowcount:
+                frozen = "UPDATE messages SET state = 'told', body = ? WHERE message_id = ? AND state = 'new' RETURNING user_id"
+                if (row := db.execute(frozen, (body, message_id)).fetchone()) is not None:
+                    whose.add(row[0])
                     for send in sends:
                         at = max(now, micros(send.not_before))
                         count += db.execute(_SEND, (message_id, at, now, micros(send.expires_at), send.destination_id)).rowcount
             gone = "UPDATE messages SET state = 'dropped', body = NULL WHERE message_id = ? AND state = 'new'"
             db.executemany(gone, [(message_id,) for message_id in dropped])
-            return count
+            return count, whose
 
-        count = self.store.journal.run(work)
+        count, whose = self.store.journal.run(work)
         if count:
             self.wake()
+        self._say(whose)
         return count
 
     def on_due(self, listener: Callable[[], None]) -> None:
@@ -207,6 +219,43 @@ class Outbox:
             listener()
 
     # --- for pages ----------------------------------------------------------------------------------------------------------
+
+    def on_told(self, watcher: Callable[[str], None]) -> None:
+        """Called with whose count of unread messages may be another now ('' everybody's, '@' the owners'); must return at once."""
+        self._watchers.append(watcher)
+
+    def _say(self, whose: Collection[str]) -> None:
+        for user_id in sorted(whose):
+            for watcher in tuple(self._watchers):
+                watcher(user_id)
+
+    def unread(self, user_id: str, *, audiences: Sequence[str] = (EVERYBODY,)) -> int:
+        """How much this person was told since they came and since they read last. Every page asks, so it is 0 while the database cannot be
+        read: the way to a stop must not depend on it."""
+        try:
+            joined, until = self._read_until(user_id)
+            one = "SELECT * FROM (SELECT 1 FROM messages WHERE user_id = ? AND message_id > ? AND at >= ? AND state = 'told' LIMIT ?)"
+            names = (user_id, *audiences)
+            params = [value for name in names for value in (name, until, joined, MOST_UNREAD)]
+            return min(len(self.store.readers.all(" UNION ALL ".join([one] * len(names)), params)), MOST_UNREAD)
+        except sqlite3.Error:
+            return 0
+
+    def read(self, user_id: str, *, audiences: Sequence[str] = (EVERYBODY,)) -> bool:
+        """All that this person was told until now is read; False when it was so already. No act of anybody, so it is not in the audit log."""
+        one = "SELECT * FROM (SELECT message_id FROM messages WHERE user_id = ? AND state = 'told' ORDER BY message_id DESC LIMIT 1)"
+        names = (user_id, *audiences)
+        newest = max((row[0] for row in self.store.readers.all(" UNION ALL ".join([one] * len(names)), names)), default=0)
+        if newest <= self._read_until(user_id)[1]:
+            return False
+        self.store.journal.run(lambda db: db.execute(_READ, (user_id, newest)))
+        self._say([user_id])
+        return True
+
+    def _read_until(self, user_id: str) -> tuple[int, int]:
+        """Since when there is this person, and the number of the newest message that they have read."""
+        row = self.store.readers.one(_READ_UNTIL, (user_id,))
+        return (row[0], row[1]) if row else (0, 0)
 
     def resend(self, user_id: str, delivery_id: int, *, by: Actor) -> None:
         """Try again what was given up. NotFound for what is unknown, another's or a mail with a secret; Conflict for what has not failed."""

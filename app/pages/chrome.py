@@ -1,6 +1,7 @@
 """What stands around every page: navigation, the state of the machine, halts, whether real money may move.
 
-Built once for a request from memory-only reads; pages add to it and never repeat it.
+Built once for a request; pages add to it and never repeat it. All but the count of unread messages comes from memory: it stands, with the way to a stop,
+while the database does not.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Entry:
     current: bool = False
     count: int | None = None
     key: str = ""
+    shape: str = "count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class Chrome:
     currency: str
     day: tuple[Purse, ...]  # real money first; never empty
     open_positions: int
+    unread: int
     halts: tuple[HaltLine, ...]
     halted_strategies: frozenset[str]
     version: str
@@ -144,7 +147,7 @@ def held(status: StatusOut) -> str:
     return "" if status.on else "off"
 
 
-def build(user: Any, accounts: Sequence[AccountOut], status: StatusOut, pnl: RealtimeOut) -> Chrome:
+def build(user: Any, accounts: Sequence[AccountOut], status: StatusOut, pnl: RealtimeOut, unread: int = 0) -> Chrome:
     """`user` has user_id, email, name and role."""
     paper = sum(account.broker == "paper" for account in accounts)
     live = len(accounts) - paper
@@ -168,19 +171,20 @@ def build(user: Any, accounts: Sequence[AccountOut], status: StatusOut, pnl: Rea
         currency=pnl.currency,
         day=purses_of(pnl),
         open_positions=sum(row.open_positions or 0 for row in pnl.by_account),
+        unread=unread,
         halts=tuple(halt_line(halt, accounts) for halt in status.halts if halt.lifted_at is None),
         halted_strategies=frozenset(h.scope_id or "" for h in status.halts if h.lifted_at is None and h.scope == "strategy"),
         version=status.version,
     )
 
 
-def navigation(path: str, role: str, open_positions: int) -> list[Group]:
+def navigation(path: str, role: str, open_positions: int, unread: int = 0) -> list[Group]:
     """The rooms with the present one marked; the longest prefix wins, so `/orders/17` is in Orders."""
+    counted = {"/positions": (open_positions, "open_positions", "count"), "/messages": (unread, "unread", "unread")}
 
     def entry(label: str, href: str, icon: str) -> Entry:
         here = path == href or (href != "/" and path.startswith(href + "/"))
-        counted = href == "/positions"
-        return Entry(label, href, icon, here, open_positions if counted else None, "open_positions" if counted else "")
+        return Entry(label, href, icon, here, *counted.get(href, (None, "", "count")))
 
     groups = [Group(title, tuple(entry(*room) for room in rooms)) for title, rooms in ROOMS]
     groups[-1] = Group(groups[-1].title, groups[-1].entries, spring=True)

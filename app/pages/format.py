@@ -55,6 +55,7 @@ __all__ = [
     "sign",
     "signed_price",
     "tone",
+    "unread",
     "unrounded",
     "when",
     "words",
@@ -146,6 +147,11 @@ def millis(value: Any) -> str:
     if number is None:
         return DASH
     return f"{number:.1f} ms" if number < 100 else f"{number:.0f} ms"
+
+
+def unread(value: Any) -> str:
+    """A count that nobody reads to its end: 7, 99+."""
+    return "99+" if (decimal(value) or 0) > 99 else quantity(value)
 
 
 def filesize(value: Any) -> str:

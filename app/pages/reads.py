@@ -273,6 +273,9 @@ class Reads:
     def messages(self, args: Mapping[str, Any]) -> Page[MessageOut]:
         return messages.list_messages(self.user, MessageQuery.model_validate(args))
 
+    def unread(self) -> int:
+        return messages.unread(self.user).unread
+
     def destinations(self) -> list[DestinationOut]:
         return destinations.list_destinations(self.user).items
 

@@ -82,10 +82,10 @@ def every_strategy() -> dict[str | None, str]:
 
 def shell() -> dict[str, Any]:
     """What base.html needs around a signed-in page."""
-    built = chrome.build(current_user, accounts(), reads().status(), reads().pnl())
+    built = chrome.build(current_user, accounts(), reads().status(), reads().pnl(), reads().unread())
     return {
         "chrome": built,
-        "nav": chrome.navigation(request.path, built.role, built.open_positions),
+        "nav": chrome.navigation(request.path, built.role, built.open_positions, built.unread),
         "settings_tabs": chrome.SETTINGS,
         "shortcuts": keys.GROUPS,
         "now": time.time(),

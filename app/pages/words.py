@@ -220,14 +220,14 @@ def shaped(value: Any, shape: str, currency: str = "INR") -> str:
             return fmt.coin(value)
         case "rate":
             return fmt.rate(value)
-        case "quantity":
+        case "quantity" | "count":
             return fmt.quantity(value)
         case "signed_quantity":
             return fmt.quantity(value, signed=True)
         case "percent":
             return fmt.percent(value)
-        case "count":
-            return fmt.quantity(value)
+        case "unread":
+            return fmt.unread(value)
         case "age":
             return fmt.age(value)
         case "millis":

@@ -77,6 +77,11 @@ export function quantity(value, signed = false) {
   return number ? written(number, number[2].length, signed) : DASH;
 }
 
+// A count that nobody reads to its end: 7, 99+.
+export function unread(value) {
+  return Number(value) > 99 ? "99+" : quantity(value);
+}
+
 export function percent(value, places = 1) {
   const number = parts(value);
   return number ? `${written(number, places, false)} %` : DASH;
@@ -130,6 +135,8 @@ export function shaped(value, shape, currency = "INR") {
       return quantity(value);
     case "signed_quantity":
       return quantity(value, true);
+    case "unread":
+      return unread(value);
     case "percent":
       return percent(value);
     case "age":

@@ -5,7 +5,7 @@ import { leave, patch, sums, tally } from "./cells.js";
 import { toast } from "./toast.js";
 
 const POLL_MS = 3000;
-const KINDS = ["pnl", "order", "position", "signal", "engine", "halt", "incident", "job", "price", "study", "reset"];
+const KINDS = ["pnl", "order", "position", "signal", "engine", "halt", "incident", "job", "message", "price", "study", "reset"];
 const user = () => document.body.dataset.user;
 
 let channel = null;
@@ -68,7 +68,7 @@ function open() {
   source = new EventSource(`/api/stream${symbols ? `?symbols=${encodeURIComponent(symbols)}` : ""}`);
   source.onopen = () => {
     tell({ offline: false });
-    if (again) ["order", "signal", "halt", "incident"].forEach(announce); // what was told in between
+    if (again) ["order", "signal", "halt", "incident", "message"].forEach(announce); // what was told in between
   };
   source.onerror = () => {
     tell({ offline: true });
@@ -223,7 +223,7 @@ async function poll() {
     HANDLERS.pnl(pnl);
     HANDLERS.engine(status);
     (positions.items ?? []).forEach(HANDLERS.position);
-    ["order", "signal", "halt", "incident"].forEach(announce);
+    ["order", "signal", "halt", "incident", "message"].forEach(announce);
   } catch {
     document.getElementById("offline")?.removeAttribute("hidden");
   }

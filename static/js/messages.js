@@ -1,6 +1,8 @@
 // Messages: a test that shows what came of it, and the chats that a Telegram bot has been written from. Both wait for somebody else, and say so.
+// And how many are unread, on every page.
 
 import { Failure, send } from "./api.js";
+import { patch } from "./cells.js";
 import { PREPARE } from "./forms.js";
 
 const PATIENCE = 45_000;
@@ -13,6 +15,7 @@ const outcomes = new Map(); // panel of a destination → what came of its newes
 export function startMessages() {
   document.body.addEventListener("htmx:afterSettle", () => outcomes.forEach((_, panel) => show(panel)));
   keepOpen();
+  countUnread();
   document.addEventListener("click", (event) => {
     const tried = event.target.closest("[data-try]");
     if (tried) attempt(tried);
@@ -21,6 +24,26 @@ export function startMessages() {
     const chat = event.target.closest("[data-chat]");
     if (chat) choose(chat);
   });
+}
+
+// Whoever looks at the messages has read them; anywhere else a new one counts.
+function countUnread() {
+  const badge = document.querySelector("[data-key=unread]");
+  if (!badge) return;
+  const looked = () => !document.hidden && Boolean(document.getElementById("messages"));
+  const count = async () => {
+    try {
+      if (looked()) await send("POST /api/me/messages/read");
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure; // it is asked again with the next one
+    }
+    const answer = await fetch("/api/me/messages").catch(() => null); // not `send`: nobody is led to the sign-in by a count
+    if (answer?.ok) patch("unread", (await answer.json()).unread);
+  };
+  const look = () => looked() && badge.dataset.value !== "0" && count();
+  document.body.addEventListener("tandem:message", count);
+  document.addEventListener("visibilitychange", look);
+  look();
 }
 
 const later = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

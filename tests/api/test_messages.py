@@ -112,6 +112,63 @@ def test_the_list_pages_and_filters(fresh: Rig) -> None:
     assert ids(fresh.trader, "?kind=day") == [numbers[1]]
 
 
+def unread(person: Person) -> int:
+    return int(person.get("/api/me/messages").json["unread"])
+
+
+def test_what_came_since_one_looked_counts_as_unread_and_nobody_reads_for_another(fresh: Rig) -> None:
+    people = {"trader": fresh.trader, "other": fresh.other, "viewer": fresh.viewer, "owner": fresh.owner}
+    for person in people.values():
+        assert person.user
+        told(fresh, person.user.user_id)
+        told(fresh, person.user.user_id)
+    told(fresh, "")
+    told(fresh, "@")
+    assert {name: unread(person) for name, person in people.items()} == {"trader": 3, "other": 3, "viewer": 3, "owner": 4}
+    assert fresh.viewer.post("/api/me/messages/read").status_code == 204
+    assert fresh.trader.post("/api/me/messages/read").status_code == 204
+    assert fresh.trader.post("/api/me/messages/read").status_code == 204
+    assert {name: unread(person) for name, person in people.items()} == {"trader": 0, "other": 3, "viewer": 0, "owner": 4}
+    told(fresh, "")
+    assert {name: unread(person) for name, person in people.items()} == {"trader": 1, "other": 4, "viewer": 1, "owner": 5}
+
+
+def test_unread_counts_what_is_in_words_since_one_came_and_no_further_than_a_hundred(fresh: Rig) -> None:
+    told(fresh, "", "Before anybody came")
+    fresh.data.journal.run(lambda db: db.execute("UPDATE messages SET at = 1"))
+    assert fresh.trader.user
+    me = fresh.trader.user.user_id
+    fresh.data.journal.run(lambda db: fresh.data.outbox.tell(db, "order", dedupe="no words yet", user_id=me, ref="x"))
+    assert unread(fresh.trader) == 0
+    sql = "INSERT INTO messages (dedupe, kind, user_id, ref, at, state) VALUES (?, 'day', ?, 'x', ?, 'told')"
+    rows = [(f"many {number}", whose, fresh.data.outbox.store.now()) for number in range(60) for whose in (me, "")]
+    fresh.data.journal.run(lambda db: [db.execute(sql, (f"{whose}{name}", whose, at)) for name, whose, at in rows])
+    assert unread(fresh.trader) == 100
+
+
+def test_whoever_listens_hears_that_there_is_something_to_read_and_that_it_was_read(fresh: Rig) -> None:
+    people = {"trader": fresh.trader, "other": fresh.other, "owner": fresh.owner}
+    listeners = {}
+    for name, person in people.items():
+        assert person.user
+        listeners[name] = fresh.hub.open(person.user.user_id, owner=name == "owner")
+
+    def heard() -> set[str]:
+        return {name for name, listener in listeners.items() if any(event.kind == "message" for event in fresh.hub.take(listener))}
+
+    assert fresh.trader.user
+    told(fresh, fresh.trader.user.user_id)
+    assert heard() == {"trader"}
+    told(fresh, "@")
+    assert heard() == {"owner"}
+    told(fresh, "")
+    assert heard() == {"trader", "other", "owner"}
+    fresh.trader.post("/api/me/messages/read")
+    assert heard() == {"trader"}
+    fresh.trader.post("/api/me/messages/read")
+    assert heard() == set()
+
+
 @pytest.mark.parametrize("query", ["?status=lost", "?kind=a%20b", "?limit=0", "?cursor=x", "?colour=red"])
 def test_a_query_that_cannot_be_meant_is_refused(trader: Person, query: str) -> None:
     assert trader.get(f"/api/messages{query}").status_code == 422

@@ -24,6 +24,7 @@ Route = tuple[str, str]
 NO_WRITE = {
     ("POST", "/api/signals/preview"): "it works out what would happen, and changes nothing",
     ("POST", "/api/telegram/chats"): "it asks Telegram, and changes nothing",
+    ("POST", "/api/me/messages/read"): "it remembers where somebody was reading: no act of theirs",
     ("POST", "/api/replays"): "a replay is a film in memory: nothing of it is kept",
     ("POST", "/api/replays/{id}/control"): "as its beginning",
     ("DELETE", "/api/replays/{id}"): "as its beginning",

@@ -108,6 +108,8 @@ def _api() -> Blueprint:
     )
     routes.add_url_rule("/datasets/<id>/bars", "bars", lambda id: Response(json.dumps({"items": []}), content_type="application/json"))
     routes.add_url_rule("/replays/<id>", "replay", lambda id: Response(book.replay(id).model_dump_json(), content_type="application/json"))
+    routes.add_url_rule("/me/messages", "unread", lambda: {"unread": session.get("unread", 0)})
+    routes.add_url_rule("/me/messages/read", "read", lambda: ("", 204), methods=["POST"])
     routes.add_url_rule("/docs", "docs", lambda: "docs")
     routes.add_url_rule(
         "/strategies/<strategy_id>/levels",

@@ -78,6 +78,9 @@ class Sample:
                 return item
         raise NotFound("There is no such thing.")
 
+    def unread(self) -> int:
+        return 0 if self.empty else 3
+
     def destinations(self) -> list[Any]:
         return self._some(DESTINATIONS)
 

@@ -16,6 +16,12 @@ class MessageQuery(PageQuery):
     status: Literal["pending", "sending", "sent", "dead", "merged"] | None = None
 
 
+class UnreadOut(Out):
+    """What was told since one looked last; counted up to 100."""
+
+    unread: int
+
+
 class MessageLineOut(Out):
     name: str
     value: str

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from app.api.messages.schemas import DeliveryOut, MessageLineOut, MessageOut, MessageQuery
+from app.api.messages.schemas import DeliveryOut, MessageLineOut, MessageOut, MessageQuery, UnreadOut
 from app.api.wire import Page, moment, moment_or_none
 from app.data import Actor, DeliveryRow, MessageRow, NotFound, User, UserRole
+from app.data.outbox import EVERYBODY, OWNERS
+from app.live import Hub
 from app.workspace import workspace
 
 _ALL = MessageQuery()
@@ -26,12 +28,28 @@ def get_message(user: User, message_id: str) -> MessageOut:
     return message_out(page.items[0])
 
 
+def unread(user: User) -> UnreadOut:
+    return UnreadOut(unread=workspace().data.outbox.unread(user.user_id, audiences=_audiences(user)))
+
+
+def read(user: User) -> None:
+    workspace().data.outbox.read(user.user_id, audiences=_audiences(user))
+
+
+def announce(live: Hub, whose: str) -> None:
+    """That there is something new to read, or nothing any more: who hears it asks how much."""
+    if whose in (EVERYBODY, OWNERS):
+        live.pulse("message", None, {}, everyone=whose == EVERYBODY)
+    else:
+        live.pulse("message", whose, {})
+
+
 def resend(user: User, delivery_id: str, by: Actor) -> None:
     workspace().data.outbox.resend(user.user_id, _number(delivery_id, "delivery"), by=by)
 
 
 def _audiences(user: User) -> tuple[str, ...]:
-    return ("", "@") if user.role is UserRole.OWNER else ("",)
+    return (EVERYBODY, OWNERS) if user.role is UserRole.OWNER else (EVERYBODY,)
 
 
 def _number(text: str, what: str) -> int:

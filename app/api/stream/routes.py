@@ -29,7 +29,7 @@ class StreamQuery(Body):
 
 @routes.get("/api/stream", query=StreamQuery, raw=True, media="text/event-stream", errors=(503,))
 def stream(call: Call) -> Response:
-    """Server-sent events: pnl, order, position, signal, engine, halt, incident, and price for the symbols asked.
+    """Server-sent events: pnl, order, position, signal, engine, halt, incident, message (something to read), and price for the symbols asked.
     Every event has an id; Last-Event-ID replays what was missed, and a reset event says when that is no longer possible."""
     shop = workspace()
     symbols = {symbol.strip() for symbol in call.query.symbols.split(",") if symbol.strip()}
