@@ -11,11 +11,11 @@ from decimal import Decimal
 
 from engines.core import exits as exit_rules
 from engines.core import reentry
-from engines.core.model import ZERO, ExitPlan, Order, OrderState, OrderType, PlanState, Role, Source, Timestamp
+from engines.core.model import ZERO, Denial, ExitPlan, Order, OrderState, OrderType, PlanState, Role, Source, Timestamp
 from engines.core.reasons import MARKET_CHANGED
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
-from engines.execution.jobs import Exit
+from engines.execution.jobs import OUTGROWN, Exit
 from engines.execution.lane import Lane
 from engines.execution.outcomes import OutcomeBoard
 from engines.ports import Clock
@@ -79,7 +79,8 @@ class Aftermath:
         """An exit ended without filling: a target goes back under its stop; a stop, or what had left when the stop fired, is tried again as a stop."""
         plan = desk.plans.get(order.position_key)
         if order.role is Role.EXIT and (order.state is OrderState.CANCELLED or plan is None or plan.state is not PlanState.STOPPED):
-            self._tell_what_stays(desk, order)  # nobody tries it again
+            if not self._asked_anew(desk, order):
+                self._tell_what_stays(desk, order)  # nobody tries it again
             return
         if not order.remaining or order.reason == MARKET_CHANGED:
             return
@@ -98,11 +99,22 @@ class Aftermath:
         again = Exit(self.exits, order.position_key, role, order.remaining, plan_id=plan_id, opened_at=opened_at)
         lane.put_later(again, min(0.5 * 2 ** min(failures, 10), LONGEST_PAUSE))
 
+    def _asked_anew(self, desk: Desk, order: Order) -> bool:
+        """An exit at the market that only the end of a session has kept from leaving: what of it can still leave does after the log-in."""
+        signed_out = order.state is OrderState.REJECTED and order.reason == Denial.NOT_CONNECTED.value
+        lane, position = self.lane(order.account_id), desk.position(order.position_key)
+        left = min(order.remaining, desk.free_to_exit(order.position_key)) if position.quantity * order.side.sign < 0 else ZERO
+        if lane is None or order.order_type is not OrderType.MARKET or not (signed_out or order.reason == OUTGROWN) or not left:
+            return False
+        lane.put(Exit(self.exits, order.position_key, Role.EXIT, left, attempt=1, opened_at=position.opened_at))
+        return True
+
     def _tell_what_stays(self, desk: Desk, order: Order) -> None:
         """A person sees what has become of their own close, and what is taken back has been asked to be; a strategy asks once and goes on."""
         tracker = self.outcomes.get(order.signal_key)
         by_hand = tracker is not None and tracker.signal.source is Source.MANUAL
-        if by_hand or order.state is OrderState.CANCELLED or not order.remaining or not desk.holds(order.position_key):
+        expected = order.reason != OUTGROWN and (by_hand or order.state is OrderState.CANCELLED)
+        if expected or not order.remaining or not desk.holds(order.position_key):
             return
         what = f"{order.symbol}: an exit ended as {order.state.value}: {order.reason or ''}; what it was to close is held, and nothing closes it"
         self.on_trouble("exit_failed", "critical", what, order.account_id)

@@ -90,8 +90,8 @@ def _ours(desk: Desk) -> dict[str, Decimal]:
 
 
 def _moving(desk: Desk) -> bool:
-    """Something is on its way that may change positions at any moment."""
-    return any(o.state in _UNDER_WAY or o.order_type is OrderType.MARKET for o in desk.live_orders())
+    """Something is on its way that may change positions at any moment. What waits here has not left."""
+    return any(desk.may_have_left(o) and (o.state in _UNDER_WAY or o.order_type is OrderType.MARKET) for o in desk.live_orders())
 
 
 def _counts(desk: Desk, difference: Difference) -> bool:

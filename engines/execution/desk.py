@@ -146,9 +146,22 @@ class Desk:
             ZERO,
         )
 
+    def may_have_left(self, order: Order) -> bool:
+        """Of a planned order of this run it is known whether its bytes have begun to leave; of one of an earlier run only its broker knows."""
+        return order.state is not OrderState.PLANNED or order.order_id in self.written or order.order_id in self.earlier
+
     def free_to_exit(self, key: PositionKey) -> Decimal:
         """Units of this position that an exit may take out now: what is held, less what is leaving already, and where the broker has less than our
         books say, no more than it has (law 7)."""
+        return max(ZERO, self._room(key))
+
+    def outgrown(self, order: Order) -> bool:
+        """Whether this exit, planned a while ago, would with the others on their way take out more than is there by now."""
+        held = self.position(order.position_key).quantity
+        return held * order.side.sign >= 0 or self._room(order.position_key) < 0
+
+    def _room(self, key: PositionKey) -> Decimal:
+        """As `free_to_exit`; below zero where more is on its way out than is there."""
         held = self.position(key).quantity
         free = abs(held) - self.pending_exits(key)
         difference = self.differences.get(key.symbol)
@@ -156,7 +169,7 @@ class Desk:
             leaving = sum((o.remaining for o in self.live_orders() if o.symbol == key.symbol and not o.raises_exposure), ZERO)
             there = difference.theirs if held > 0 else -difference.theirs
             free = min(free, max(ZERO, there) - leaving)
-        return max(ZERO, free)
+        return free
 
     def unrealised(self) -> Decimal:
         total = ZERO

@@ -34,6 +34,7 @@ LOOK_EVERY = 10
 LONGEST_WAIT, TOLD_AFTER = 1.0, 25
 """Seconds between two looks of an exit that waits for the answer to another, and the look with which a person is told (after some 20 seconds)."""
 ABSENT, UNSENT = "the broker never had it: absent from two complete order books", "taken back before it was sent"
+OUTGROWN = "taken back before it was sent: less is held by now"
 LOOK_AGAIN = 60.0
 """Seconds after which the order book is read once more when an order was found not to have been placed: brokers have been seen to place late."""
 
@@ -44,13 +45,30 @@ class Send:
 
     order_id: str
     urgent: bool
+    waited: bool = False  # for a session: what is held may have become less meanwhile
 
     def run(self, lane: Lane) -> None:
-        if self.order_id in lane.desk.written:
+        desk = lane.desk
+        if self.order_id in desk.written:
             return  # its bytes are out already
+        if self.waited and desk.ready:
+            self.waited = False
+            if _taken_back_as_outgrown(desk, self.order_id):
+                return
         pause = lane.send(self.order_id)
         if pause is not None:
+            self.waited = self.waited or not desk.ready
             lane.put_later(self, pause)
+
+
+def _taken_back_as_outgrown(desk: Desk, order_id: str) -> bool:
+    """An exit that has waited never takes out more than is held by now; what is left of it is planned anew by whoever hears that it has ended."""
+    with desk.lock:
+        order = desk.orders.get(order_id)
+        if order is None or order.raises_exposure or desk.may_have_left(order) or not desk.outgrown(order):
+            return False
+        desk.mark(order_id, EventKind.CANCELLED, {"message": OUTGROWN}, reason=OUTGROWN)
+        return True
 
 
 @dataclass(slots=True)
@@ -65,7 +83,8 @@ class Connect:
         desk = lane.desk
         with desk.lock:
             for order in desk.live_orders():
-                if not desk.ready and order.order_id != lane.current and _may_have_left(desk, order):
+                on_its_way = order.state in (OrderState.PLANNED, OrderState.SENDING) and desk.may_have_left(order)
+                if not desk.ready and order.order_id != lane.current and on_its_way:
                     desk.mark(order.order_id, EventKind.LOST, {"message": "Tandem stopped before its outcome was known"})
         try:
             lane.broker.connect(lane.report)
@@ -85,6 +104,8 @@ class Connect:
         desk.ready, desk.state_detail = True, "ready"
         lane.tools.on_ready(desk)
         if desk.account.live:
+            if any(isinstance(job, Send | Exit) and job.urgent for job in lane.box.waiting()):
+                compare_now(lane, at_once=True)  # a person may have closed at the broker what these are to close
             lane.put(ComparePositions())
         if any(order.state is OrderState.UNKNOWN for order in desk.live_orders()):
             lane.put_later(Settle(), SETTLE_PAUSES[0])
@@ -92,13 +113,6 @@ class Connect:
 
     def _again(self, lane: Lane) -> None:
         lane.put_later(Connect(self.attempt + 1, done=self.done), min(0.5 * 2 ** min(self.attempt, 10), 30.0))
-
-
-def _may_have_left(desk: Desk, order: Order) -> bool:
-    """Of an order of this run it is known whether its bytes have begun to leave; of one of an earlier run only its broker knows."""
-    if order.state is OrderState.PLANNED:
-        return order.order_id in desk.written or order.order_id in desk.earlier
-    return order.state is OrderState.SENDING
 
 
 def _heed(lane: Lane) -> None:
@@ -232,7 +246,7 @@ class Cancel:
 def cancel_now(lane: Lane, order: Order) -> str:
     """Cancel, in the lane. Empty when asked for, else the reason why not."""
     desk = lane.desk
-    if order.state is OrderState.PLANNED and not _may_have_left(desk, order):
+    if order.state is OrderState.PLANNED and not desk.may_have_left(order):
         desk.mark(order.order_id, EventKind.CANCELLED, {"message": UNSENT}, reason=UNSENT)
         return ""
     request = lane.request_for(order)
@@ -327,7 +341,9 @@ class Exit:
     urgent: bool = True
     plan_id: str | None = None  # the exit plan that asks for it
     once: bool = False  # whoever asks looks again by itself
-    opened_at: Timestamp | None = None  # since when the position is open that the plan guards, from the first look on
+    opened_at: Timestamp | None = (
+        None  # since when the position is open that is to be taken out; where a plan asks for it, from the first look on
+    )
 
     def run(self, lane: Lane) -> None:
         desk = lane.desk
@@ -356,8 +372,8 @@ class Exit:
             Send(order.order_id, urgent=True).run(lane)
 
     def _is_over(self, desk: Desk) -> bool:
-        """The position that the plan guards has ended while this exit waited: what is held since is another."""
-        if self.plan_id is None:
+        """The position that was meant has ended while this exit waited: what is held since is another."""
+        if self.plan_id is None and self.opened_at is None:
             return False
         with desk.lock:
             opened_at, held = desk.position(self.key).opened_at, desk.holds(self.key)

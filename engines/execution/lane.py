@@ -360,7 +360,7 @@ class Lane:
         except Halted as error:
             self._denied(order, str(error))
         except Exception as error:  # sorted by what it proves; whatever proves nothing is unknown (law 1)
-            if sent_at and not isinstance(error, Retry):
+            if sent_at and not isinstance(error, Retry | NeedsLogin):
                 self.desk.sent(order.order_id)
             pause = self._failed(order, error, sent=bool(sent_at))
             if pause is not None:
@@ -411,32 +411,43 @@ class Lane:
                 return self._again(order, error, sent)
             case NeedsLogin():
                 self.tools.on_needs_login(self.desk, str(error))
-                kind = EventKind.REJECTED if sent else EventKind.DENIED
-                self.desk.mark(order.order_id, kind, {"message": str(error)}, reason=Denial.NOT_CONNECTED.value)
+                return self._again(order, error, sent)
             case _:
                 log.warning("order outcome unknown", order=order.order_id, error=type(error).__name__)
                 self.lost(order.order_id, f"{type(error).__name__}: {error}")
         return None
 
-    def _again(self, order: Order, error: Retry, sent: bool) -> float | None:
-        """Nothing was booked. Try again while it is still planned: an entry a few times, then say so and end it; an exit until it leaves or somebody
-        takes it back, because whoever asked for it asks only once."""
+    def _again(self, order: Order, error: Retry | NeedsLogin, sent: bool) -> float | None:
+        """Nothing was booked. Try again while it is still planned: an entry a few times, then say so and end it (at once without a session); an exit
+        until it leaves or somebody takes it back, because whoever asked for it asks only once."""
         tries = self._tries[order.order_id] = self._tries.get(order.order_id, 0) + 1
+        signed_out = isinstance(error, NeedsLogin)
         with self.desk.lock:
             self.in_flight = None  # from here on nobody books it as sent; an answer that took its time has it booked so already
             now = self.desk.orders.get(order.order_id)
-            again = now is not None and now.state is OrderState.PLANNED and (tries < MOST_TRIES or not order.raises_exposure)
+            again = (
+                now is not None
+                and now.state is OrderState.PLANNED
+                and (not order.raises_exposure or (tries < MOST_TRIES and not signed_out))
+            )
             if again:
                 self.desk.written.pop(order.order_id, None)
         if again:
-            if tries == MOST_TRIES:
-                message = f"{order.symbol}: an exit cannot leave: {error}. It is tried until it does; cancel it here if you close the position elsewhere"
+            if signed_out or tries == MOST_TRIES:
+                what = (
+                    f"waits for the log-in: {error}. It leaves after it"
+                    if signed_out
+                    else f"cannot leave: {error}. It is tried until it does"
+                )
+                message = f"{order.symbol}: an exit {what}; cancel it here if you close the position elsewhere"
                 self.tools.on_trouble("exit_waits", "critical", message, order.account_id)
-            return max(error.after, min(error.after * 2.0 ** min(max(0, tries - MOST_TRIES), 10), LONGEST_WAIT))
+            after = error.after if isinstance(error, Retry) else NOT_READY_PAUSE
+            return max(after, min(after * 2.0 ** min(max(0, tries - MOST_TRIES), 10), LONGEST_WAIT))
         if sent:
             self.desk.sent(order.order_id)
         kind = EventKind.REJECTED if sent else EventKind.DENIED
-        self.desk.mark(order.order_id, kind, {"message": str(error)}, reason=str(error) if sent else Denial.NOT_CONNECTED.value)
+        reason = str(error) if sent and not signed_out else Denial.NOT_CONNECTED.value
+        self.desk.mark(order.order_id, kind, {"message": str(error)}, reason=reason)
         return None
 
     def lost(self, order_id: str, why: str) -> None:
