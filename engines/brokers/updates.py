@@ -261,6 +261,7 @@ class Updates:
         """There is a session again."""
         self._stalled, self._failures = False, 0
         self.look()
+        self._inbox.put(None)  # also where a look had been asked for meanwhile: whoever is stalled waits without an end
 
     # --- the worker's thread
 

@@ -21,6 +21,7 @@ from engines.ports import BrokerFill, NeedsLogin, OrderReport, SystemClock, Unkn
 
 S = OrderState
 NEVER = Timing(poll=1000.0, safety_poll=1000.0)
+PATIENCE = 30.0
 
 
 def row(
@@ -61,10 +62,10 @@ class Desk:
 
     def await_reads(self, count: int) -> None:
         with self.read:
-            assert self.read.wait_for(lambda: self.rows_read >= count, 5)
+            assert self.read.wait_for(lambda: self.rows_read >= count, PATIENCE)
 
     def next(self) -> OrderReport:
-        return self.heard.get(timeout=5)
+        return self.heard.get(timeout=PATIENCE)
 
 
 @contextmanager
@@ -77,6 +78,8 @@ def updates(desk: Desk, timing: Timing = NEVER, **more) -> Iterator[Updates]:
         yield made
     finally:
         made.close()
+        assert made._thread is not None
+        made._thread.join(PATIENCE)
         assert not made.alive
 
 
@@ -301,7 +304,7 @@ def test_a_session_that_is_over_ends_the_reading_until_somebody_signs_in():
     desk.fails = NeedsLogin("log in again")
     with updates(desk, Timing(poll=0.005, safety_poll=0.01), on_needs_login=told.put) as worker:
         worker.look()
-        assert str(told.get(timeout=5)) == "log in again"
+        assert str(told.get(timeout=PATIENCE)) == "log in again"
         reads = desk.rows_read
         worker.push(row("B2", S.OPEN))  # pushes are told all the same
         assert desk.next().broker_order_id == "B2"
@@ -309,6 +312,31 @@ def test_a_session_that_is_over_ends_the_reading_until_somebody_signs_in():
         desk.fails, desk.book = None, [row()]
         worker.resume()
         assert desk.next().broker_order_id == "B1"
+
+
+def test_a_look_that_was_asked_for_while_nobody_was_signed_in_does_not_keep_it_asleep_afterwards():
+    asleep, told, desk = threading.Semaphore(0), queue.Queue(), Desk()
+
+    class Inbox(queue.SimpleQueue):
+        def get(self, block=True, timeout=None):
+            if timeout is None:
+                asleep.release()
+            return super().get(block, timeout)
+
+    worker = Updates(
+        "test", desk, desk.heard.put, memory=OrderMemory(), clock=SystemClock(), rng=Random(1), timing=NEVER, on_needs_login=told.put
+    )
+    worker._inbox = Inbox()
+    desk.fails = NeedsLogin("log in again")
+    worker.start()
+    worker.look()
+    assert asleep.acquire(timeout=PATIENCE)
+    worker.look()  # as a socket does that comes and goes
+    assert asleep.acquire(timeout=PATIENCE)
+    desk.fails, desk.book = None, [row()]
+    worker.resume()
+    assert desk.next().broker_order_id == "B1"
+    worker.close()
 
 
 def test_closing_ends_a_worker_that_waits():
