@@ -11,7 +11,8 @@ from typing import Any, Self
 
 from aiohttp import WSMsgType, web
 
-PATIENCE = 5.0
+PATIENCE = 30.0
+"""Seconds. Nothing here takes one; a machine with other work may stand still for several."""
 
 
 def until(condition: Callable[[], Any], patience: float = PATIENCE) -> None:
