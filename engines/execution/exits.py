@@ -125,8 +125,9 @@ class ExitDesk:
         facts: tuple[Fact, ...],
         plan_id: str | None = None,
     ) -> Sequence[Order] | None:
-        """Plan and journal the exit in one transaction with `facts`; the orders to send now. `plan_id`: of the exit plan that asks for it; None while
-        nothing of what is held is free to leave for it (nothing is journaled then). Raises JournalDown (nothing reserved)."""
+        """Plan and journal the exit in one transaction with `facts`; the orders to send now. `plan_id`: of the exit plan that asks for it. None
+        while nothing of what is held is free to leave for a plan or for what follows a signal to close (nothing is journaled then). Raises JournalDown
+        (nothing reserved)."""
         desk = lane.desk
         ours = tracker is None
         if tracker is None:
@@ -138,7 +139,7 @@ class ExitDesk:
             self.outcomes.discard(tracker)
             return ()
         orders = plan(desk, tracker.signal, None, market, self.plan_tools, plan_id)
-        if ours and plan_id is not None and all(order.state is OrderState.DENIED for order in orders):
+        if ours and (plan_id is not None or role is Role.EXIT) and all(order.state is OrderState.DENIED for order in orders):
             self.outcomes.discard(tracker)
             return None if desk.holds(key) else ()
         tracker.stamp("planned", self.clock.monotonic())

@@ -14,15 +14,16 @@ from decimal import Decimal
 import structlog
 
 from engines.core.facts import SignalPlanned
-from engines.core.model import AccountMapping, Order, OrderState, OrderType, Signal, Source
+from engines.core.model import AccountMapping, Order, OrderState, OrderType, Role, Signal, Source
 from engines.crashpoints import crash
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
-from engines.execution.jobs import Send
+from engines.execution.jobs import Exit, Send
 from engines.execution.lane import Lane
 from engines.execution.outcomes import OutcomeBoard, Tracker
 from engines.execution.overtaken import TakeBack, still_under_way, under_way
 from engines.execution.planning import Market, PlanTools, plan, preview
+from engines.execution.resting import held_back, resting_exits
 from engines.execution.views import SignalOutcome
 from engines.ports import Clock, DuplicateSignal, Journal, JournalDown
 
@@ -42,6 +43,7 @@ class _Part:
     tracker: Tracker
     orders: list[Order] = field(default_factory=list)
     overtaken: list[tuple[Desk, Mapping[str, Decimal]]] = field(default_factory=list)  # entries under way that its exits come after
+    held_back: list[tuple[Desk, Decimal]] = field(default_factory=list)  # what exits that rest have of the units that it closes
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class FanOut:
                 self._take_back(desk, part.signal, entries)
         self._dispatch(orders)
         for part in parts:
+            for desk, units in part.held_back:
+                self._go_before(desk, part.signal, units)
             self.planned(part.tracker)
             self._tell_what_stays(part)
         if wait > 0:
@@ -94,16 +98,17 @@ class FanOut:
                 self._take_back(lane.desk, signal, {order.order_id: order.filled_quantity})
 
     def _tell_what_stays(self, part: _Part) -> None:
-        """A close that finds everything promised to an exit which rests closes nothing, and whoever sent it may not be a person who sees that."""
-        if part.signal.source is Source.MANUAL or not part.signal.reduce_only:
+        """A close at a price that finds everything promised to an exit which rests closes nothing, and whoever sent it may not be a person who sees
+        that."""
+        if part.signal.source is Source.MANUAL or not part.signal.reduce_only or part.signal.order_type is OrderType.MARKET:
             return
         for order in part.orders:
             lane = self.lane(order.account_id)
             if lane is None or order.state is not OrderState.DENIED:
                 continue
             with lane.desk.lock:
-                resting = [o for o in lane.desk.live_orders() if o.position_key == order.position_key and not o.raises_exposure]
-            if any(each.order_type is not OrderType.MARKET for each in resting):
+                resting = resting_exits(lane.desk, order.position_key)
+            if resting:
                 message = f"{order.symbol}: a signal to close finds all that is held promised to an exit that rests at its price: nothing closes it now"
                 self.on_trouble("exit_failed", "critical", message, order.account_id)
 
@@ -138,6 +143,8 @@ class FanOut:
                         raise
                     self._leave_out(desk, error)
                     continue
+                if part.signal.source is not Source.MANUAL and (units := held_back(desk, part.signal, made)):
+                    part.held_back.append((desk, units))
                 planned.append((desk, made))
                 part.orders += made
             self._stamp("planned", parts)
@@ -184,6 +191,12 @@ class FanOut:
         lane = self.lane(desk.account.account_id)
         if lane is not None:
             lane.put(TakeBack(self.exits, signal, entries))
+
+    def _go_before(self, desk: Desk, signal: Signal, units: Decimal) -> None:
+        """What rests is taken back first, and then its units leave: as a stop does it."""
+        lane, key = self.lane(desk.account.account_id), desk.key_of(signal)
+        if lane is not None:
+            lane.put(Exit(self.exits, key, Role.EXIT, units, attempt=1, opened_at=desk.position(key).opened_at))
 
     def _dispatch(self, orders: Sequence[Order]) -> None:
         for order in orders:

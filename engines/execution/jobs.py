@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from engines.core.facts import PlanChanged
-from engines.core.model import ZERO, ExitPlan, Order, OrderState, PositionKey, Role, Timestamp
+from engines.core.model import ZERO, ExitPlan, Order, OrderState, OrderType, PositionKey, Role, Timestamp
 from engines.core.orders import EventKind
 from engines.core.reconcile import reconcile
 from engines.core.sessions import HOME_EXCHANGE, day_start
@@ -401,7 +401,9 @@ class Exit:
         return [order for order in mine if order.state is not OrderState.UNKNOWN]  # it is being looked for already
 
     def _in_the_way(self, desk: Desk) -> list[Order]:
-        """Resting exits that hold what this one needs: they are cancelled first, so that both can never fill (law 9)."""
+        """Resting exits that hold what this one needs: they are cancelled first, so that both can never fill (law 9). One that follows a signal to close
+        leaves alone what is at the market: that may be the signal's own."""
+        follows = self.role is Role.EXIT and self.tracker is None
         with desk.lock:
             held = abs(desk.position(self.key).quantity)
             wanted = held if self.quantity is None else min(held, self.quantity)
@@ -414,6 +416,7 @@ class Exit:
                 and not order.raises_exposure
                 and order.state in (OrderState.OPEN, OrderState.PARTLY_FILLED)
                 and (order.plan_id is None or order.plan_id != self.plan_id)  # what leaves for the same plan is leaving already
+                and not (follows and order.order_type is OrderType.MARKET)
             ]
 
     def _is_short(self, desk: Desk) -> bool:

@@ -73,6 +73,6 @@ class TakeBack:
         if came > 0:
             self.closed += came
             if held > 0:
-                Exit(self.exits, key, Role.EXIT, min(came, held), attempt=1).run(lane)
+                Exit(self.exits, key, Role.EXIT, min(came, held), attempt=1, opened_at=desk.position(key).opened_at).run(lane)
         if any(order.live for order, _ in orders):
             lane.put_later(self, pause_after(self.rounds))

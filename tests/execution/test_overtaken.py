@@ -11,8 +11,8 @@ import pytest
 
 from engines.core.model import AccountMapping, Denial, Order, OrderState, OrderType, Sizing, SizingMode, Source, StrategyConfig, Timeframe
 from engines.execution.jobs import Cancel, Settle
-from engines.ports import OrderRequest
-from tests.execution.house import INFY, USER, House, account, books_balance
+from engines.ports import OrderReport, OrderRequest, Refused
+from tests.execution.house import INFY, USER, House, WireBroker, account, books_balance
 
 STRATEGY = StrategyConfig("S1", USER, "Cross", "ema_cross", Timeframe.M1, (INFY.symbol,), active=True)
 MAPPED = AccountMapping("M1", "A1", "S1", Decimal(50), Sizing(SizingMode.FIXED_QUANTITY, Decimal(3)))
@@ -220,15 +220,92 @@ def test_an_entry_of_an_earlier_run_that_may_have_left_is_looked_for_and_not_cal
         assert (desk.orders[out.order_id].state, bool(job.error)) == (OrderState.PLANNED, True)
 
 
-def test_a_strategy_that_finds_what_it_closes_promised_to_a_resting_exit_closes_nothing_and_a_person_is_told() -> None:
+def resting(h: House, quantity: int) -> Order:
+    """A person's own exit that waits for its price, of a position of three."""
+    ask(h, wait=5.0)
+    h.script = lambda request: "open" if request.order_type is OrderType.LIMIT else "fill"
+    return h.send("SELL", quantity, strategy_id="S1", reduce_only=True, order_type=OrderType.LIMIT, price=Decimal(110))[0]
+
+
+def sold(h: House) -> list[tuple[OrderType, Decimal]]:
+    return [(request.order_type, request.quantity) for request in h.books["A1"].placed if request.reduce_only]
+
+
+@pytest.mark.parametrize(("rests", "closes", "leaves"), [(3, None, [3]), (2, None, [1, 2]), (3, 2, [2]), (1, 2, [2])])
+@pytest.mark.parametrize("source", [Source.STRATEGY, Source.WEBHOOK])
+def test_a_strategys_close_goes_before_an_exit_that_rests(rests: int, closes: int | None, leaves: list[int], source: Source) -> None:
     with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
-        ask(h, wait=5.0)
-        h.script = lambda request: "open" if request.order_type is OrderType.LIMIT else "fill"
-        h.send("SELL", 3, strategy_id="S1", reduce_only=True, order_type=OrderType.LIMIT, price=Decimal(110))
+        limit = resting(h, rests)
+        ask(h, "SELL", closes, reduce_only=True, source=source)
+        h.until(lambda: h.held() == 3 - (closes or 3))
+        h.until(lambda: h.system.roster.lane("A1").idle and not h.system.roster.lane("A1").box.waiting())
+        assert sold(h) == [(OrderType.LIMIT, rests), *((OrderType.MARKET, quantity) for quantity in leaves)]
+        assert h.journal.orders()[limit.order_id].state is (OrderState.OPEN if (rests, closes) == (1, 2) else OrderState.CANCELLED)
+        assert h.notifier.incidents() == []
+        books_balance(h)
+
+
+def test_a_close_that_goes_before_what_rests_leaves_its_own_order_at_the_market_alone() -> None:
+    """At brokers an order at the market is open for a moment before it fills, and the resting one may take its time to be cancelled."""
+    with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
+        limit = resting(h, 2)
+        h.script = lambda request: "open"
+        wire, cancelled = h.wires["A1"], []
+
+        def late(broker_order_id: str, request: OrderRequest) -> OrderReport | None:
+            cancelled.append(request.client_id)
+            return WireBroker.cancel(wire, broker_order_id, request) if len(cancelled) > 3 else None
+
+        wire.cancel = late  # type: ignore[method-assign]
+        ask(h, "SELL", None, reduce_only=True, source=Source.STRATEGY)
+        h.until(lambda: len(h.books["A1"].placed) == 4)
+        assert set(cancelled) == {limit.order_id}
+        assert sold(h)[1:] == [(OrderType.MARKET, 1), (OrderType.MARKET, 2)]
+
+
+def test_a_resting_exit_that_fills_while_it_is_taken_back_has_closed_the_position() -> None:
+    with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
+        limit = resting(h, 3)
+        wire = h.wires["A1"]
+
+        def filled(broker_order_id: str, request: OrderRequest) -> OrderReport:
+            h.books["A1"].reports[request.client_id] = report = wire._report(request, "fill")
+            return report
+
+        wire.cancel = filled  # type: ignore[method-assign]
+        ask(h, "SELL", None, reduce_only=True, source=Source.STRATEGY)
+        h.until(lambda: h.journal.orders()[limit.order_id].state is OrderState.FILLED)
+        h.until(lambda: h.system.roster.lane("A1").idle and not h.system.roster.lane("A1").box.waiting())
+        assert (h.held(), sold(h)) == (0, [(OrderType.LIMIT, 3)])
+
+
+def test_a_close_that_cannot_take_back_what_rests_goes_on_trying_and_a_person_is_told(monkeypatch) -> None:
+    with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
+        resting(h, 3)
+        lane, wire, back = h.system.roster.lane("A1"), h.wires["A1"], []
+        later = lane.put_later
+        monkeypatch.setattr(lane, "put_later", lambda job, seconds: later(job, 0.0))
+
+        def no(broker_order_id: str, request: OrderRequest) -> OrderReport | None:
+            if "exit_failed" not in h.notifier.incidents():
+                raise Refused("not now")
+            back.append(request)
+            return WireBroker.cancel(wire, broker_order_id, request)
+
+        wire.cancel = no  # type: ignore[method-assign]
+        ask(h, "SELL", None, reduce_only=True, source=Source.STRATEGY)
+        h.until(lambda: h.held() == 0)
+        assert (len(back), sold(h)) == (1, [(OrderType.LIMIT, 3), (OrderType.MARKET, 3)])
+
+
+def test_a_persons_own_close_and_a_close_at_a_price_leave_what_rests_and_the_second_is_told() -> None:
+    with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
+        limit = resting(h, 3)
         h.send("SELL", None, strategy_id="S1", reduce_only=True)
         assert h.notifier.incidents() == []
-        ask(h, "SELL", None, reduce_only=True, source=Source.STRATEGY, wait=5.0)
+        ask(h, "SELL", None, reduce_only=True, source=Source.STRATEGY, wait=5.0, order_type=OrderType.LIMIT, price=Decimal(105))
         assert (h.held(), h.notifier.incidents()) == (3, ["exit_failed"])
+        assert h.journal.orders()[limit.order_id].state is OrderState.OPEN
 
 
 @pytest.mark.parametrize(("source", "told"), [(Source.STRATEGY, ["exit_failed"]), (Source.MANUAL, [])])
