@@ -5,12 +5,14 @@ Secrets do not reach a record in the first place; what this adds is a last net f
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import logging.handlers
 import re
+import sys
 from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import Processor
@@ -62,9 +64,26 @@ def _one_line(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> st
     return f"{line}\n{event['exception']}" if "exception" in event else line
 
 
+class _ByKind(logging.Handler):
+    """A line that cannot be written (a full disk, a terminal that is gone) is told by its kind. The standard library would print the error that the line
+    was about as well, with its words: a key or the address of a webhook may be among them."""
+
+    def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        with contextlib.suppress(Exception):  # there may be nobody left to tell
+            print(f"tandem: a log line could not be written: {type(sys.exception()).__name__}", file=sys.stderr)
+
+
+class _Terminal(_ByKind, logging.StreamHandler[TextIO]):
+    pass
+
+
+class _File(_ByKind, logging.handlers.RotatingFileHandler):
+    pass
+
+
 def to_terminal() -> None:
     """Warnings and worse, on standard error, for every command."""
-    handler = logging.StreamHandler()
+    handler = _Terminal()
     handler.setFormatter(_formatter(_one_line))
     handler.setLevel(logging.WARNING)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
@@ -82,7 +101,7 @@ def to_file(data_dir: Path, level: str) -> None:
     """Everything from `level` up, one JSON object a line, for the process that serves."""
     folder = data_dir / "logs"
     folder.mkdir(mode=0o700, exist_ok=True)
-    handler = logging.handlers.RotatingFileHandler(folder / "tandem.log", maxBytes=10_000_000, backupCount=5, encoding="utf-8", delay=True)
+    handler = _File(folder / "tandem.log", maxBytes=10_000_000, backupCount=5, encoding="utf-8", delay=True)
     handler.setFormatter(_formatter(structlog.processors.JSONRenderer(ensure_ascii=False)))
     logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(level)

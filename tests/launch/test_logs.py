@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import logging
+from pathlib import Path
+
 import pytest
 
-from app.launch.logs import redact, redact_event
+from app.launch.logs import _File, _Terminal, redact, redact_event
 
 
 @pytest.mark.parametrize(
@@ -30,3 +34,15 @@ def test_what_looks_like_a_secret_is_taken_out_of_the_text(written: str, logged:
 def test_a_member_whose_name_says_secret_is_taken_out_whatever_it_holds() -> None:
     event = redact_event(None, "info", {"event": "signed in", "api_secret": "xyz", "Password": 12, "account": "A1"})
     assert event == {"event": "signed in", "api_secret": "…", "Password": "…", "account": "A1"}
+
+
+def test_a_line_that_cannot_be_written_tells_nothing_of_the_error_it_was_about(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    gone = io.StringIO()
+    gone.close()
+    for handler, kind in ((_Terminal(gone), "ValueError"), (_File(tmp_path / "no" / "such.log", delay=True), "FileNotFoundError")):
+        try:
+            raise RuntimeError("no way to canary-of-a-webhook")
+        except RuntimeError:
+            handler.handle(logging.makeLogRecord({"msg": "a sender failed"}))
+        handler.close()
+        assert capsys.readouterr().err == f"tandem: a log line could not be written: {kind}\n"
