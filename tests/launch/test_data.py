@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 import run_strategy_system as launcher
 from app.data import Actor, UserRole, open_data
@@ -16,6 +19,18 @@ from app.launch.entry import run
 
 HEAD = "datetime,open,high,low,close,volume\n"
 GOOD = HEAD + "2024-01-02 09:15:00,10,12,9,11,100\n2024-01-02 09:16:00,11,11.5,10.5,10.75,50\n"
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """A command sends the log lines of its whole process to its own standard error, and a test's is gone when the test is."""
+    root, structured = logging.getLogger(), structlog.get_config()
+    handlers, level = list(root.handlers), root.level
+    yield
+    logging.captureWarnings(False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.configure(**structured)
 
 
 @pytest.fixture
