@@ -31,6 +31,14 @@ and until it leaves though the broker does not say what it holds."""
 
 
 @dataclass(slots=True)
+class _Left:
+    """A plan that has fired and still holds something."""
+
+    since: float  # monotonic
+    missed: Decimal = ZERO  # units that targets had let go of and nobody took out, at the last look
+
+
+@dataclass(slots=True)
 class Aftermath:
     clock: Clock
     outcomes: OutcomeBoard
@@ -40,7 +48,7 @@ class Aftermath:
     tell_flat: Callable[[str, str, float, Timestamp, str, Decimal | None], None]  # strategy, symbol, price, moment, leg, entry price
     on_trouble: Callable[[str, str, str, str | None], None]
     _looked_at: float = 0.0
-    _left: dict[str, float] = field(default_factory=dict)  # plans that have fired and still hold something → seen since when (monotonic)
+    _left: dict[str, _Left] = field(default_factory=dict)  # by plan id
 
     def step(self) -> None:
         """Called a few times a second: what has fired and is still there, with nobody on the way for it, is asked out anew. So it is after a restart,
@@ -54,25 +62,30 @@ class Aftermath:
             del self._left[plan_id]
         for plan_id, (desk, lane, plan) in left.items():
             market = self.exits.market(desk, plan.key.symbol)
-            waited = now - self._left.setdefault(plan_id, now)
-            if waited < (LEFT_FOR if _is_sure(desk, plan.key.symbol) else UNSURE_FOR) or market is None or not market.open:
+            seen = self._left.setdefault(plan_id, _Left(now))
+            if now - seen.since < (LEFT_FOR if _is_sure(desk, plan.key.symbol) else UNSURE_FOR) or market is None or not market.open:
                 continue
             with desk.lock:
-                rest = rest_of(desk, plan)
+                if desk.plans.get(plan.key) is not plan:
+                    continue  # it has just changed
+                rest = rest_of(desk, plan) if plan.state is PlanState.STOPPED else missed_by_targets(desk, plan)
+            if plan.state is PlanState.ARMED:  # a target that fires at this moment is handed over in the next
+                rest, seen.missed = min(rest, seen.missed), rest
             if rest <= 0:
                 continue
             what = f"{plan.key.symbol}: its exit plan has fired and did not take everything out: asked for again"
             self.on_trouble("exit_failed", "critical", what, plan.key.account_id)
-            role, opened_at = exit_rules.leaves_as(plan), desk.position(plan.key).opened_at
+            role = Role.TARGET if plan.state is PlanState.ARMED else exit_rules.leaves_as(plan)
+            opened_at = desk.position(plan.key).opened_at
             lane.put(Exit(self.exits, plan.key, role, rest, plan, plan_id=plan_id, opened_at=opened_at))
 
     def _left_on(self, desk: Desk) -> list[tuple[Lane, ExitPlan]]:
         lane = self.lane(desk.account.account_id)
         with desk.lock:
-            fired = [plan for plan in desk.plans.values() if plan.state is PlanState.STOPPED and desk.holds(plan.key)]
+            fired = [plan for plan in desk.plans.values() if _is_left(desk, plan)]
             if not fired or lane is None or not desk.ready:
                 return []
-            asked = {job.plan_id for job in lane.box.waiting() if isinstance(job, Exit)}
+            asked = {job.plan_id for job in lane.box.at_work() if isinstance(job, Exit)}
             return [(lane, plan) for plan in fired if plan.plan_id not in asked]
 
     def exit_failed(self, desk: Desk, order: Order) -> None:
@@ -139,6 +152,25 @@ def rest_of(desk: Desk, plan: ExitPlan) -> Decimal:
     gone = sum((order.filled_quantity for order in mine if order.plan_id == plan.plan_id), ZERO)
     leaving = sum((order.remaining for order in mine if order.live and order.order_type is OrderType.MARKET), ZERO)
     return min(abs(desk.position(plan.key).quantity) - leaving, plan.quantity - gone)
+
+
+def missed_by_targets(desk: Desk, plan: ExitPlan) -> Decimal:
+    """What targets that have fired let go of, no order takes out, and the stop does not guard either."""
+    mine = [order for order in desk.session_orders() if order.position_key == plan.key and not order.raises_exposure]
+    leaving = sum((order.remaining for order in mine if order.live and order.order_type is OrderType.MARKET), ZERO)
+    taken = sum(
+        (order.filled_quantity + (order.remaining if order.live else ZERO) for order in mine if order.plan_id == plan.plan_id), ZERO
+    )
+    guarded = exit_rules.guarded(plan)
+    missed = min(abs(desk.position(plan.key).quantity) - guarded - leaving, plan.quantity - guarded - taken)
+    return missed if missed >= plan.lot else ZERO
+
+
+def _is_left(desk: Desk, plan: ExitPlan) -> bool:
+    """Whether the plan has let go of something that is still held; one look at the position where nothing of it has fired."""
+    if plan.state is PlanState.STOPPED:
+        return desk.holds(plan.key)
+    return any(target.fired for target in plan.targets) and abs(desk.position(plan.key).quantity) > exit_rules.guarded(plan)
 
 
 def _is_sure(desk: Desk, symbol: str) -> bool:

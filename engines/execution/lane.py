@@ -207,6 +207,8 @@ class Lane:
                 except Exception:
                     self._fell(job)
                     raise
+                finally:
+                    self.box.put_down(self)
                 if self._falls:
                     self._falls.pop(id(job), None)
                 self._busy = False

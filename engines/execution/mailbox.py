@@ -25,6 +25,7 @@ class Mailbox:
         self.urgent: deque[Job] = deque()
         self.normal: deque[Job] = deque()
         self.later: list[tuple[float, Job]] = []
+        self._hands: dict[Lane, Job] = {}  # what a lane is at; one that was replaced may still be at its last
         self._placing: set[str] = set()
         self.askers = 0  # how often somebody has begun to ask the broker what became of orders
 
@@ -53,9 +54,16 @@ class Mailbox:
                 for entry in due:
                     self.later.remove(entry)
                     (self.urgent if entry[1].urgent else self.normal).append(entry[1])
-            if self.urgent:
-                return self.urgent.popleft()
-            return self.normal.popleft() if self.normal else None
+            queue = self.urgent or self.normal
+            if not queue:
+                return None
+            self._hands[reader] = queue[0]
+            return queue.popleft()
+
+    def put_down(self, reader: Lane) -> None:
+        """The lane is done with what it took."""
+        with self.lock:
+            self._hands.pop(reader, None)
 
     def claim(self, order_id: str) -> bool:
         """An order is in the hands of one lane at a time: one that is replaced may still be at it."""
@@ -93,6 +101,11 @@ class Mailbox:
     def waiting(self) -> list[Job]:
         with self.lock:
             return [*self.urgent, *self.normal, *(job for _, job in self.later)]
+
+    def at_work(self) -> list[Job]:
+        """What waits and what lanes are at: a job that is neither has ended, or was lost."""
+        with self.lock:
+            return [*self._hands.values(), *self.urgent, *self.normal, *(job for _, job in self.later)]
 
     @property
     def soonest(self) -> float | None:
