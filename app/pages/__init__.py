@@ -46,7 +46,7 @@ from app.pages import (
 from app.pages import format as fmt
 from app.pages.assets import Assets
 from app.pages.assets import blueprint as assets_blueprint
-from app.pages.room import EXTENSION, past_strategy
+from app.pages.room import EXTENSION, FILTERS, past_strategy
 from app.pages.room import reads as the_reads
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
@@ -91,6 +91,7 @@ def init_app(app: Flask, reads: Callable[[Any], Any] | None = None, stop: Stop |
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.filters.update(fmt.FILTERS)
     app.jinja_env.filters.update(words.FILTERS)
+    app.jinja_env.filters.update(FILTERS)
     app.jinja_env.filters.update(study.FILTERS)
     app.jinja_env.globals["asset"] = assets.url
     app.jinja_env.globals["past_strategy"] = past_strategy

@@ -6,6 +6,7 @@ A page sees exactly the objects that the JSON routes send. Nothing here writes, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from app.api.accounts import service as accounts
@@ -169,6 +170,10 @@ class Reads:
 
     def instrument_lists(self) -> InstrumentListsOut:
         return market.instrument_lists(self.user)
+
+    def tick(self, symbol: str) -> Decimal | None:
+        """The smallest step of an instrument's price; None for one that is not listed (any more)."""
+        return market.tick_of(symbol)
 
     def quotes(self, symbols: list[str]) -> list[QuoteOut]:
         return market.quotes(self.user, QuoteQuery(symbols=",".join(symbols))).items if symbols else []

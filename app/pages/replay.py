@@ -13,7 +13,7 @@ from flask import Response, request
 from flask_login import current_user
 
 from app.pages import format as fmt
-from app.pages.room import accounts, page, reads, room, strategy_names
+from app.pages.room import accounts, page, price_shape, reads, room, strategy_names
 from engines.core.model import Timeframe
 
 routes = room("replay")
@@ -83,6 +83,7 @@ def show(replay_id: str) -> Response:
             "state": one.state,
             "first": one.day,
             "last": one.last_day,
+            "shapes": {symbol: price_shape(symbol) for strategy in chosen for symbol in strategy.instruments},
             "strategies": [
                 {
                     "id": strategy.id,

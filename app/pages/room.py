@@ -15,6 +15,7 @@ from flask import Blueprint, Response, current_app, g, render_template, request
 from flask_login import current_user
 
 from app.pages import chrome, keys
+from app.pages import format as fmt
 
 if TYPE_CHECKING:
     from app.pages.reads import Reads
@@ -110,6 +111,23 @@ def by_strategy(rows: Iterable[Any]) -> dict[str | None, list[Any]]:
 def currency_of(account_id: str) -> str:
     """What an account's money is counted in."""
     return next((account.currency for account in accounts() if account.id == account_id), "INR")
+
+
+def price_shape(symbol: str | None) -> str:
+    """How the prices of an instrument are written: with the places of its tick, where it is known."""
+    return fmt.price_shape(symbol, reads().tick(symbol) if symbol else None)
+
+
+def price(value: Any, symbol: str | None) -> str:
+    return fmt.priced(value, price_shape(symbol))
+
+
+def signed_price(value: Any, symbol: str | None) -> str:
+    """A change of a price."""
+    return f"+{price(value, symbol)}" if fmt.tone(value) == "up" else price(value, symbol)
+
+
+FILTERS = {"price_shape": price_shape, "price": price, "signed_price": signed_price}
 
 
 def form(view: Callable[P, Response]) -> Callable[P, Response]:

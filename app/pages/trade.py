@@ -9,7 +9,7 @@ from flask import Response, abort, request
 
 from app.pages import export, words
 from app.pages import format as fmt
-from app.pages.room import accounts, by_account, every_strategy, filters, form, names, older, page, reads, room, strategy_names
+from app.pages.room import accounts, by_account, every_strategy, filters, form, names, older, page, price_shape, reads, room, strategy_names
 
 routes = room("trade")
 
@@ -292,17 +292,17 @@ def story(order: Any) -> list[dict[str, Any]]:
         if event.kind.lower() in TOLD_BEFORE:
             continue
         gap = (event.at - before).total_seconds() * 1000
-        lines.append({"kind": event.kind, "at": event.at, "gap_ms": max(gap, 0), "text": detail(event.detail)})
+        lines.append({"kind": event.kind, "at": event.at, "gap_ms": max(gap, 0), "text": detail(event.detail, price_shape(order.symbol))})
         before = event.at
     return lines
 
 
-def detail(values: dict[str, Any]) -> str:
+def detail(values: dict[str, Any], shape: str = "price") -> str:
     """The words and numbers of an event in one line: `quantity 50 · price 1,520.05 · broker order id 2408…`."""
     parts = []
     for name, value in values.items():
         if value is None or value in ("", [], {}):
             continue
         number = fmt.decimal(value) if not isinstance(value, bool) and name.endswith(("price", "quantity", "charges")) else None
-        parts.append(f"{name.replace('_', ' ')} {fmt.price(number) if number is not None and name.endswith('price') else value}")
+        parts.append(f"{name.replace('_', ' ')} {fmt.priced(number, shape) if number is not None and name.endswith('price') else value}")
     return " · ".join(parts)

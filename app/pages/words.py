@@ -203,8 +203,13 @@ def bounded(pct: Any) -> str:
     return fmt.plain(min(max(number, Decimal(0)), Decimal(100)).quantize(Decimal("0.1")))
 
 
+PRICES = ("price", "coin", "rate")
+
+
 def shaped(value: Any, shape: str, currency: str = "INR") -> str:
     """A number written in one of the shapes that `static/js/format.js` knows too."""
+    if shape.startswith(PRICES):
+        return fmt.priced(value, shape)
     match shape:
         case "money":
             return fmt.money(value, currency)
@@ -214,12 +219,6 @@ def shaped(value: Any, shape: str, currency: str = "INR") -> str:
             return fmt.money(value, currency, 0)
         case "signed0":
             return fmt.money(value, currency, 0, signed=True)
-        case "price":
-            return fmt.price(value)
-        case "coin":
-            return fmt.coin(value)
-        case "rate":
-            return fmt.rate(value)
         case "quantity" | "count":
             return fmt.quantity(value)
         case "signed_quantity":

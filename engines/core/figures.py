@@ -11,6 +11,8 @@ from typing import Any
 DASH = "–"
 MINUS = "\u2212"
 SYMBOLS = {"INR": "₹", "USD": "$"}
+CENT = Decimal("0.01")
+LEAST = Decimal("0.000000005")  # rounds to the eighth place, the last that coins have
 
 
 def decimal(value: Any) -> Decimal | None:
@@ -37,10 +39,12 @@ def grouped(number: Decimal, places: int) -> str:
 
 
 def money(value: Any, currency: str = "INR", places: int = 2, signed: bool = False) -> str:
-    """₹1,00,000.00; with `signed` a gain carries its plus."""
+    """₹1,00,000.00; with `signed` a gain carries its plus. A sum in coins that two places would hide has as many as say something."""
     number = decimal(value)
     if number is None:
         return DASH
+    if currency not in SYMBOLS and places == 2 and LEAST <= abs(number) < CENT:
+        places = min(2 - number.adjusted(), _own_places(number), 8)
     shown = number.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
     sign = MINUS if shown < 0 else "+" if signed and shown > 0 else ""
     symbol = SYMBOLS.get(currency)
@@ -55,12 +59,6 @@ def price(value: Any) -> str:
     """Two places; below ten up to four that it has."""
     number = decimal(value)
     return _price(value, 2 if number is None or abs(number) >= 10 else 4)
-
-
-def signed_price(value: Any) -> str:
-    """A change of a price."""
-    number = decimal(value)
-    return f"+{price(value)}" if number is not None and number > 0 else price(value)
 
 
 def coin(value: Any) -> str:
@@ -78,13 +76,27 @@ def _price(value: Any, most: int) -> str:
     number = decimal(value)
     if number is None:
         return DASH
+    return (MINUS if number < 0 else "") + grouped(number, max(2, min(_own_places(number), most)))
+
+
+def _own_places(number: Decimal) -> int:
     exponent = number.normalize().as_tuple().exponent
-    own = -exponent if isinstance(exponent, int) and exponent < 0 else 0
-    return (MINUS if number < 0 else "") + grouped(number, max(2, min(own, most)))
+    return -exponent if isinstance(exponent, int) and exponent < 0 else 0
 
 
-def price_shape(symbol: str | None) -> str:
-    """Which of the three an instrument's prices take."""
+def priced(value: Any, shape: str) -> str:
+    """A price in the shape that `price_shape` has found: one of the three, or `price4`, with all four places."""
+    places = shape.removeprefix("price")
+    if not places.isdecimal():
+        return {"price": price, "coin": coin, "rate": rate}[shape](value)
+    number = decimal(value)
+    return DASH if number is None else (MINUS if number < 0 else "") + grouped(number, int(places))
+
+
+def price_shape(symbol: str | None, tick: Decimal | None = None) -> str:
+    """Which of the three an instrument's prices take; where its tick is known, the places of that, two at least."""
+    if tick:
+        return f"price{max(2, _own_places(tick))}"
     name = (symbol or "").upper()
     return "coin" if name.startswith("BINANCE") else "rate" if name.startswith(("CDS:", "BCD:")) else "price"
 
@@ -93,10 +105,8 @@ def quantity(value: Any, signed: bool = False) -> str:
     number = decimal(value)
     if number is None:
         return DASH
-    exponent = number.normalize().as_tuple().exponent
-    places = -exponent if isinstance(exponent, int) and exponent < 0 else 0
     sign = MINUS if number < 0 else "+" if signed and number > 0 else ""
-    return sign + grouped(number, places)
+    return sign + grouped(number, _own_places(number))
 
 
 def percent(value: Any, places: int = 1, signed: bool = False) -> str:

@@ -2,7 +2,8 @@
 // It draws what the report says and computes nothing but positions on the screen.
 
 import * as charts from "../vendor/lightweight-charts/lightweight-charts.js";
-import { colour, get, look, note, seconds, shifted } from "./charts.js";
+import { axis, colour, get, look, note, seconds, shifted } from "./charts.js";
+import { priced } from "./format.js";
 
 const LINES = ["--accent", "--warn", "--up", "--paper", "--down", "--text", "--live", "--muted"];
 const rupees = (value) => value.toLocaleString("en-IN", { maximumFractionDigits: 0 });
@@ -66,8 +67,8 @@ async function tradeChart(box) {
   const { studyId, symbolName: symbol, account } = box.dataset;
   const query = new URLSearchParams({ symbol, ...(account ? { account_id: account } : {}) });
   const told = await get(`/api/backtests/${studyId}/chart?${query}`);
-  const chart = start(box);
-  const candles = chart.addSeries(charts.CandlestickSeries, { upColor: colour("--up"), downColor: colour("--down"), wickUpColor: colour("--up"), wickDownColor: colour("--down"), borderVisible: false });
+  const chart = start(box, look(box.dataset.priceShape).localization);
+  const candles = chart.addSeries(charts.CandlestickSeries, { upColor: colour("--up"), downColor: colour("--down"), wickUpColor: colour("--up"), wickDownColor: colour("--down"), borderVisible: false, priceFormat: axis(box.dataset.priceShape) });
   const bars = told.bars.map(([at, open, high, low, close]) => ({ time: shifted(at), open, high, low, close }));
   candles.setData(bars);
   const place = (text) => {
@@ -117,7 +118,7 @@ function steps(box, chart, candles, trades, place, bars) {
     if (line) chart.removeSeries(line);
     line = chart.addSeries(charts.LineSeries, { color: colour(Number(trade.net) < 0 ? "--down" : "--up"), lineWidth: 2, lineStyle: 2, ...plain });
     line.setData(to > from ? [{ time: bars[from].time, value: Number(trade.entry_price) }, { time: bars[to].time, value: Number(trade.exit_price) }] : [{ time: bars[from].time, value: Number(trade.exit_price) }]);
-    said.textContent = `${trade.side === "BUY" ? "Long" : "Short"} ${Number(trade.quantity).toLocaleString("en-IN")} from ${Number(trade.entry_price).toFixed(2)} to ${Number(trade.exit_price).toFixed(2)}: ${signed(trade.net)} (${trade.exit_reason.replaceAll("_", " ")})`;
+    said.textContent = `${trade.side === "BUY" ? "Long" : "Short"} ${Number(trade.quantity).toLocaleString("en-IN")} from ${priced(trade.entry_price, box.dataset.priceShape)} to ${priced(trade.exit_price, box.dataset.priceShape)}: ${signed(trade.net)} (${trade.exit_reason.replaceAll("_", " ")})`;
     said.className = Number(trade.net) < 0 ? "down" : "up";
   };
   document.querySelectorAll("[data-step]").forEach((button) =>

@@ -1,7 +1,7 @@
 // Patches cells in place: every `[data-key]` of the page that shows a value gets the new one, and nothing else is touched, so that
 // nothing flickers and no field loses its focus.
 
-import { shaped, tone, unrounded, words } from "./format.js";
+import { digits, shaped, tone, unrounded, words } from "./format.js";
 
 const TONES = {
   planned: "info", sending: "info", open: "info", working: "info", info: "info",
@@ -37,7 +37,7 @@ export function sums() {
     const rows = document.querySelectorAll(`#${CSS.escape(cell.dataset.sum)} [data-key$="${CSS.escape(cell.dataset.of)}"]`);
     const kind = cell.dataset.kind; // live or paper, where there are both
     const known = [...rows].filter((row) => row.dataset.currency === cell.dataset.currency && row.dataset.value !== "" && (!kind || row.closest("[data-kind]")?.dataset.kind === kind));
-    if (known.length) write(cell, Number(known.reduce((sum, row) => sum + Number(row.dataset.value), 0).toFixed(6)));
+    if (known.length) write(cell, digits(known.reduce((sum, row) => sum + Number(row.dataset.value), 0)));
   }
 }
 
@@ -56,7 +56,7 @@ export function write(cell, value) {
 function number(cell, value, shape) {
   const text = shaped(value, shape, cell.dataset.currency || "INR");
   if (cell.textContent !== text) cell.textContent = text;
-  if (shape === "price" || shape === "coin" || shape === "rate") cell.title = unrounded(value, text);
+  if (/^(price|coin|rate)/.test(shape)) cell.title = unrounded(value, text);
   if (shape.startsWith("signed")) {
     cell.classList.remove("up", "down", "flat");
     cell.classList.add(tone(value));

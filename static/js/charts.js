@@ -2,6 +2,7 @@
 // Colours come from the style sheet, so that both themes and palettes fit. It draws what the API says and computes nothing but the forming candle.
 
 import * as charts from "../vendor/lightweight-charts/lightweight-charts.js";
+import { digits, priced } from "./format.js";
 import { DayLevels } from "./levels.js";
 import { thinned } from "./marks.js";
 
@@ -13,16 +14,23 @@ export function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-export function look() {
+// `shape`: of the prices that are drawn (app/pages/room.py).
+export function look(shape = "price2") {
   return {
     layout: { background: { type: "solid", color: "transparent" }, textColor: colour("--muted"), fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 11, attributionLogo: false, panes: { separatorColor: colour("--line") } },
     grid: { vertLines: { color: colour("--line") }, horzLines: { color: colour("--line") } },
     rightPriceScale: { borderColor: colour("--line") },
     timeScale: { borderColor: colour("--line"), timeVisible: true, secondsVisible: false, rightOffset: 4 },
     crosshair: { mode: 0 },
-    localization: { locale: "en-IN", dateFormat: "dd MMM yyyy", priceFormatter: (price) => price.toLocaleString("en-IN", { minimumFractionDigits: 2, maximumFractionDigits: 2 }) },
+    localization: { locale: "en-IN", dateFormat: "dd MMM yyyy", priceFormatter: (price) => priced(digits(price), shape) },
     autoSize: true,
   };
+}
+
+// How fine the scale of such prices may be.
+export function axis(shape) {
+  const precision = Number(/\d+$/.exec(shape)?.[0] ?? { coin: 8, rate: 4 }[shape] ?? 2);
+  return { type: "price", precision, minMove: 10 ** -precision };
 }
 
 export const seconds = (text) => Date.parse(text) / 1000;
@@ -50,9 +58,9 @@ export function note(box, text) {
 // --- candles ----------------------------------------------------------------------------------------------------------
 
 async function candleChart(box) {
-  const { symbol, timeframe, strategy } = box.dataset;
-  const chart = charts.createChart(box, look());
-  const series = chart.addSeries(charts.CandlestickSeries, candleColours());
+  const { symbol, timeframe, strategy, priceShape: shape } = box.dataset;
+  const chart = charts.createChart(box, look(shape));
+  const series = chart.addSeries(charts.CandlestickSeries, { ...candleColours(), priceFormat: axis(shape) });
   const marks = charts.createSeriesMarkers(series, []);
   const step = STEPS[timeframe];
   const day = new DayLevels(colour);
@@ -156,7 +164,7 @@ async function candleChart(box) {
   for (const kind of ["signal", "order", "position"]) document.body.addEventListener(`tandem:${kind}`, () => mark().catch(() => {}));
   setInterval(() => document.hidden || load().then(mark).catch(() => {}), 30000);
   document.addEventListener("tandem-theme", () => {
-    chart.applyOptions(look());
+    chart.applyOptions(look(shape));
     series.applyOptions(candleColours());
     mark().catch(() => {});
   });

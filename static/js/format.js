@@ -38,7 +38,15 @@ export function money(value, currency = "INR", signed = false, places = 2) {
   const number = parts(value);
   if (!number) return DASH;
   const symbol = SYMBOLS[currency];
+  if (!symbol && places === 2) places = telling(number);
   return symbol ? written(number, places, signed, symbol) : `${written(number, places, signed)} ${currency}`;
+}
+
+// Two places, or as many as say something of a sum in coins that two would hide.
+function telling([, whole, fraction]) {
+  const zeros = fraction.search(/[1-9]/);
+  if (whole !== "0" || zeros < 2 || zeros > 8 || (zeros === 8 && fraction[8] < "5")) return 2;
+  return Math.min(zeros + 3, fraction.length, 8);
 }
 
 export function price(value) {
@@ -60,7 +68,17 @@ function asPrice(number, most) {
   return written(number, Math.max(2, Math.min(number[2].length, most)), false);
 }
 
-export function priceShape(symbol) {
+// `shape`: one of the three, or price4: with all four places.
+export function priced(value, shape) {
+  const places = /^price(\d+)$/.exec(shape)?.[1];
+  if (!places) return { price, coin, rate }[shape](value);
+  const number = parts(value);
+  return number ? written(number, Number(places), false) : DASH;
+}
+
+export function priceShape(symbol, tick) {
+  const step = parts(tick);
+  if (step) return `price${Math.max(2, step[2].length)}`;
   const name = (symbol ?? "").toUpperCase();
   return name.startsWith("BINANCE") ? "coin" : /^(CDS|BCD):/.test(name) ? "rate" : "price";
 }
@@ -104,6 +122,11 @@ export function millis(value) {
   return ms < 100 ? `${ms.toFixed(1)} ms` : `${ms.toFixed(0)} ms`;
 }
 
+// A number that was worked out here, as decimal text.
+export function digits(value) {
+  return value.toFixed(8).replace(/\.?0+$/, "");
+}
+
 export function tone(value) {
   const number = parts(value);
   if (!number || !/[1-9]/.test(number[1] + number[2])) return "flat";
@@ -115,6 +138,7 @@ export function words(code) {
 }
 
 export function shaped(value, shape, currency = "INR") {
+  if (/^(price|coin|rate)/.test(shape)) return priced(value, shape);
   switch (shape) {
     case "money":
       return money(value, currency);
@@ -124,12 +148,6 @@ export function shaped(value, shape, currency = "INR") {
       return money(value, currency, false, 0);
     case "signed0":
       return money(value, currency, true, 0);
-    case "price":
-      return price(value);
-    case "coin":
-      return coin(value);
-    case "rate":
-      return rate(value);
     case "quantity":
     case "count":
       return quantity(value);

@@ -3,7 +3,7 @@
 
 import { Failure, freshKey, send } from "./api.js";
 import { get, shifted } from "./charts.js";
-import { money, price, tone } from "./format.js";
+import { digits, money, priced, priceShape, tone } from "./format.js";
 import { ReplayChart } from "./replay_chart.js";
 import { amount, Log, put, Rows, showAccount, showOrder, showPosition, trimmed } from "./replay_tables.js";
 import { summarize } from "./replay_summary.js";
@@ -27,6 +27,7 @@ const book = { accounts: new Map(), positions: new Map(), orders: new Map(), can
 const tables = { accounts: new Rows(root, "accounts"), positions: new Rows(root, "positions"), orders: new Rows(root, "orders") };
 const log = new Log(part("log"), accounts, strategies);
 const chart = new ReplayChart(part("replay-chart"), Date.parse(`${told.first}T00:00:00Z`) / 1000);
+const shapeOf = (symbol) => told.shapes[symbol] ?? priceShape(symbol);
 const anyone = { name: "archived", currency: "INR", capital: "0" };
 
 let now = { state: told.state, at: null, speed: 60, number: 0 };
@@ -110,7 +111,7 @@ function candles(rows) {
   if (choices) offer();
   chart.add(fresh.sort((a, b) => a.start - b.start));
   const last = chart.bars.at(-1);
-  if (last) put(part("chart-price"), price(last.close.toFixed(2)), `chart-price num ${last.close < last.open ? "down" : "up"}`);
+  if (last) put(part("chart-price"), priced(digits(last.close), shapeOf(pair.symbol)), `chart-price num ${last.close < last.open ? "down" : "up"}`);
 }
 
 // What can be drawn: each strategy on each of its instruments that has candles.
@@ -168,7 +169,7 @@ function positionRows(rows) {
   for (const row of rows) {
     book.positions.set(row.position_id, row);
     if (Number(row.quantity) === 0) tables.positions.drop(row.position_id);
-    else lit(showing(tables.positions.row(row.position_id, 9), (tr) => showPosition(tr, row, accounts.get(row.account_id) ?? anyone)));
+    else lit(showing(tables.positions.row(row.position_id, 9), (tr) => showPosition(tr, row, accounts.get(row.account_id) ?? anyone, shapeOf(row.symbol))));
   }
   tables.positions.counted(tables.positions.rows.size);
   if (rows.length) plans();
@@ -177,7 +178,7 @@ function positionRows(rows) {
 function orderRows(rows) {
   for (const row of rows.sort((a, b) => a.created_at - b.created_at)) {
     book.orders.set(row.order_id, row);
-    lit(showing(tables.orders.row(row.order_id, 8, true), (tr) => showOrder(tr, row, accounts.get(row.account_id) ?? anyone, clock)));
+    lit(showing(tables.orders.row(row.order_id, 8, true), (tr) => showOrder(tr, row, accounts.get(row.account_id) ?? anyone, shapeOf(row.symbol), clock)));
   }
   trimmed(tables.orders);
   tables.orders.counted(book.orders.size);

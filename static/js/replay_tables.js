@@ -1,6 +1,6 @@
 // The tables and the log of a replay: rows are kept by their names and only what changed in them is written.
 
-import { money, price, quantity, tone, unrounded, words } from "./format.js";
+import { money, priced, quantity, tone, unrounded, words } from "./format.js";
 
 const MOST_ORDERS = 300;
 const MOST_LINES = 3000;
@@ -74,19 +74,19 @@ export function showAccount(row, account, known, days) {
   put(trades, String(account.trades), "n num");
 }
 
-export function showPosition(row, position, known) {
+export function showPosition(row, position, known, shape) {
   row.dataset.of = position.account_id;
   const [name, symbol, held, average, last, made, stop, target, reached] = row.cells;
   put(name, known.name);
   put(symbol, position.symbol.split(":")[1] ?? position.symbol, "opt roomy");
   put(held, quantity(position.quantity, true), `n num ${tone(position.quantity)}`);
-  put(average, price(position.average_price), "n num opt");
-  put(last, price(position.last_price), "n num opt");
+  put(average, priced(position.average_price, shape), "n num opt");
+  put(last, priced(position.last_price, shape), "n num opt");
   amount(made, position.unrealised, known.currency);
   const { plan } = position;
-  put(stop, plan && plan.stop !== null ? price(plan.stop) : "–", "n num down");
+  put(stop, plan && plan.stop !== null ? priced(plan.stop, shape) : "–", "n num down");
   const next = plan?.targets.find((each) => !each.fired);
-  put(target, next ? price(next.price) : "–", "n num up");
+  put(target, next ? priced(next.price, shape) : "–", "n num up");
   rungs(reached, plan?.targets ?? []);
 }
 
@@ -107,7 +107,7 @@ function rungs(cell, targets) {
   cell.replaceChildren(...(targets.length ? [steps] : []), key);
 }
 
-export function showOrder(row, order, known, clock) {
+export function showOrder(row, order, known, shape, clock) {
   row.dataset.of = order.account_id;
   const [time, name, side, size, at, symbol, why, state] = row.cells;
   put(time, clock(order.created_at));
@@ -115,7 +115,7 @@ export function showOrder(row, order, known, clock) {
   put(side, order.side, `side ${order.side.toLowerCase()}`);
   const whole = order.filled_quantity === order.quantity || order.filled_quantity === "0";
   put(size, whole ? quantity(order.quantity) : `${quantity(order.filled_quantity)} of ${quantity(order.quantity)}`, "n num");
-  put(at, price(order.average_price), "n num");
+  put(at, priced(order.average_price, shape), "n num");
   const exact = unrounded(order.average_price, at.textContent);
   if (exact) at.title = exact;
   put(symbol, order.symbol.split(":")[1] ?? order.symbol, "opt");

@@ -3,7 +3,7 @@
 import { send } from "./api.js";
 import { write } from "./cells.js";
 import { PREPARE, bodyOf } from "./forms.js";
-import { money, priceShape, quantity, words } from "./format.js";
+import { digits, money, priceShape, quantity, words } from "./format.js";
 import { want } from "./live.js";
 import { exits } from "./plan.js";
 
@@ -76,12 +76,16 @@ async function quote(form, symbol) {
   box.dataset.symbol = symbol;
   for (const cell of box.querySelectorAll("[data-part]")) {
     cell.dataset.key = `price:${symbol}.${cell.dataset.part}`;
-    cell.dataset.shape = priceShape(symbol);
   }
   try {
     const { items } = await send(`GET /api/quotes?symbols=${encodeURIComponent(symbol)}`);
     box.hidden = !items.length;
-    if (items.length) for (const cell of box.querySelectorAll("[data-part]")) write(cell, items[0][cell.dataset.part]);
+    if (items.length) {
+      for (const cell of box.querySelectorAll("[data-part]")) {
+        cell.dataset.shape = priceShape(symbol, items[0].tick_size);
+        write(cell, items[0][cell.dataset.part]);
+      }
+    }
   } catch {
     box.hidden = true;
   }
@@ -115,6 +119,6 @@ function show(form, orders, problem = "") {
     }
   }
   const sum = form.querySelector("[data-preview-sum]");
-  sum.textContent = problem || (orders.length ? `${going} of ${orders.length} accounts, ${[...totals].map(([currency, value]) => money(value.toFixed(2), currency)).join(" and ") || money(0)} in all` : "");
+  sum.textContent = problem || (orders.length ? `${going} of ${orders.length} accounts, ${[...totals].map(([currency, value]) => money(digits(value), currency)).join(" and ") || money(0)} in all` : "");
   sum.classList.toggle("warn", Boolean(problem));
 }

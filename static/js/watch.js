@@ -1,7 +1,7 @@
 // The watchlist: change, range and marker follow every price; with one-click on, B and S send at once instead of opening the ticket.
 
 import { freshKey, send } from "./api.js";
-import { percent, price, priceShape, shaped, tone } from "./format.js";
+import { digits, percent, priced, tone } from "./format.js";
 import { toast } from "./toast.js";
 
 const MARGIN = 4;
@@ -11,22 +11,23 @@ const sending = new Set(); // "NSE:SBIN BUY": outlives the button, which a refre
 
 document.addEventListener("tandem-price", ({ detail }) => {
   const row = document.querySelector(`tr[data-watch="${CSS.escape(detail.symbol)}"]`);
-  if (row && detail.last_price !== null) move(row, Number(detail.last_price), detail.symbol);
+  if (row && detail.last_price !== null) move(row, Number(detail.last_price));
 });
 
-function move(row, last, symbol) {
+function move(row, last) {
+  const shape = row.dataset.priceShape;
   const close = Number(row.dataset.close);
   if (close) {
     const change = last - close;
-    put(row, "change", (change > 0 ? "+" : "") + price(change.toFixed(2)), change);
+    put(row, "change", (change > 0 ? "+" : "") + priced(digits(change), shape), change);
     put(row, "change_pct", (change > 0 ? "+" : "") + percent(((change * 100) / close).toFixed(4), 2), change);
   }
   for (const [name, beyond] of [["low", (edge) => last < edge], ["high", (edge) => last > edge]]) {
     if (row.dataset[name] !== "" && !beyond(Number(row.dataset[name]))) continue;
-    row.dataset[name] = String(last);
+    row.dataset[name] = digits(last);
     const cell = row.querySelector(`[data-part=${name}]`);
-    cell.textContent = shaped(String(last), priceShape(symbol));
-    cell.dataset.value = String(last);
+    cell.textContent = priced(digits(last), shape);
+    cell.dataset.value = digits(last);
   }
   const bar = row.querySelector(".day-bar");
   if (!bar) return;
@@ -44,8 +45,8 @@ function put(row, name, text, change) {
   const cell = row.querySelector(`[data-part=${name}]`);
   if (cell.textContent === text) return;
   cell.textContent = text;
-  cell.className = `num ${tone(change.toFixed(4))}`;
-  cell.closest("td").dataset.value = String(change);
+  cell.className = `num ${tone(digits(change))}`;
+  cell.closest("td").dataset.value = digits(change);
 }
 
 // --- one click ----------------------------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ def test_prices_are_told_to_those_who_ask(trader: Person, streams: list[Stream])
     streams.append(stream := Stream(trader, "?symbols=NSE:INFY,NSE:SBIN"))
     told = stream.until(lambda kind, data: kind == "price" and data["symbol"] == "NSE:SBIN")
     assert {data["symbol"] for _, kind, data in told if kind == "price"} <= {"NSE:INFY", "NSE:SBIN"}
-    assert set(told[-1][2]) == {"symbol", "last_price", "bid", "ask", "as_of"}
+    assert set(told[-1][2]) == {"symbol", "last_price", "bid", "ask", "as_of", "tick_size"}
 
 
 def test_last_event_id_replays_what_was_missed(trader: Person, streams: list[Stream]) -> None:

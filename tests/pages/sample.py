@@ -61,6 +61,8 @@ from tests.pages.things import (
 )
 from tests.pages.told import DESTINATIONS, MESSAGES
 
+TICKS = dict.fromkeys(PRICES, D("0.05"))
+
 
 class Sample:
     """`halted`: an emergency stop holds. `empty`: nothing is there yet."""
@@ -322,6 +324,9 @@ class Sample:
             for s in PRICES
             if q in s
         ]
+
+    def tick(self, symbol: str) -> Any:
+        return TICKS.get(symbol)
 
     def quotes(self, symbols: list[str]) -> list[Any]:
         return [

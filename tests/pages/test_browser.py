@@ -16,7 +16,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from app.pages import STATIC
 from app.pages.assets import Assets
 from tests.pages.addresses import ROOMS, THINGS
-from tests.pages.test_format import NUMBERS
+from tests.pages.test_format import NUMBERS, SHAPES, SUMS
 from tests.support.browser import Browser, resize
 
 PATIENCE = 10
@@ -99,6 +99,17 @@ def test_the_browser_writes_numbers_as_the_server_does(chrome: Browser, preview:
     module = Assets(STATIC).url("js/format.js")
     written = chrome.execute_async_script(script, module, [[shape, value] for shape, value, _ in NUMBERS])
     assert written == [text for _, _, text in NUMBERS]
+
+
+def test_sums_of_coins_and_the_places_of_prices_are_the_same_in_the_browser(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/help")
+    script = """
+      const [address, sums, shapes, done] = arguments;
+      const both = ({ money, priceShape }) => [sums.map(([value, currency]) => money(value, currency, true)), shapes.map(([symbol, tick]) => priceShape(symbol, tick))];
+      import(address).then((written) => done(both(written)), (error) => done(String(error)));
+    """
+    written = chrome.execute_async_script(script, Assets(STATIC).url("js/format.js"), SUMS, SHAPES)
+    assert written == [[text for _, _, text in SUMS], [shape for _, _, shape in SHAPES]]
 
 
 def test_an_account_s_orders_are_changed_and_cancelled_without_a_push_of_the_table(chrome: Browser, preview: str) -> None:

@@ -38,6 +38,12 @@ NUMBERS = [
     ("rate", "-104.12345", "−104.1235"),
     ("rate", None, "–"),
     ("price", "45", "45.00"),
+    ("price8", "0.00012345", "0.00012345"),
+    ("price8", "0.0000001", "0.00000010"),
+    ("price4", "83.25", "83.2500"),
+    ("price4", "-83.25755", "−83.2576"),
+    ("price2", "64123.1", "64,123.10"),
+    ("price2", None, "–"),
     ("quantity", "1500", "1,500"),
     ("quantity", "0.0025", "0.0025"),
     ("signed_quantity", "-20", "−20"),
@@ -54,6 +60,41 @@ NUMBERS = [
     ("millis", "0.44", "0.4 ms"),
     ("millis", "140.2", "140 ms"),
 ]
+
+
+SUMS = [
+    # value, currency, text with its sign
+    ("1234.567", "USDT", "+1,234.57 USDT"),
+    ("0.01", "USDT", "+0.01 USDT"),
+    ("-0.00987654", "USDT", "−0.00988 USDT"),
+    ("0.0005", "USDT", "+0.0005 USDT"),
+    ("0.000012345", "BTC", "+0.0000123 BTC"),
+    ("0.000000012", "USDT", "+0.00000001 USDT"),
+    ("-0.000000004", "USDT", "0.00 USDT"),
+    ("0", "USDT", "0.00 USDT"),
+    ("0.004", "INR", "₹0.00"),
+]
+SHAPES = [
+    # symbol, tick, shape
+    ("NSE:INFY", "0.05", "price2"),
+    ("NSE:INFY", "0.10", "price2"),
+    ("NSE:NIFTY 50", "1", "price2"),
+    ("CDS:USDINR26DECFUT", "0.0025", "price4"),
+    ("BINANCE:SHIBUSDT", "0.00000001", "price8"),
+    ("BINANCE:SHIBUSDT", None, "coin"),
+    ("CDS:USDINR26DECFUT", None, "rate"),
+    ("NSE:INFY", None, "price"),
+]
+
+
+@pytest.mark.parametrize(("value", "currency", "text"), SUMS)
+def test_a_small_sum_of_coins_is_not_nothing(value: str, currency: str, text: str) -> None:
+    assert fmt.money(value, currency, signed=True) == text
+
+
+@pytest.mark.parametrize(("symbol", "tick", "shape"), SHAPES)
+def test_a_price_has_the_places_of_its_tick(symbol: str, tick: str | None, shape: str) -> None:
+    assert fmt.price_shape(symbol, None if tick is None else Decimal(tick)) == shape
 
 
 @pytest.mark.parametrize(("shape", "value", "text"), NUMBERS)

@@ -74,6 +74,7 @@ class QuoteOut(Out):
     bid: Amount | None
     ask: Amount | None
     as_of: Moment | None
+    tick_size: Amount | None = None
 
 
 class CandleQuery(PageQuery):

@@ -136,6 +136,11 @@ def instrument_out(instrument: Instrument) -> InstrumentOut:
     )
 
 
+def tick_of(symbol: str) -> Decimal | None:
+    instrument = workspace().system.instruments.get(symbol)
+    return instrument.tick_size if instrument else None
+
+
 def quote_out(shop: Workspace, symbol: str, tick: Tick | None) -> QuoteOut:
     instrument = shop.system.instruments.get(symbol)
     size = instrument.tick_size if instrument else _CENT
@@ -145,6 +150,7 @@ def quote_out(shop: Workspace, symbol: str, tick: Tick | None) -> QuoteOut:
         bid=to_tick(tick.bid, size) if tick else None,
         ask=to_tick(tick.ask, size) if tick else None,
         as_of=moment_or_none(tick.at if tick else None),
+        tick_size=instrument.tick_size if instrument else None,
     )
 
 
