@@ -11,14 +11,16 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from typing import ClassVar
 
 import pytest
 
+from engines.brokers.tools import Timing
 from engines.core.model import OrderState, OrderType, Side
 from engines.ports import Halted, NeedsLogin, OrderRequest, Refused, Retry, SystemClock, TandemError, Unknown
-from tests.contract.venues import PATIENCE, Station, Venue
+from tests.contract.venues import HASTY, PATIENCE, TIMING, Station, Venue
 from tests.emulators.core.emulator import Emulator
 from tests.emulators.core.faults import Fault
 
@@ -228,8 +230,6 @@ class BrokerContract:
         assert not [row for row in emulator.book(at_work.emulated) if row.status not in ("rejected", "denied")]
 
     def test_an_instrument_of_another_market_is_refused_before_anything_is_sent(self, at_work: Station) -> None:
-        from dataclasses import replace
-
         request = at_work.limit(at_work.below)
         stranger = replace(request.instrument, symbol="MOON:CHEESE", exchange="MOON")
         with pytest.raises(Refused):
@@ -266,12 +266,16 @@ class BrokerContract:
     # --- the wire ---------------------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("fault", LOSING)
-    def test_law_1_a_lost_answer_is_unknown_and_never_sent_again(self, emulator: Emulator, at_work: Station, fault: Fault) -> None:
+    def test_law_1_a_lost_answer_is_unknown_and_never_sent_again(self, emulator: Emulator, fault: Fault) -> None:
+        with self.another(emulator, HASTY if fault is Fault.BOOKED_NO_ANSWER else TIMING) as at_work:
+            self.a_lost_answer_is_unknown(emulator, at_work, fault)
+
+    def a_lost_answer_is_unknown(self, emulator: Emulator, at_work: Station, fault: Fault) -> None:
         request = at_work.limit(at_work.below)
         emulator.fault(fault, account=at_work.emulated, seconds=0.05 if fault is Fault.TIMED_OUT_BOOKED_LATER else 2.0)
         with pytest.raises(Unknown):
             at_work.place(request)
-        assert at_work.placed() == 1
+        at_work.wait(lambda: at_work.placed() == 1)
         if fault in (Fault.LOST, Fault.SERVER_ERROR_HTML):
             assert at_work.look(request.client_id) is None
         else:
@@ -297,8 +301,12 @@ class BrokerContract:
         with pytest.raises((TandemError, OSError)):
             at_work.broker.order_book()
 
-    def test_abort_frees_a_call_that_hangs(self, emulator: Emulator, at_work: Station) -> None:
-        emulator.fault(Fault.BOOKED_NO_ANSWER, account=at_work.emulated, seconds=20)
+    def test_abort_frees_a_call_that_hangs(self, emulator: Emulator) -> None:
+        with self.another(emulator, replace(TIMING, read=10 * PATIENCE)) as at_work:
+            self.abort_frees(emulator, at_work)
+
+    def abort_frees(self, emulator: Emulator, at_work: Station) -> None:
+        emulator.fault(Fault.BOOKED_NO_ANSWER, account=at_work.emulated, seconds=10 * PATIENCE)
         ended: list[BaseException] = []
 
         def hang() -> None:
@@ -310,10 +318,8 @@ class BrokerContract:
         thread = threading.Thread(target=hang)
         thread.start()
         at_work.wait(lambda: at_work.placed() == 1)
-        before = SystemClock().monotonic()
         at_work.broker.abort()
         thread.join(PATIENCE)
-        assert SystemClock().monotonic() - before < 1.0
         assert isinstance(ended[0], Unknown)
 
     # --- order updates ----------------------------------------------------------------------------------------------
@@ -396,9 +402,24 @@ class BrokerContract:
     def found(self, station: Station, request: OrderRequest) -> None:
         """The broker's book shows the order under our name, sooner or later."""
         deadline = SystemClock().monotonic() + PATIENCE
-        while station.look(request.client_id) is None:
+        while True:
+            with contextlib.suppress(Retry, Unknown):  # whoever is in haste may have to look again
+                if station.look(request.client_id) is not None:
+                    return
             assert SystemClock().monotonic() < deadline, "the order was booked and never shows up"
             threading.Event().wait(0.05)
+
+    @contextmanager
+    def another(self, emulator: Emulator, timing: Timing) -> Iterator[Station]:
+        """An account with other patience than `at_work` has."""
+        emulator.no_faults()
+        emulator.price(self.venue.symbol, self.venue.price)
+        station = Station(self.venue, emulator, timing=timing)
+        try:
+            yield station.connect()
+        finally:
+            station.close()
+            emulator.no_faults()
 
     def owned(self, station: Station) -> list[tuple[str, Decimal]]:
         """Open positions, and for a spot account what it holds of the coin."""

@@ -8,7 +8,6 @@ from decimal import Decimal
 import pytest
 
 from engines.core.model import HaltScope, OrderState, Role, Side
-from engines.ports import SystemClock
 from tests.contract.live_house import LiveHouse, Seat
 from tests.contract.venues import VENUES
 from tests.emulators.core.faults import Fault
@@ -44,21 +43,24 @@ def test_one_signal_is_a_right_order_on_every_indian_account(house: LiveHouse) -
 def test_law_5_one_hangs_one_is_logged_out_one_refuses_and_the_others_trade_at_once(house: LiveHouse) -> None:
     hangs, trades = house.seat("zerodha", 1), house.seat("zerodha", 2)
     out, refuses = house.seat("angelone", 1), house.seat("angelone", 2)
-    hangs.emulator.fault(Fault.BOOKED_NO_ANSWER, account=hangs.emulated, seconds=20)
+    hangs.emulator.fault(Fault.BOOKED_NO_ANSWER, account=hangs.emulated, seconds=600)
     out.emulator.revoke(out.emulated)
     refuses.emulator.set_address(refuses.emulated, ("127.9.9.9",))
-    before = SystemClock().monotonic()
     house.submit(hangs, trades, out, refuses)
     for kind in ("binance_spot", "binance_usdm"):
         house.submit(house.seat(kind, 1), house.seat(kind, 2))
     quick = [trades, *(house.seat(kind, n) for kind in ("binance_spot", "binance_usdm") for n in (1, 2))]
     house.house.until(lambda: all(house.house.held(seat.account_id) > 0 for seat in quick))
-    assert SystemClock().monotonic() - before < 5.0
     house.house.until(lambda: ours(house, refuses)[0] in (OrderState.REJECTED, OrderState.DENIED))
     house.house.until(lambda: ours(house, out)[0] in (OrderState.REJECTED, OrderState.DENIED))
     desk = house.house.system.roster.desk(out.account_id)
     assert desk is not None
     assert desk.needs_login
+    lane = house.house.system.roster.lane(hangs.account_id)
+    assert lane is not None
+    assert not lane.idle, "it hangs still"
+    house.brokers[hangs.account_id].abort()
+    house.house.until(lambda: lane.idle)
     house.house.until(lambda: house.house.held(hangs.account_id) == hangs.venue.quantity)  # found in the order book, not sent again
     assert len(hangs.emulator.requests(hangs.emulated, "place")) == 1
 

@@ -17,13 +17,16 @@ from typing import Any
 from engines.brokers.makers import BrokerEndpoints, makers
 from engines.brokers.tools import BinanceEndpoints, BrokerTools, KiteEndpoints, SmartApiEndpoints, Timing
 from engines.core.model import Account, Instrument, OrderState, OrderType, Product, Side
-from engines.ports import Broker, Listing, OrderReport, OrderRequest, RandomIds, Retry, Session, SystemClock
+from engines.ports import Broker, Listing, OrderReport, OrderRequest, RandomIds, Retry, Session, SystemClock, Unknown
 from tests.emulators.core.emulator import EmulatedAccount, Emulator
 from tests.emulators.core.listing import Listed
 
-PATIENCE = 10.0
+PATIENCE = 30.0
+"""Seconds: for what comes true at once unless the machine stands still, as a shared one does for moments."""
 EMULATORS = {"kite": "Kite", "smartapi": "SmartApi", "binance": "Binance"}
-TIMING = Timing(connect=2.0, read=0.8, poll=0.05, safety_poll=0.25, silent_after=1.0)
+TIMING = Timing(connect=PATIENCE, read=PATIENCE, poll=0.05, safety_poll=0.25, silent_after=PATIENCE)
+HASTY = replace(TIMING, read=0.8)
+"""For a broker that never answers. Every other answer may then come too late as well."""
 IDS = RandomIds()
 
 
@@ -199,14 +202,16 @@ class Station:
         self.permits = 0
 
     def connect(self) -> Station:
-        """On a busy machine the first answer may come too late; then a one-time code is used up, and the next is half a minute away."""
-        try:
-            self.broker.connect(self.take)
-        except Retry as error:
-            if self.emulator.endpoints():
-                threading.Event().wait(error.after)
-            self.broker.connect(self.take)
-        return self
+        """A first answer that comes too late, or is lost, uses up a one-time code, and the next is half a minute away."""
+        deadline = SystemClock().monotonic() + PATIENCE
+        while True:
+            try:
+                self.broker.connect(self.take)
+                return self
+            except (Retry, Unknown) as error:
+                if not self.emulator.endpoints() or SystemClock().monotonic() > deadline:
+                    raise
+                threading.Event().wait(getattr(error, "after", 0.0))
 
     def take(self, report: OrderReport) -> None:
         with self._told:
