@@ -117,5 +117,5 @@ def init_app(app: Flask, shop: Workspace) -> None:
     app.register_blueprint(blueprint)
     idempotency.init_app(app)
     app.extensions[PULSE] = Pulse(shop)
-    shop.live.present = present
+    shop.live.present = partial(present, shop)
     shop.data.outbox.on_told(partial(announce, shop.live))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.data import UserRole
-from tests.api.rig import Person, Rig
+from tests.api.rig import PASSWORD, Person, Rig
 from tests.api.test_stream import Stream
 from tests.safety.conftest import Belongings
 
@@ -39,6 +39,20 @@ def test_law_12_no_stream_carries_what_is_anothers(rig: Rig, belongings: Belongi
         for text in told:
             assert belongings.names_in(text) == [], (who, text)
             assert order["order_id"] not in text
+
+
+def test_no_stream_says_which_owner_stopped_everything(rig: Rig, belongings: Belongings, listening: dict[str, Stream]) -> None:
+    owner = rig.owner
+    assert owner.user
+    halt = owner.post("/api/system/emergency-stop", {"reason": "drill", "flatten": False}).json["halt_id"]
+    try:
+        for who in ("other", "viewer"):
+            seen = listening[who].until(lambda kind, data: kind == "halt" and data["halt_id"] == halt)
+            assert seen[-1][2]["by"] == "owner"
+            assert owner.user.user_id not in str(seen)
+    finally:
+        assert owner.post(f"/api/system/halts/{halt}/lift", {"password": PASSWORD}).status_code == 200
+        assert owner.post("/api/system/start").status_code == 200
 
 
 def _until_own_news(person: Person, stream: Stream) -> list[object]:

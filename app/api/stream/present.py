@@ -13,19 +13,20 @@ from app.api.positions.service import position_out
 from app.api.signals.service import signal_out
 from app.api.system.service import halt_out, incident_out
 from app.data import SignalRow
+from app.workspace import Workspace
 from engines.core.model import Halt, Incident, Order, Position, Signal
 from engines.execution.views import PositionView, SignalOutcome
 
 
-def present(kind: str, payload: Any) -> str:
+def present(shop: Workspace, kind: str, payload: Any) -> str:
     """One line of JSON. Engine values are shaped as in the API; anything else is written as it is."""
-    shaped = _shape(kind, payload)
+    shaped = _shape(shop, kind, payload)
     if isinstance(shaped, BaseModel):
         return shaped.model_dump_json()
     return json.dumps(plain(shaped))
 
 
-def _shape(kind: str, payload: Any) -> Any:
+def _shape(shop: Workspace, kind: str, payload: Any) -> Any:
     subject = payload.get(kind) if isinstance(payload, Mapping) else payload
     match subject:
         case Order():
@@ -40,7 +41,8 @@ def _shape(kind: str, payload: Any) -> Any:
                 return signal_out(SignalRow(subject, outcome.orders, outcome.timing))
             return signal_out(SignalRow(subject, (), None))
         case Halt():
-            return halt_out(subject)
+            only = shop.owners.owner_of_halt(subject)  # who hears of it; nobody alone of one of the whole system
+            return halt_out(shop, shop.data.users.known(only) if only else None, subject)
         case Incident():
             return incident_out(subject)
     return payload

@@ -36,6 +36,8 @@ class EngineOut(Out):
 
 
 class HaltOut(Out):
+    """`by` and `lifted_by`: the person's id for themselves and for owners, to everybody else what they are: owner or trader."""
+
     halt_id: str
     scope: str
     scope_id: str | None

@@ -53,7 +53,7 @@ def status_of(shop: Workspace, user: User, now: SystemStatus) -> StatusOut:
     return StatusOut(
         engines={name: _engine(thread) for name, thread in now.engines.items() if _may_see(name, owned)},
         on=shop.system.engines_on(user.user_id),
-        halts=[halt_out(halt) for halt in now.halts if concerns(shop, user, halt)],
+        halts=[halt_out(shop, user, halt) for halt in now.halts if concerns(shop, user, halt)],
         accounts=AccountCountsOut(total=now.accounts_total, connected=now.accounts_connected, halted=now.accounts_halted),
         feed=FeedOut(source=now.feed_source, last_tick_age_ms=now.last_tick_age_ms, trouble=_silent(shop)),
         version=VERSION,
@@ -142,11 +142,11 @@ def emergency_stop(user: User, body: EmergencyStopIn, by: Actor) -> tuple[StopAn
 def list_halts(user: User, query: HaltQuery = _HALTS) -> Page[HaltOut]:
     """Those that hold come from the engines, also while the database cannot be written; those that were lifted from the books."""
     shop = workspace()
-    holding = [halt_out(halt) for halt in shop.system.halts() if concerns(shop, user, halt)]
+    holding = [halt_out(shop, user, halt) for halt in shop.system.halts() if concerns(shop, user, halt)]
     if query.holding:
         return page_of(keep(holding, query, "holding", "all"), query, lambda halt: (halt.since, halt.halt_id))
     found = shop.data.books.halts(user.user_id, holding=query.holding, limit=query.limit, cursor=query.cursor)
-    listed = {halt.halt_id: halt_out(halt) for halt in found.items}
+    listed = {halt.halt_id: halt_out(shop, user, halt) for halt in found.items}
     if query.holding is None and query.cursor is None:
         listed = {halt.halt_id: halt for halt in sorted(holding, key=lambda halt: halt.since, reverse=True)} | listed
     return Page(items=keep(list(listed.values()), query, "holding", "all"), next=found.next)
@@ -159,7 +159,7 @@ def halt_report(user: User, halt_id: str) -> HaltReportOut:
     mine = [row for row in rows if row.account_id in owned]
     others = [row for row in rows if row.account_id not in owned]
     return HaltReportOut(
-        **dict(halt_out(halt)),
+        **dict(halt_out(shop, user, halt)),
         state="lifted" if halt.lifted_at is not None else "halted",
         accounts=[_account_halt(row) for row in mine],
         others=_others(others) if others and user.role is UserRole.OWNER else None,
@@ -258,18 +258,27 @@ def _may_see(thread: str, owned: set[str]) -> bool:
 # --- shapes --------------------------------------------------------------------------------------------------------
 
 
-def halt_out(halt: Halt) -> HaltOut:
+def halt_out(shop: Workspace, reader: User | None, halt: Halt) -> HaltOut:
+    """As this person may read it; None: as everybody may."""
     return HaltOut(
         halt_id=halt.halt_id,
         scope=halt.scope.value,
         scope_id=halt.scope_id,
         reason=halt.reason,
         since=moment(halt.since),
-        by=halt.by,
+        by=_who(shop, reader, halt.by) or "",
         flatten=halt.flatten,
         lifted_at=moment_or_none(halt.lifted_at),
-        lifted_by=halt.lifted_by,
+        lifted_by=_who(shop, reader, halt.lifted_by),
     )
+
+
+def _who(shop: Workspace, reader: User | None, by: str | None) -> str | None:
+    """Who did it, for those who may know: oneself, and anybody for an owner. To everybody else a person is what they are here: owner or trader."""
+    person = shop.data.users.known(by or "")
+    if person is None or (reader is not None and (reader.role is UserRole.OWNER or reader.user_id == by)):
+        return by
+    return person.role.value
 
 
 def incident_out(incident: Incident) -> IncidentOut:
