@@ -44,11 +44,12 @@ KINDS = {
     "watchlist": "Watchlists",
     "dataset": "Market data",
     "study": "Back-tests",
+    "replay": "Replays",
     "calendar": "Calendar",
 }
 VIAS = {"web": "browser", "token": "API token", "webhook": "webhook", "cli": "command line", "system": "Tandem itself"}
 PLACES = {"account": "/accounts/", "strategy": "/strategies/", "order": "/orders/", "signal": "/signals/"}
-NAMELESS = frozenset({"user", "halt", "sign_in", "message", "invite", "position", "mapping"})
+NAMELESS = frozenset({"user", "halt", "sign_in", "message", "invite", "position", "mapping", "replay"})
 """Things whose id tells nobody anything: the row says what it is about, and the file has the id."""
 IST_OFFSET = "T00:00:00+05:30"
 COLUMNS = ("time", "who", "user_id", "via", "ip", "action", "kind", "id", "name", "before", "after")

@@ -81,6 +81,9 @@ def test_a_day_is_played_on_copies_and_seen_piece_by_piece(rig: Rig, dataset_id:
     for account in mapped["account_ids"]:
         assert rig.trader.get(f"/api/accounts/{account}/orders").json["items"] == []
     assert rig.trader.delete(f"/api/replays/{replay_id}").status_code == 204
+    rows = rig.trader.get(f"/api/audit?object_kind=replay&object_id={replay_id}").json["items"]
+    assert [row["action"] for row in rows] == ["replay.deleted", "replay.go", "replay.started"]
+    assert (rows[-1]["after"]["day"], rows[-1]["after"]["account_ids"]) == (BODY["day"], mapped["account_ids"])
     assert rig.trader.get(f"/api/replays/{replay_id}").status_code == 404
 
 
@@ -145,6 +148,7 @@ def test_a_replay_whose_process_dies_is_told_and_only_so_many_run(rig: Rig, data
     process.kill()
     assert until(rig, one, "failed")["failed"] == "the replay ended without a word"
     assert rig.trader.post(f"/api/replays/{two}/control", {"do": "stop"}).json["state"] == "stopped"
+    assert rig.trader.get(f"/api/audit?object_id={two}").json["items"][0]["action"] == "replay.stopped"
 
 
 def test_a_sample_is_made_of_the_simulated_market_and_a_day_that_it_lacks_is_told(rig: Rig) -> None:

@@ -25,13 +25,11 @@ NO_WRITE = {
     ("POST", "/api/signals/preview"): "it works out what would happen, and changes nothing",
     ("POST", "/api/telegram/chats"): "it asks Telegram, and changes nothing",
     ("POST", "/api/me/messages/read"): "it remembers where somebody was reading: no act of theirs",
-    ("POST", "/api/replays"): "a replay is a film in memory: nothing of it is kept",
-    ("POST", "/api/replays/{id}/control"): "as its beginning",
-    ("DELETE", "/api/replays/{id}"): "as its beginning",
 }
 ELSEWHERE = {
     ("POST", "/api/accounts/{id}/auto-login"): "needs a broker's page: tests/login",
     ("POST", "/api/datasets/sample"): "kept as any import is; a process of its own makes it first: tests/api/test_replays.py",
+    ("POST", "/api/replays"): "a process of its own plays it: tests/api/test_replays.py",
     ("POST", "/api/positions/{id}/closed-elsewhere"): "needs a broker that has less than our books: tests/execution",
     ("POST", "/api/system/instruments/refresh"): "needs a broker's list: tests/launch/test_masters.py",
     ("POST", "/api/destinations/{id}/confirm"): "needs a mail server: tests/api/test_destinations.py",

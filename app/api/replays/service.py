@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 from app.api.pages import page_of
 from app.api.replays.schemas import FramesQuery, ReplayCommand, ReplayFramesOut, ReplayIn, ReplayOut, ReplayQuery
 from app.api.wire import Page, moment
-from app.data import Dataset, User
+from app.data import Actor, Dataset, User
 from app.problems import Problem, field_problem
 from app.replays import Busy, Replay, Spec, span
 from app.workspace import Workspace, workspace
@@ -25,7 +27,7 @@ def list_replays(user: User, query: ReplayQuery = _ALL) -> Page[ReplayOut]:
     return page_of(shown, query, lambda replay: (replay.started_at, replay.id))
 
 
-def start_replay(user: User, body: ReplayIn) -> ReplayOut:
+def start_replay(user: User, body: ReplayIn, by: Actor) -> ReplayOut:
     shop = workspace()
     dataset = shop.data.datasets.get(user.user_id, body.dataset_id)
     path = shop.data.datasets.path(dataset)
@@ -62,9 +64,11 @@ def start_replay(user: User, body: ReplayIn) -> ReplayOut:
         raise field_problem("last_day", str(error)) from None
     _holds_some(dataset, spec.first, spec.last)
     try:
-        return replay_out(shop.replays.start(user.user_id, body.name or f"{dataset.name}, {body.day}", body.dataset_id, spec))
+        replay = shop.replays.start(user.user_id, body.name or f"{dataset.name}, {body.day}", body.dataset_id, spec)
     except Busy as error:
         raise Problem(409, str(error)) from None
+    _written(shop, by, "replay.started", replay, body.model_dump(mode="json", exclude_none=True))
+    return replay_out(replay)
 
 
 def frames(user: User, replay_id: str, query: FramesQuery) -> ReplayFramesOut:
@@ -74,20 +78,33 @@ def frames(user: User, replay_id: str, query: FramesQuery) -> ReplayFramesOut:
     return ReplayFramesOut(**replay_out(replay).model_dump(mode="python"), number=told["number"], **parts)
 
 
-def control(user: User, replay_id: str, body: ReplayCommand) -> ReplayOut:
+def control(user: User, replay_id: str, body: ReplayCommand, by: Actor) -> ReplayOut:
     shop = workspace()
     if body.do == "stop":
-        return replay_out(shop.replays.stop(user.user_id, replay_id))
+        replay = shop.replays.stop(user.user_id, replay_id)
+        _written(shop, by, "replay.stopped", replay)
+        return replay_out(replay)
     said: dict[str, Any] = {"do": body.do}
     if body.speed is not None:
         said["speed"] = body.speed
     if body.seconds is not None:
         said["seconds"] = body.seconds
-    return replay_out(shop.replays.command(user.user_id, replay_id, said))
+    replay = shop.replays.command(user.user_id, replay_id, said)
+    _written(shop, by, f"replay.{body.do}", replay, said)
+    return replay_out(replay)
 
 
-def delete_replay(user: User, replay_id: str) -> None:
-    workspace().replays.delete(user.user_id, replay_id)
+def delete_replay(user: User, replay_id: str, by: Actor) -> None:
+    shop = workspace()
+    replay = shop.replays.get(user.user_id, replay_id)
+    shop.replays.delete(user.user_id, replay_id)
+    _written(shop, by, "replay.deleted", replay)
+
+
+def _written(shop: Workspace, by: Actor, action: str, replay: Replay, said: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """What was seen ends with the server, that it was watched stays in the log."""
+    shop.data.audit.add(by, action, "replay", replay.replay_id, after={**said, "name": replay.name})
+    shop.written()
 
 
 def replay_out(replay: Replay) -> ReplayOut:
