@@ -5,14 +5,16 @@ Called under the lock of the desk where it happened, so everything here only han
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from engines.core import exits as exit_rules
 from engines.core import reentry
-from engines.core.model import ZERO, Denial, ExitPlan, Order, OrderState, OrderType, PlanState, Role, Source, Timestamp
+from engines.core.model import ZERO, Denial, ExitPlan, Order, OrderState, OrderType, PlanState, PositionKey, Role, Source, Timestamp
 from engines.core.reasons import MARKET_CHANGED
+from engines.execution import refused
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
 from engines.execution.jobs import OUTGROWN, Exit
@@ -21,8 +23,7 @@ from engines.execution.outcomes import OutcomeBoard
 from engines.ports import Clock
 
 _LEGS = {Role.STOP: reentry.STOP, Role.TARGET: reentry.TARGET}
-LONGEST_PAUSE = 30.0
-"""Seconds between two tries of a stop that the broker goes on refusing; the first come after half a second."""
+_NUMBER = re.compile(r"\d[\d.,:]*")
 
 
 LOOK_EVERY, LEFT_FOR, UNSURE_FOR = 0.5, 1.0, 15.0
@@ -49,6 +50,9 @@ class Aftermath:
     on_trouble: Callable[[str, str, str, str | None], None]
     _looked_at: float = 0.0
     _left: dict[str, _Left] = field(default_factory=dict)  # by plan id
+    _told: dict[PositionKey, tuple[object, set[object]]] = field(
+        default_factory=dict
+    )  # as things stand → why exits were said to have ended
 
     def step(self) -> None:
         """Called a few times a second: what has fired and is still there, with nobody on the way for it, is asked out anew. So it is after a restart,
@@ -59,7 +63,7 @@ class Aftermath:
         self._looked_at = now
         left = {plan.plan_id: (desk, lane, plan) for desk in self.desks() for lane, plan in self._left_on(desk)}
         for plan_id in self._left.keys() - left.keys():
-            del self._left[plan_id]
+            self._left.pop(plan_id, None)
         for plan_id, (desk, lane, plan) in left.items():
             market = self.exits.market(desk, plan.key.symbol)
             seen = self._left.setdefault(plan_id, _Left(now))
@@ -97,20 +101,40 @@ class Aftermath:
             return
         if not order.remaining or order.reason == MARKET_CHANGED:
             return
-        what = f"{order.symbol}: an exit ended as {order.state.value}: {order.reason or ''}"
-        self.on_trouble("exit_failed", "critical", what, order.account_id)
+        market = self.exits.market(desk, order.symbol)
         if order.role is Role.TARGET and plan is not None and plan.state is PlanState.ARMED:
+            self._tell(order)
             desk.replace_plan(exit_rules.give_back(plan, order.remaining, self.clock.now()))
             return
-        lane, opened_at = self.lane(order.account_id), desk.position(order.position_key).opened_at
+        shut, opened_at = refused.is_shut(market), desk.position(order.position_key).opened_at
+        self._tell_once(desk, order, shut)
+        lane = self.lane(order.account_id)
         # A square-off of the account looks again by itself until it is flat; one by the deadline of a plan is tried again here.
         if lane is None or opened_at is None or (order.role is Role.SQUARE_OFF and order.plan_id is None):
             return
         role = Role.SQUARE_OFF if order.role is Role.SQUARE_OFF else Role.STOP
-        failures = sum(o.position_key == order.position_key and o.role is role and not o.live for o in desk.session_orders())
+        pause = refused.pause_after(len(refused.refusals(desk, order.position_key, role)), shut=shut)
         plan_id = order.plan_id or (plan.plan_id if plan is not None else None)
         again = Exit(self.exits, order.position_key, role, order.remaining, plan_id=plan_id, opened_at=opened_at)
-        lane.put_later(again, min(0.5 * 2 ** min(failures, 10), LONGEST_PAUSE))
+        if shut:
+            again.not_before = self.clock.monotonic() + pause
+        lane.put_later(again, min(pause, refused.LOOK_EVERY) if shut else pause)
+
+    def _tell(self, order: Order) -> None:
+        what = f"{order.symbol}: an exit ended as {order.state.value}: {order.reason or ''}"
+        self.on_trouble("exit_failed", "critical", what, order.account_id)
+
+    def _tell_once(self, desk: Desk, order: Order, shut: bool) -> None:
+        """What is tried again and again is told again when something has changed: the words of the refusal but for numbers in them, how much is held,
+        whether the market is open."""
+        standing = (desk.position(order.position_key).quantity, shut)
+        cause = (order.role, order.state, _NUMBER.sub("", order.reason or ""))
+        told = self._told.get(order.position_key)
+        if told is None or told[0] != standing:
+            told = self._told[order.position_key] = (standing, set())
+        if cause not in told[1]:
+            told[1].add(cause)
+            self._tell(order)
 
     def _asked_anew(self, desk: Desk, order: Order) -> bool:
         """An exit at the market that only the end of a session has kept from leaving: what of it can still leave does after the log-in."""
@@ -134,6 +158,7 @@ class Aftermath:
 
     def flat(self, order: Order, price: Decimal, entry_price: Decimal | None) -> None:
         """A stop, a target or a person has closed what a strategy held: once no account holds any of it, the strategy is told."""
+        self._told.pop(order.position_key, None)
         strategy_id, tracker = order.strategy_id, self.outcomes.get(order.signal_key)
         if strategy_id is None or (tracker is not None and tracker.signal.source is Source.STRATEGY):
             return

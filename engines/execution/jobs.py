@@ -16,6 +16,7 @@ from engines.core.model import ZERO, ExitPlan, Order, OrderState, OrderType, Pos
 from engines.core.orders import EventKind
 from engines.core.reconcile import reconcile
 from engines.core.sessions import HOME_EXCHANGE, day_start
+from engines.execution import refused
 from engines.execution.compare import ComparePositions, compare_now
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
@@ -341,6 +342,7 @@ class Exit:
     urgent: bool = True
     plan_id: str | None = None  # the exit plan that asks for it
     once: bool = False  # whoever asks looks again by itself
+    not_before: float = 0.0  # monotonic; holds while the market is shut: it was refused a moment ago
     opened_at: Timestamp | None = (
         None  # since when the position is open that is to be taken out; where a plan asks for it, from the first look on
     )
@@ -351,6 +353,9 @@ class Exit:
             return
         if not desk.ready:
             lane.put_later(self, 0.2)
+            return
+        if lane.tools.clock.monotonic() < self.not_before and refused.is_shut(self.desk_exits.market(desk, self.key.symbol)):
+            lane.put_later(self, refused.LOOK_EVERY)
             return
         if self.role is Role.EXIT and self.plan is None and not self.attempt:
             compare_now(lane, at_once=True)  # a person has the time to ask what is really there; a stop has not, its watch asks beforehand
@@ -522,5 +527,9 @@ class Flatten:
         with lane.desk.lock:
             free = lane.desk.free_to_exit(key)
         self.progress.closes.add(key)
-        if free > ZERO:
+        if free > ZERO and refused.is_early(
+            lane.desk, key, Role.SQUARE_OFF, self.desk_exits.market(lane.desk, key.symbol), lane.tools.clock.now()
+        ):
+            self.progress.detail = f"{key.symbol}: refused while its market is shut; asked for again when it opens"
+        elif free > ZERO:
             Exit(self.desk_exits, key, Role.SQUARE_OFF, once=True).run(lane)
