@@ -100,7 +100,7 @@ class Mailer:
             return Answer(Fate.FAILED, taken, _lost(error, "could not be reached"), wide=True)
         done = False
         try:
-            kept.smtp.send_message(made, self._envelope(), [to])
+            _post(kept.smtp, made, self._envelope(), to)
             done = True
             return Answer(Fate.ACCEPTED, taken, provider_id=str(made["Message-ID"]))
         except smtplib.SMTPRecipientsRefused as error:
@@ -181,6 +181,14 @@ class Mailer:
             self._idle = [kept for kept in self._idle if now - kept.used_at < IDLE]
         for kept in old:
             _leave(kept.smtp)
+
+
+def _post(smtp: smtplib.SMTP, made: EmailMessage, sender: str, to: str) -> None:
+    """smtplib's own writes ">From" where a line of the text begins with that word, unless an address is international."""
+    if sender.isascii() and to.isascii():
+        smtp.sendmail(sender, [to], made.as_bytes())
+    else:
+        smtp.send_message(made, sender, [to])
 
 
 def _lost(error: Exception, otherwise: str) -> str:

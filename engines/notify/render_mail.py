@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from engines.core.messages import Message, Tone
+from engines.core.messages import URGENT, Event, Message, Tone
 from engines.core.model import Timestamp
 from engines.core.sessions import IST
 from engines.notify.mails import Words, words
@@ -92,11 +92,20 @@ def _domain(sender: str) -> str:
 
 
 def _subject(messages: Sequence[Message]) -> str:
-    first = messages[0]
+    """What is gravest gives a mail of many its subject: nobody opens a bundle of fills to find a stop in it."""
+    first = max(messages, key=_gravity)
     mode = f"{MODES[first.mode][0]} · " if first.mode in MODES else ""
     if len(messages) == 1:
         return f"{mode}{first.title}"
+    if _gravity(first):
+        return f"{mode}{cut(one_line(first.title), 140)} (and {len(messages) - 1} more)"
     return f"{len(messages)} messages: {mode}{first.title}, …"
+
+
+def _gravity(message: Message) -> int:
+    """3 a stop, 2 what is wrong and urgent, 1 what is urgent or wrong, 0 news."""
+    wrong, urgent = message.tone is Tone.BAD, message.event in URGENT
+    return 3 if wrong and message.event is Event.HALTS else wrong + urgent
 
 
 def _at(moment: Timestamp) -> str:

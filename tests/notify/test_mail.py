@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.data import Data
+from engines.core.messages import Event, Line, Tone
 from engines.notify.mail import MailServer
 from engines.notify.outbox import MAILS
 from tests.notify.house import GoingClock, HandClock, Office, counts, destination, message, states, target, tell
@@ -49,6 +50,34 @@ def test_what_is_due_together_is_one_mail(office: Office, data: Data, post: Mail
     office.walk()
     assert (len(post.mails), post.numbers) == (2, numbers)
     assert post.mails[0]["Subject"].startswith("50 messages: PAPER · BUY INFY – FILLED")
+
+
+@pytest.mark.parametrize(
+    ("title", "event", "tone"),
+    [
+        ("Everything is stopped", Event.HALTS, Tone.BAD),
+        ("SBIN: an exit failed", Event.TROUBLE, Tone.BAD),
+        ("Log in again", Event.LOGINS, Tone.WARN),
+    ],
+)
+def test_a_mail_of_many_is_named_by_what_is_gravest(
+    title: str, event: Event, tone: Tone, office: Office, data: Data, post: Mailbox
+) -> None:
+    there = destination(data, "email", {"to": "ravi@example.com"})
+    tell(data, [there], 3)
+    tell(data, [there], make=lambda number: message(number, title=title, event=event, tone=tone))
+    tell(data, [there], 3)
+    office.walk()
+    assert [mail["Subject"] for mail in post.mails] == [f"PAPER · {title} (and 6 more)"]
+
+
+def test_a_line_that_begins_with_from_is_left_as_it_is(office: Office, data: Data, post: Mailbox) -> None:
+    there = destination(data, "email", {"to": "ravi@example.com"})
+    tell(data, [there], make=lambda number: message(number, text="From now on it trades", lines=(Line("From", "Family EMA"),)))
+    office.walk()
+    (mail,) = post.mails
+    assert ">From" not in text_of(mail)
+    assert "\nFrom now on it trades\n" in text_of(mail)
 
 
 def test_the_mails_of_one_signal_are_one_thread(office: Office, data: Data, post: Mailbox) -> None:
