@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from engines.core.model import Candle, Instrument, Tick
+from engines.ports import SystemClock
 
 INFY = Instrument("NSE:INFY", "Infosys", "NSE", Decimal("0.10"))
 SBIN = Instrument("NSE:SBIN", "State Bank of India", "NSE", Decimal("0.05"))
@@ -12,6 +13,15 @@ SBIN = Instrument("NSE:SBIN", "State Bank of India", "NSE", Decimal("0.05"))
 DAY = 1_704_166_200.0
 """2024-01-02 09:00:00 IST."""
 OPEN = DAY + 15 * 60
+
+
+class TurnedClock(SystemClock):
+    """The machine's, for what waits, and ahead of it by as much as a test says."""
+
+    ahead = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
 
 
 class HandClock:

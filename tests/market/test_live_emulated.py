@@ -10,12 +10,16 @@ from decimal import Decimal
 import pytest
 
 from engines.brokers import socket as socket_module
+from engines.brokers.socket import SocketClient
 from engines.core.model import Tick
+from engines.market.streams.binance import BinanceStream
 from engines.market.streams.kite import KiteStream
 from engines.market.streams.live import LiveMarket
 from engines.market.streams.smartapi import SmartApiStream
 from engines.ports import SystemClock
 from tests.contract.venues import ANGELONE, VENUES, ZERODHA, EmulatorMaster, Station, Venue, endpoints_of
+from tests.market.making import TurnedClock
+from tests.market.test_live import MUTE, SILENT, with_manners
 from tests.market.ws_server import until
 
 
@@ -23,7 +27,7 @@ class Watched:
     """One account at one emulated broker, and the market that its session opens."""
 
     def __init__(self, venue: Venue) -> None:
-        self.venue, self.emulator = venue, venue.emulator().start()
+        self.venue, self.emulator, self.clock = venue, venue.emulator().start(), TurnedClock()
         self.emulator.price(venue.symbol, venue.price)
         # Binance's prices need no sign-in, so its adapter need not be here
         self.station = Station(venue, self.emulator).connect() if venue.emulated_by != "binance" else None
@@ -31,7 +35,7 @@ class Watched:
         self.ticks: list[Tick] = []
         self.told: list[tuple[str, str, str]] = []
         self.market = LiveMarket(
-            clock=SystemClock(),
+            clock=self.clock,
             rng=random.Random(4),
             master=self.master,
             endpoints=endpoints_of(self.emulator),
@@ -40,6 +44,9 @@ class Watched:
             on_clear=lambda kind: self.told.append((kind, "over", "")),
         )
         self.wanted = {venue.symbol}
+
+    def sockets(self) -> list[SocketClient]:
+        return [line.client for shard in self.market._streams[self.venue.kind]._shards for line in shard.lines]
 
     def sign_in(self) -> None:
         self.market.offer(self.venue.kind, self.station.broker.stream_key() if self.station else None, "A1")
@@ -70,6 +77,10 @@ class Watched:
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Venue], Watched]]:
     monkeypatch.setattr(socket_module, "FIRST_WAIT", 0.02)
+    for dialect in (KiteStream, SmartApiStream):
+        heartbeat = replace(dialect.manners.heartbeat, ping_every=0.05, silent_after=SILENT)
+        monkeypatch.setattr(dialect, "manners", replace(dialect.manners, heartbeat=heartbeat, words_within=MUTE))
+    monkeypatch.setattr(BinanceStream, "__init__", with_manners(BinanceStream.__init__))
     made: list[Watched] = []
 
     def make(venue: Venue) -> Watched:
@@ -81,14 +92,9 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Venue], Watch
         each.close()
 
 
-def hasten(monkeypatch: pytest.MonkeyPatch, **changes: float) -> None:
-    for dialect in (KiteStream, SmartApiStream):
-        heartbeat = replace(dialect.manners.heartbeat, **changes)
-        monkeypatch.setattr(dialect, "manners", replace(dialect.manners, heartbeat=heartbeat))
-
-
 @pytest.mark.parametrize("venue", VENUES, ids=lambda venue: venue.kind)
 def test_prices_arrive_with_quotes_and_follow_the_market(watched: Callable[[Venue], Watched], venue: Venue) -> None:
+    began = SystemClock().now() - 1  # brokers tell whole seconds
     here = watched(venue)
     here.sign_in()
     here.until(here.fresh)
@@ -102,7 +108,7 @@ def test_prices_arrive_with_quotes_and_follow_the_market(watched: Callable[[Venu
     here.until(traded)
     newest = here.ticks[-1]
     assert (newest.symbol, newest.bid, newest.ask) == (venue.symbol, float(price - tick), float(price + 2 * tick))
-    assert abs(newest.at - SystemClock().now()) < 5
+    assert began <= newest.at <= SystemClock().now() + 1
     assert here.told == []
     (status,) = here.market.status()
     assert (status.broker, status.state, status.subscribed) == (venue.kind, "open", 1)
@@ -112,13 +118,20 @@ def test_prices_arrive_with_quotes_and_follow_the_market(watched: Callable[[Venu
 def test_a_frozen_stream_is_noticed_and_replaced(
     watched: Callable[[Venue], Watched], venue: Venue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hasten(monkeypatch, ping_every=0.05, silent_after=0.3)
     here = watched(venue)
     here.sign_in()
     here.until(here.fresh)
+    monkeypatch.setattr(socket_module, "FIRST_WAIT", SILENT)
     here.emulator.freeze_sockets(True, kind="ticks")
-    here.until(lambda: here.told)
-    assert not here.fresh() or here.told[-1][1] == "over"
+
+    def told() -> bool:
+        here.clock.ahead += SILENT
+        return bool(here.told)
+
+    here.until(told)
+    assert not here.fresh()
+    for client in here.sockets():
+        client.reconnect("it has waited")
     here.until(lambda: here.told[-1][1] == "over" and here.fresh())
     here.moves_to(venue.price, venue.price - venue.tick, venue.price + venue.tick)
 

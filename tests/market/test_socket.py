@@ -13,6 +13,7 @@ from engines.brokers import socket as module
 from engines.brokers.socket import Heartbeat, SocketClient, SocketState, Target
 from engines.ports import NeedsLogin, Refused, SystemClock
 from tests.brokers.peers import _serving, trusting
+from tests.market.making import TurnedClock
 from tests.market.ws_server import PATIENCE, WsServer, until
 
 TOKEN = "CANARY-token-5f1d"
@@ -245,15 +246,6 @@ def test_the_wait_grows_with_jitter_and_begins_anew_after_a_steady_link(monkeypa
         assert most / 2 <= wait <= most
     assert waits[9] <= module.FIRST_WAIT
     assert waits[10] <= 2 * module.FIRST_WAIT
-
-
-class TurnedClock(SystemClock):
-    """The machine's, and ahead of it."""
-
-    ahead = 0.0
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self.ahead
 
 
 class SteppedClock(SystemClock):
