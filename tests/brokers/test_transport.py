@@ -48,13 +48,13 @@ def test_one_warm_connection_serves_many_requests():
 
 
 def test_nobody_listening_is_retry_because_nothing_was_sent():
-    spare = socket.create_server(("127.0.0.1", 0))
-    port = spare.getsockname()[1]
-    spare.close()
-    with pytest.raises(Retry, match=r"^Zerodha cannot be reached: connection refused$"):
-        ask(Connection("127.0.0.1", port, whose="Zerodha"))
-    with pytest.raises(Retry, match="the broker cannot"):
-        ask(Connection("127.0.0.1", port))
+    with socket.socket() as deaf:  # bound, so that nobody else listens there, and not listening
+        deaf.bind(("127.0.0.1", 0))
+        port = deaf.getsockname()[1]
+        with pytest.raises(Retry, match=r"^Zerodha cannot be reached: connection refused$"):
+            ask(Connection("127.0.0.1", port, whose="Zerodha"))
+        with pytest.raises(Retry, match="the broker cannot"):
+            ask(Connection("127.0.0.1", port))
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_abort_from_another_thread_ends_a_wait_as_unknown():
         connection = Connection("127.0.0.1", server.port)
 
         def cut() -> None:
-            reading.wait(5)
+            reading.wait(30)
             connection.abort()
 
         thread = threading.Thread(target=cut)
@@ -152,7 +152,7 @@ def test_closing_from_another_thread_ends_a_wait_at_once():
 
     with peer(behave) as server:
         connection = Connection("127.0.0.1", server.port, read_timeout=60.0)
-        thread = threading.Thread(target=lambda: (reading.wait(5), connection.close()))
+        thread = threading.Thread(target=lambda: (reading.wait(30), connection.close()))
         thread.start()
         began = time.monotonic()
         with pytest.raises(Unknown):

@@ -26,6 +26,8 @@ CREDENTIALS = {"api_key": KEY, "client_code": CODE, "pin": PIN, "totp_secret": S
 CANARY = "canary"
 INFY = Instrument("NSE:INFY", "INFOSYS", "NSE", Decimal("0.05"))
 ID = "261120000000101"
+PATIENCE = 30.0
+"""Seconds: for what happens at once unless the machine stands still, as a shared one does for moments."""
 
 PATHS = {
     "loginByPassword": "login",
@@ -191,7 +193,7 @@ class Rig:
         self.api = SmartApi(self.clock)
         self.kept = Kept()
         self.told: list[OrderReport] = []
-        self.timing = Timing(connect=1.0, read=0.5, poll=0.05, safety_poll=0.5, silent_after=2.0)
+        self.timing = Timing(connect=PATIENCE, read=PATIENCE, poll=0.05, safety_poll=0.5, silent_after=PATIENCE)
         self._made: list[AngelOneBroker] = []
         self.broker = self.make()
 
@@ -259,7 +261,7 @@ def request(client_id: str = "0LZ8K3M1Q2ABCDEFGH", **changes: Any) -> OrderReque
     return OrderRequest(**{**fields, **changes})
 
 
-def until(fits: Callable[[], bool], seconds: float = 5.0) -> None:
+def until(fits: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Wait for what another thread does."""
     end = time.monotonic() + seconds
     while not fits():

@@ -16,7 +16,7 @@ from engines.brokers.socket import SocketState
 from engines.brokers.tools import BrokerTools, SmartApiEndpoints, Timing
 from engines.core.model import Account, Instrument, OrderState, OrderType, Product, Side
 from engines.ports import Listing, NeedsLogin, OrderReport, OrderRequest, Refused, TandemError, Unknown
-from tests.brokers.angelone.rig import Clock, Kept, until
+from tests.brokers.angelone.rig import PATIENCE, Clock, Kept, until
 from tests.brokers.angelone.test_broker import Gate
 from tests.emulators.core.faults import Fault
 from tests.emulators.smartapi.emulator import SmartApiEmulator
@@ -60,7 +60,7 @@ class House:
         self.canaries = (*self.account.canaries(),)
         addresses = emulator.endpoints()
         endpoints = SmartApiEndpoints(addresses["SMARTAPI_ROOT"], addresses["SMARTAPI_WS_ROOT"], addresses["SMARTAPI_ORDER_WS_ROOT"])
-        timing = Timing(connect=1.0, read=0.3, poll=0.05, safety_poll=20.0, silent_after=1.0)
+        timing = Timing(connect=PATIENCE, read=PATIENCE, poll=0.05, safety_poll=20.0, silent_after=PATIENCE)
         tools = BrokerTools(HouseClock(emulator), Kept(), Master(emulator), Random(2), timing, paced=False)  # type: ignore[arg-type]
         account = Account(self.account.name, "user", "Angel", "angelone", D(100_000))
         self.broker = AngelOneBroker(account, self.account.credentials, tools, endpoints)
@@ -169,7 +169,7 @@ def test_a_stop_rests_until_its_trigger_trades(house: House) -> None:
     ],
 )
 def test_an_order_whose_answer_is_lost_is_found_by_its_name(house: House, fault: Fault, booked: bool) -> None:
-    house.emulator.fault(fault, account=house.account)
+    house.emulator.fault(fault, account=house.account, seconds=0.1)
     request, gate = house.request(), Gate()
     with pytest.raises(Unknown):
         house.broker.place(request, gate)

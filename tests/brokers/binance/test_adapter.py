@@ -17,7 +17,7 @@ from engines.brokers.tools import BrokerTools
 from engines.core.model import Order, OrderState, OrderType, Product, Role, Side
 from engines.ports import Halted, NeedsLogin, OrderReport, OrderRequest, Refused, Retry, SystemClock, Unknown
 from tests.brokers.binance.conftest import Desk
-from tests.contract.venues import TIMING, Station, endpoints_of
+from tests.contract.venues import PATIENCE, TIMING, Station, endpoints_of
 from tests.emulators.binance.emulator import BinanceEmulator
 from tests.emulators.core.faults import Fault
 
@@ -464,7 +464,7 @@ def test_a_listen_key_is_asked_for_again_when_it_expires(binance: BinanceEmulato
 
 
 def until(true: Callable[[], object]) -> None:
-    deadline = SystemClock().monotonic() + 5
+    deadline = SystemClock().monotonic() + PATIENCE
     while not true():
         assert SystemClock().monotonic() < deadline
         threading.Event().wait(0.005)
