@@ -87,7 +87,7 @@ def _accounts(accounts: Sequence[Any], strategies: Sequence[Any], mappings: Sequ
             if account.id in failed:
                 text += f": {_without(account.name, failed[account.id])}"
             found.append(Need("warn", "key", text, href, "Sign in"))
-        elif account.state == "error":
+        elif account.state == "error" and not words.connecting(account):
             found.append(Need("bad", "exclamation-triangle", _named(account.name, account.state_detail or "error"), href, "Look"))
         if account.kill_switch:
             found.append(

@@ -150,6 +150,15 @@ def engine(name: str) -> str:
     return ENGINES.get(name, fmt.words(name).capitalize())
 
 
+CONNECTING = {"starting": "starting …", "reconnecting": "connecting …"}
+"""What the engines say of an account that has not been tried yet, and how that is called: the API counts it among the errors, because it cannot trade."""
+
+
+def connecting(account: Any) -> str:
+    """How an account that is only on its way is called; empty for every other."""
+    return CONNECTING.get(account.state_detail, "") if account.state == "error" else ""
+
+
 def strategy_state(state: str, held: str) -> tuple[str, str]:
     """(words, tone) of a strategy: one that runs while entries are held (`held`: "", "off" or "halted") only waits."""
     if state != "running" or not held:
@@ -240,6 +249,7 @@ FILTERS = {
     "why": why,
     "broker": broker,
     "engine": engine,
+    "connecting": connecting,
     "strategy_state": strategy_state,
     "check": check,
     "sizing": sizing,
