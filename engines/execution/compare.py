@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import ClassVar
 
 from engines.core.model import ZERO, OrderState, OrderType, Product
 from engines.core.reconcile import Difference, compare_positions
 from engines.execution.desk import Desk
 from engines.execution.incidents import IncidentLog
 from engines.execution.lane import Lane
+from engines.execution.work import AfterDeath
 from engines.ports import Clock, NeedsLogin, TandemError
 
 HOLDING_EVERY, EMPTY_EVERY = 15.0, 60.0
@@ -32,6 +34,7 @@ class ComparePositions:
     """One comparison, in the lane."""
 
     urgent: bool = False
+    after_death: ClassVar[AfterDeath] = AfterDeath.GONE
 
     def run(self, lane: Lane) -> None:
         compare_now(lane)

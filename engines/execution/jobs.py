@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import ClassVar
 
 from engines.core.facts import PlanChanged
 from engines.core.model import ZERO, ExitPlan, Order, OrderState, OrderType, PositionKey, Role, Timestamp
@@ -23,6 +24,7 @@ from engines.execution.exits import ExitDesk
 from engines.execution.lane import Lane
 from engines.execution.outcomes import Tracker
 from engines.execution.views import BrokerAnswers, BrokerBook
+from engines.execution.work import AfterDeath
 from engines.ports import Halted, JournalDown, NeedsLogin, Refused, TandemError
 
 SETTLE_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -46,6 +48,7 @@ class Send:
 
     order_id: str
     urgent: bool
+    after_death: ClassVar[AfterDeath] = AfterDeath.GONE
     waited: bool = False  # for a session: what is held may have become less meanwhile
 
     def run(self, lane: Lane) -> None:
@@ -78,6 +81,7 @@ class Connect:
 
     attempt: int = 0
     urgent: bool = True
+    after_death: ClassVar[AfterDeath] = AfterDeath.ANEW
     done: threading.Event = field(default_factory=threading.Event)
 
     def run(self, lane: Lane) -> None:
@@ -130,6 +134,7 @@ class ReadBook:
     """Ask the broker for its own books, for a person to compare with ours; nothing of ours changes."""
 
     urgent: bool = False
+    after_death: ClassVar[AfterDeath] = AfterDeath.GONE
     done: threading.Event = field(default_factory=threading.Event)
     book: BrokerBook | None = None
     error: str = ""
@@ -147,6 +152,7 @@ class Inspect:
     """Ask the broker for each thing that a trading day asks it for, so that a person sees which of them works; nothing of ours changes."""
 
     urgent: bool = False
+    after_death: ClassVar[AfterDeath] = AfterDeath.GONE
     done: threading.Event = field(default_factory=threading.Event)
     answers: BrokerAnswers = field(default_factory=BrokerAnswers)
 
@@ -173,6 +179,7 @@ class Settle:
 
     attempt: int = 0
     urgent: bool = False
+    after_death: ClassVar[AfterDeath] = AfterDeath.ANEW
     asker: int = 0
 
     def run(self, lane: Lane) -> None:
@@ -231,6 +238,7 @@ class Cancel:
     order_id: str
     anyway: bool = False  # also when it is final with us: the broker still has it
     urgent: bool = True
+    after_death: ClassVar[AfterDeath] = AfterDeath.ANEW
     done: threading.Event = field(default_factory=threading.Event)
     error: str = ""
 
@@ -277,6 +285,7 @@ class Modify:
     price: Decimal | None
     trigger_price: Decimal | None
     urgent: bool = True
+    after_death: ClassVar[AfterDeath] = AfterDeath.GONE
     done: threading.Event = field(default_factory=threading.Event)
     error: str = ""
 
@@ -340,6 +349,7 @@ class Exit:
     tracker: Tracker | None = None
     attempt: int = 0
     urgent: bool = True
+    after_death: ClassVar[AfterDeath] = AfterDeath.ANEW_IF_UNMADE
     plan_id: str | None = None  # the exit plan that asks for it
     once: bool = False  # whoever asks looks again by itself
     not_before: float = 0.0  # monotonic; holds while the market is shut: it was refused a moment ago
@@ -473,6 +483,7 @@ class Flatten:
     holds: Callable[[], bool] | None = None
     strategy_id: str | None = None
     urgent: bool = True
+    after_death: ClassVar[AfterDeath] = AfterDeath.ANEW
     _orders: frozenset[str] | None = None
     _keys: frozenset[PositionKey] | None = None
 

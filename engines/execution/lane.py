@@ -7,11 +7,9 @@ broker and tells the desk what came back; whatever is not proof is unknown, and 
 from __future__ import annotations
 
 import queue
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Protocol
 
 import structlog
 
@@ -23,6 +21,7 @@ from engines.execution.desk import Desk
 from engines.execution.mailbox import Mailbox
 from engines.execution.outcomes import OutcomeBoard, Tracker
 from engines.execution.supervisor import Worker
+from engines.execution.work import AfterDeath, Connecting, Job
 from engines.ports import (
     Broker,
     Clock,
@@ -45,8 +44,6 @@ KEEP_ALIVE_AFTER = 25.0
 BEAT = 1.0
 LAST_WRITE = 0.5
 """Seconds that a lane which is replaced has for the end of a write, once its connection is cut."""
-REPEATED = frozenset({"Connect", "Flatten", "Exit", "TakeBack", "Settle", "Cancel"})
-"""Jobs that may be begun anew when the lane has died of them: they look at what there is and ask only for what is still wanted. A `Send` never is."""
 LONGEST_FALL = 60.0
 """Seconds until a job of which the lane has died again and again is tried once more; the others go before it."""
 
@@ -84,20 +81,6 @@ class Slots:
         except queue.Empty:
             return Slot(self._tokens, taken=False)
         return Slot(self._tokens, taken=True)
-
-
-class Job(Protocol):
-    """Something the lane does for its account. `urgent` jobs (exits, cancels, stops) go before all others."""
-
-    urgent: bool
-
-    def run(self, lane: Lane) -> None: ...
-
-
-class Connecting(Job, Protocol):
-    """The job that signs in; `done` when it has come to a verdict."""
-
-    done: threading.Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,11 +217,11 @@ class Lane:
     def _fell(self, job: Job) -> None:
         """This lane dies of the job. What was on the wire is unknown now; what can be begun anew is, by this lane when it is back or by the next."""
         order_id = self.current
-        kind, again = type(job).__name__, type(job).__name__ in REPEATED
+        again = job.after_death is not AfterDeath.GONE
         lost = {order_id} if order_id is not None else set()
         if again:
             lost |= self._left_behind(order_id, job)
-        if again and not (lost and kind == "Exit"):  # an exit that has made its orders would take out more than was asked
+        if again and not (lost and job.after_death is AfterDeath.ANEW_IF_UNMADE):
             falls = self._falls[id(job)] = self._falls.get(id(job), 0) + 1
             self.put_later(job, 0.0 if falls == 1 else min(2.0**falls, LONGEST_FALL))
         for name in lost:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from engines.execution.gate import Gate
 
 if TYPE_CHECKING:
-    from engines.execution.lane import Job, Lane
+    from engines.execution.lane import Lane
+    from engines.execution.work import Job
 
 
 class Mailbox:

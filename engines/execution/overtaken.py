@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import ClassVar
 
 from engines.core.model import UNSETTLED_STATES, ZERO, Order, OrderState, OrderType, Role, Signal
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
 from engines.execution.jobs import Exit, cancel_in_turn, pause_after
 from engines.execution.lane import Lane
+from engines.execution.work import AfterDeath
 
 _TAKEN_BACK = frozenset({OrderState.PLANNED, OrderState.OPEN, OrderState.PARTLY_FILLED})
 """What can be cancelled. Who has no answer yet is being looked for already: asking again at each round would only bury the broker in questions."""
@@ -58,6 +60,7 @@ class TakeBack:
     closed: Decimal = ZERO
     rounds: int = 0
     urgent: bool = True
+    after_death: ClassVar[AfterDeath] = AfterDeath.ANEW
 
     def run(self, lane: Lane) -> None:
         desk, key = lane.desk, lane.desk.key_of(self.signal)

@@ -15,6 +15,7 @@ from engines.core.model import ExitSpec, HaltScope, OrderState, OrderType, Role
 from engines.execution.exits import ExitDesk
 from engines.execution.jobs import Exit
 from engines.execution.supervisor import Supervisor, Worker
+from engines.execution.work import AfterDeath
 from engines.ports import NeedsLogin, Retry, SystemClock, Unknown
 from tests.execution.house import INFY, USER, House, WireBroker, account, books_balance
 
@@ -228,17 +229,38 @@ def test_a_job_that_kills_its_lane_again_and_again_lets_the_others_go_first(monk
     with House(account("A1", broker="wire")) as house:
         lane, tries = house.system.roster.lane("A1"), []
 
-        class Cancel:
+        class Deadly:
             urgent = True
+            after_death = AfterDeath.ANEW
 
             def run(self, lane):
                 tries.append(lane)
                 raise RuntimeError("every time")
 
-        lane.put(Cancel())
+        lane.put(Deadly())
         house.until(lambda: len(tries) == 2)
         assert [order.state for order in house.send()] == [OrderState.FILLED]
         assert len(tries) == 2
+
+
+@pytest.mark.parametrize(("after", "runs"), [(AfterDeath.GONE, 1), (AfterDeath.ANEW, 2), (AfterDeath.ANEW_IF_UNMADE, 2)])
+def test_a_job_says_itself_whether_it_is_begun_anew_when_its_lane_has_died_of_it(after, runs):
+    with House(account("A1", broker="wire")) as house:
+        lane, ran = house.system.roster.lane("A1"), []
+
+        class Deadly:
+            urgent, after_death = True, after
+
+            def run(self, lane):
+                ran.append(lane)
+                if len(ran) == 1:
+                    raise RuntimeError("once")
+
+        lane.put(Deadly())
+        house.until(lambda: "thread_died" in house.notifier.incidents())
+        assert [order.state for order in house.send()] == [OrderState.FILLED]
+        house.until(lambda: lane.idle and not lane.box.waiting())
+        assert len(ran) == runs
 
 
 def connect_twice(house: House) -> list[WireBroker]:

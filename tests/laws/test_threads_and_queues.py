@@ -6,12 +6,14 @@ import threading
 from decimal import Decimal
 
 from engines.core.model import OrderState, StrategyConfig, Tick, Timeframe
+from engines.execution.work import AfterDeath
 from engines.ports import SystemClock
 from tests.execution.house import INFY, USER, House, account, books_balance
 
 
 class Poison:
     urgent = False
+    after_death = AfterDeath.GONE
 
     def run(self, lane) -> None:
         raise RuntimeError("a bug in a job")
