@@ -23,7 +23,7 @@ class House:
     journal: SqliteJournal
 
     def rows(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self.path, timeout=5)) as outside:
+        with closing(sqlite3.connect(self.path, timeout=30)) as outside:
             return outside.execute(sql, params).fetchall()
 
     def one(self, sql: str, *params: object) -> Any:
@@ -35,17 +35,17 @@ class House:
 
         def wait(_: sqlite3.Connection) -> None:
             busy.set()
-            go.wait(10)
+            go.wait(50)
 
         threading.Thread(target=self.journal.run, args=(wait,)).start()
-        assert busy.wait(10)
+        assert busy.wait(30)
         return go
 
     def written(self) -> None:
         """Returns when everything appended so far has been tried."""
         done = threading.Event()
         self.journal.append(then=done.set)
-        assert done.wait(20)
+        assert done.wait(30)
 
 
 def together(calls: list[Callable[[], None]]) -> None:
@@ -58,4 +58,4 @@ def together(calls: list[Callable[[], None]]) -> None:
 
 def eventually(true: Callable[[], bool]) -> bool:
     waiting = threading.Event()
-    return any(true() or waiting.wait(0.02) for _ in range(500))
+    return any(true() or waiting.wait(0.02) for _ in range(1500))

@@ -336,7 +336,7 @@ def test_what_is_not_whole_is_refused(tmp_path: Path, shop: Shop, act: Callable[
 
 def test_a_server_that_says_nothing_is_left(tmp_path: Path, shop: Shop) -> None:
     held = threading.Event()
-    shop.act = lambda handler, body: held.wait(5) and None
+    shop.act = lambda handler, body: held.wait(30) and None
     try:
         outcome = run(Job(str(tmp_path), NOW, (shop.source("zerodha"),), limits=replace(Limits(), read=0.1)))
     finally:

@@ -39,7 +39,7 @@ def test_a_database_locked_by_another_refuses_commits_keeps_appends_and_heals_by
         house.journal.append(changed(fact.orders[0], OrderState.FILLED), then=done.set)
         assert not done.is_set()
         other.execute("ROLLBACK")
-    assert done.wait(10)
+    assert done.wait(30)
     assert [row[0] for row in house.rows("SELECT kind FROM order_events ORDER BY seq")] == ["open", "filled"]
     assert house.one("SELECT count(*) FROM signals") == 1
     assert eventually(lambda: house.journal.healthy)
@@ -84,7 +84,7 @@ def test_a_full_disk_refuses_commits_keeps_appends_and_heals(make_house: Callabl
         house.journal.commit(planned(accounts=200))
     assert not house.journal.healthy
     full = False
-    assert done.wait(10)
+    assert done.wait(30)
     assert house.rows("SELECT count(*), count(DISTINCT order_id) FROM order_events") == [(200, 200)]
     assert house.one("SELECT count(*) FROM signals") == 1
     assert eventually(lambda: house.journal.healthy)
@@ -283,7 +283,7 @@ unhealthy = not data.journal.healthy
 resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 done = threading.Event()
 data.journal.append(then=done.set)
-assert done.wait(10)
+assert done.wait(30)
 data.journal.commit(planned(accounts=20))
 print(kept + 2, appended, refused, unhealthy, data.journal.healthy)
 data.close()

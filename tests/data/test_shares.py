@@ -35,7 +35,7 @@ def test_what_nobody_was_told_of_is_taken_out_again_for_everybody(make_house: ob
         refused.set()
 
     threading.Thread(target=ask).start()
-    assert refused.wait(10)
+    assert refused.wait(30)
     go.set()
     house.written()
     assert eventually(lambda: house.one("SELECT count(*) FROM signals") + house.one("SELECT count(*) FROM orders") == 0)

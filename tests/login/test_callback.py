@@ -218,7 +218,7 @@ def test_the_morning_of_a_trading_day_signs_in_whoever_asked_for_it(rig: LoginRi
             rig.clock.ahead = _next_trading_day(rig.clock.now()) + hour * 3600 + minute * 60 - rig.clock.now()
             rig.system.day.step()
             rig.logins.schedule.step()
-            rig.logins.schedule.join(20)
+            rig.logins.schedule.join(30)
             assert tried == [asked.name] * sum_of_tries
     finally:
         automatic.run, rig.clock.ahead = before, 0.0

@@ -113,7 +113,7 @@ def schedule(house: House, *names: str) -> LoginSchedule:
 
 def run(loop: LoginSchedule) -> None:
     loop.step()
-    loop.join(10)
+    loop.join(30)
 
 
 def test_each_account_once_a_day_whatever_restarts(tmp_path: object) -> None:
@@ -138,7 +138,7 @@ def test_the_timetables_job_ends_when_everybody_has_been_tried() -> None:
     loop = schedule(house, "A1", "A2")
     work = MorningLogIns(loop)
     while (ended := work.step(at(8, 15))) is None:
-        loop.join(10)
+        loop.join(30)
     assert (ended.state, ended.detail) == (RunState.DONE, "2 of 2 accounts signed in")
 
 
