@@ -55,7 +55,7 @@ class Accounts:
 
     def list(self, user_id: str | None, *, archived: bool = False) -> tuple[AccountRow, ...]:
         rows = self.store.readers.all(
-            "SELECT * FROM accounts WHERE (? IS NULL OR user_id = ?) AND (? OR archived_at IS NULL) ORDER BY created_at, account_id",
+            f"{_ROWS} WHERE (? IS NULL OR a.user_id = ?) AND (? OR a.archived_at IS NULL) ORDER BY a.created_at, a.account_id",
             (user_id, user_id, archived),
         )
         return tuple(map(_row, rows))
@@ -183,7 +183,9 @@ def forget_sign_in(db: sqlite3.Connection, account_id: str) -> None:
     db.execute("DELETE FROM auto_logins WHERE account_id = ?", (account_id,))
 
 
-_ONE = "SELECT * FROM accounts WHERE account_id = ? AND (? IS NULL OR user_id = ?)"
+_MAY = "EXISTS (SELECT 1 FROM users AS u WHERE u.user_id = a.user_id AND u.active AND u.role <> 'viewer') AS may_enter"
+_ROWS = f"SELECT a.*, {_MAY} FROM accounts AS a"
+_ONE = f"{_ROWS} WHERE a.account_id = ? AND (? IS NULL OR a.user_id = ?)"
 
 
 def _values(account: Account) -> tuple[object, ...]:
@@ -220,6 +222,7 @@ def _row(row: sqlite3.Row) -> AccountRow:
         source_address=row["source_address"],
         auto_login=bool(row["auto_login"]),
         day_rules=DayRules() if row["day_rules"] is None else loads(DayRules, row["day_rules"]),
+        may_enter=bool(row["may_enter"]),
     )
     return AccountRow(
         account,

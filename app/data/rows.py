@@ -67,6 +67,10 @@ class User:
     session_epoch: int = 0  # a signed-in cookie of an older epoch is worth nothing
     last_sign_in_at: Timestamp | None = None
 
+    @property
+    def may_trade(self) -> bool:
+        return self.active and self.role is not UserRole.VIEWER
+
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from app.data.errors import Conflict, Invalid
 from app.data.outbox import Outbox
 from app.data.people import user_row
-from app.data.rows import Actor, User, UserRole
+from app.data.rows import Actor, User
 from app.data.store import Store, found
 from app.data.values import seconds
 from engines.core.model import Timestamp
@@ -122,7 +122,7 @@ class Shares:
     def person_changes(self, db: sqlite3.Connection, user: User, *, by: Actor) -> None:
         """Somebody was switched off or may only look from now on. Nobody trades a strategy that its owner cannot stop or change any more, and who may
         only look trades nobody else's."""
-        if user.active and user.role is not UserRole.VIEWER:
+        if user.may_trade:
             return
         given = "SELECT h.user_id AS other, s.* FROM strategy_shares AS h JOIN strategies AS s USING (strategy_id) WHERE s.user_id = ?"
         for strategy in db.execute(given, (user.user_id,)).fetchall():

@@ -200,7 +200,7 @@ class Users:
             self.store.audit(db, by, action, user_id, before=before, after=after)
             if (after.active, after.role) != (before.active, before.role):
                 self.shares.person_changes(db, after, by=by)
-                if not after.active or after.role is UserRole.VIEWER:
+                if not after.may_trade:
                     self._hands_off(db, after)
             return after
 

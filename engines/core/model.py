@@ -264,6 +264,9 @@ class Account:
     source_address: str | None = None  # the local address its broker calls leave from; None: the machine's own choice
     auto_login: bool = False  # a browser may sign in by itself each morning (Zerodha); off unless a person asks for it
     day_rules: DayRules = DayRules()
+    may_enter: bool = (
+        True  # whose it is may trade here; else (switched off, a viewer) nothing is entered, by hand neither, and exits still leave
+    )
 
     @property
     def live(self) -> bool:

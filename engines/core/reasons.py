@@ -8,7 +8,7 @@ MARKET_CHANGED = "market_changed"
 REASONS = {
     "halted": "A halt holds, or the engines are off.",
     "kill_switch": "The kill switch of this account is on.",
-    "auto_trade_off": "Auto-trade is off on this account: only manual signals and exits go through.",
+    "auto_trade_off": "Auto-trade is off on this account: only manual signals and exits go through. Of somebody who may not trade (any more), exits alone.",
     "dry_run": "Dry-run: every check passed and the order is recorded, nothing was sent.",
     "daily_loss": "A loss limit of the day is used up: the account's own or a combined one.",
     "daily_profit": "A profit limit of the day is reached: the account's own or a combined one.",

@@ -109,8 +109,8 @@ def preview(desk: Desk, signal: Signal, mapping: AccountMapping | None, market: 
         return _Planner(desk, signal, mapping, market, tools).run()
 
 
-NOT_ASKED_AGAIN = frozenset({Denial.MAX_TRADES.value, Denial.AUTO_TRADE_OFF.value, Denial.DRY_RUN.value})
-"""Of an order that has been admitted and sent: it counts as a trade already, and a person changes it."""
+NOT_ASKED_AGAIN = frozenset({Denial.MAX_TRADES.value, Denial.DRY_RUN.value})
+"""Of an order that has been admitted and sent: it counts as a trade already."""
 
 
 def check_change(desk: Desk, order: Order, changed: Order, market: Market, tools: PlanTools) -> Check | None:
@@ -280,8 +280,9 @@ class _Planner:
         connected = self.desk.ready and self.account.enabled
         ask(None if connected else Denial.NOT_CONNECTED, Denial.NOT_CONNECTED.value, self.desk.state_detail)
         by_hand = self.signal.source is Source.MANUAL
-        auto = self.account.auto_trade or by_hand
+        auto = self.account.may_enter and (self.account.auto_trade or by_hand)
         why = "by hand" if by_hand else "auto-trade is on" if auto else "auto-trade is off"
+        why = why if self.account.may_enter else "whoever it belongs to may not trade (any more)"
         ask(None if auto else Denial.AUTO_TRADE_OFF, Denial.AUTO_TRADE_OFF.value, why)
         for denial, name, detail in self._market_questions():
             ask(denial, name, detail)

@@ -17,11 +17,13 @@ def withdrawn(
 
     `signal`: what asked for it (None: of an earlier run, only the account's own switches are known to matter). `trades(strategy_id, account_id)`:
     whether the strategy's signals still reach the account; `runs(strategy_id)`: whether it has not been switched off meanwhile. Whoever names an account
-    by hand needs neither switch nor mapping."""
+    by hand needs neither switch nor mapping, but must be somebody who may trade."""
     if not account.enabled:
         return Denial.NOT_CONNECTED
     if account.dry_run:
         return Denial.DRY_RUN
+    if not account.may_enter:
+        return Denial.AUTO_TRADE_OFF
     if signal is None:
         return None
     if signal.source is not Source.MANUAL and not account.auto_trade:

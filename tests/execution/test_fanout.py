@@ -118,6 +118,15 @@ def test_auto_trade_off_denies_no_person_and_no_exit():
         assert outcomes(orders) == [("A1", "exit", "filled", "5", None)]
 
 
+def test_of_somebody_who_may_not_trade_nothing_enters_by_hand_either_and_exits_leave():
+    with House(account("A1", auto_trade=True)) as house:
+        assert outcomes(house.send("BUY", 5)) == [("A1", "entry", "filled", "5", None)]
+        house.directory.rows[:] = [replace(row, may_enter=False) for row in house.directory.rows]
+        house.system.runtime.refresh_now()
+        assert outcomes(house.send("BUY", 5)) == [("A1", "entry", "denied", "5", "auto_trade_off")]
+        assert outcomes(house.send("SELL", 5)) == [("A1", "exit", "filled", "5", None)]
+
+
 def test_a_quantity_above_the_freeze_limit_is_sliced():
     from tests.execution.house import NIFTY_FUT
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import pytest
@@ -34,6 +34,12 @@ class Scene:
     account: str
     ids: Mapping[str, str]
 
+    def by_hand(self, side: Side, *, reduce_only: bool = False) -> Sequence[Order]:
+        """The taker's own wish, let in at the door just before: it names the account and belongs to no strategy."""
+        key = self.rig.system.ids.new()
+        wish = Signal(key, key, self.ids["taker"], Source.MANUAL, "NSE:INFY", side, self.rig.system.clock.now())
+        return self.rig.system.submit(replace(wish, quantity=Decimal(1), account_ids=(self.account,), reduce_only=reduce_only)).orders
+
     def signal(self, side: Side, *, reduce_only: bool = False) -> None:
         assert self.giver.user is not None
         key = self.rig.system.ids.new()
@@ -52,14 +58,14 @@ class Scene:
         )
 
     @contextmanager
-    def crowd(self) -> Iterator[None]:
+    def crowd(self, entry: Callable[[Side], object] | None = None) -> Iterator[None]:
         """Entries always wait in the lane, however long the switch takes on a busy machine."""
         over = threading.Event()
 
         def go_on() -> None:
             while not over.wait(0.005):
                 if sum(order.state is OrderState.PLANNED for order in self.entries()) < CROWD:
-                    self.signal(Side.BUY)
+                    (entry or self.signal)(Side.BUY)
 
         signals = threading.Thread(target=go_on, name="a crowd of signals")
         signals.start()
@@ -150,6 +156,31 @@ def test_no_entry_leaves_after_the_answer_and_exits_still_go(scene: Scene, switc
         assert held > 1  # nobody is left to close it but its exit plans
     else:
         until(lambda: scene.held() == 1)  # what was bought by hand stays
+
+
+@pytest.mark.parametrize("switch", ["a viewer from now on", "the person is switched off"])
+def test_nor_does_an_entry_by_hand_of_somebody_who_may_not_trade_any_more(scene: Scene, switch: str) -> None:
+    with scene.crowd(scene.by_hand):
+        until(lambda: scene.held() > 1)
+        answer = SWITCHES[switch](scene)
+        answered = scene.rig.system.clock.now()
+    assert answer.status_code == 200, answer.text
+    until(lambda: all(order.state in FINAL_STATES for order in scene.entries()))
+    assert [order for order in scene.entries() if order.sent_at is not None and order.sent_at > answered] == []
+    assert [order for order in scene.entries() if order.sent_at is None], "some still waited, or this shows nothing"
+    assert [(order.state, order.reason) for order in scene.by_hand(Side.BUY)] == [(OrderState.DENIED, "auto_trade_off")]
+    held = scene.held()
+    scene.by_hand(Side.SELL, reduce_only=True)
+    until(lambda: scene.held() == held - 1)
+
+
+@pytest.mark.parametrize("switch", ["a viewer from now on", "the person is switched off"])
+def test_an_entry_by_hand_that_rests_at_the_broker_is_cancelled(scene: Scene, switch: str) -> None:
+    price = f"{scene.taker.price() * 0.97:.0f}.00"
+    (resting,) = scene.taker.buy(scene.account, order_type="LIMIT", price=price, wait_ms=0, status=202)["orders"]
+    until(lambda: scene.rig.system.order(resting["order_id"], scene.account).state is OrderState.OPEN)
+    assert SWITCHES[switch](scene).status_code == 200
+    until(lambda: scene.rig.system.order(resting["order_id"], scene.account).state is OrderState.CANCELLED)
 
 
 def test_who_may_only_look_is_told_that_nothing_is_entered_any_more(scene: Scene) -> None:

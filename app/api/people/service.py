@@ -22,7 +22,7 @@ from app.auth import guard_password, remember, this_sign_in
 from app.auth.throttle import HASHING
 from app.data import Actor, ApiToken, User, UserRole
 from app.problems import Problem, field_problem
-from app.workspace import workspace
+from app.workspace import Workspace, workspace
 
 _PEOPLE = UserQuery()
 _TOKENS = TokenQuery()
@@ -62,7 +62,15 @@ def change_person(user: User, user_id: str, body: UserPatch, by: Actor) -> UserO
         changed = users.change(user_id, role=role, active=active, name=body.name, password=body.password, by=by, mail=mail)
     if body.role is not None or body.active is not None:
         shop.taken_over()  # what was shared with them, or by them, may have ended
+        if not changed.may_trade:
+            _take_back(shop, user_id)
     return user_out(changed)
+
+
+def _take_back(shop: Workspace, user_id: str) -> None:
+    """Nobody waits here for brokers: what has not left never does from now on, and what rests at a broker is cancelled in its lane's turn."""
+    for account_id in shop.owners.account_ids(user_id):
+        shop.system.cancel_entries(account_id)
 
 
 def me(user: User) -> UserOut:
