@@ -281,8 +281,9 @@ class TradingSystem:
             lane.put(Flatten(self.exit_desk, Progress(), close=False))
         return waiting
 
-    def set_exit_plan(self, position_id: str, spec: ExitSpec) -> ExitPlan | None:
-        """Guard an open position as a person wants it; an empty spec takes the plan away. ValueError with the reason when it makes no sense."""
+    def set_exit_plan(self, position_id: str, spec: ExitSpec, seen: str | None = None) -> ExitPlan | None:
+        """Guard an open position as a person wants it; an empty spec takes the plan away. ValueError with the reason when it makes no sense. `seen`: the
+        version that was looked at; Conflict when it is another by now."""
         desk, position = self._position(position_id)
         instrument, entry = self.instruments.get(position.key.symbol), position.average_price
         if not position.quantity or instrument is None or entry is None:
@@ -290,6 +291,8 @@ class TradingSystem:
         mark = self.prices.mark(position.key.symbol)
         with desk.lock:
             plan = desk.plans.get(position.key)
+            if seen is not None and seen != exit_rules.version_of(plan):
+                raise Conflict("the exit plan was changed since you opened it: look at what guards the position now before you replace it")
             now = self.clock.now()
             if plan is not None and plan.state is PlanState.ARMED:
                 changed: ExitPlan | None = exit_rules.edit(plan, spec, now, mark, calendar=self.hours.calendar)

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from app.api.wire import Amount, AnyDecimal, BadValue, Body, Moment, Out, Percent, Positive, SharePercent, moment, moment_or_none
 from app.problems import Problem, field_problem, wrong
 from engines.core.exit_specs import LONGEST_MINUTES, BadSpec, stop_after
+from engines.core.exits import version_of
 from engines.core.model import ExitPlan, ExitSpec, TargetSpec, TrailingSpec
 
 MOST_TARGETS = 20
@@ -214,9 +215,10 @@ class PlanTargetOut(TargetOut):
 
 class ExitPlanOut(Out):
     """An armed plan: the recipe (`stop_loss`, `targets`, `trailing`, `cost_after_target`, `booking`, `exit_at`, `max_minutes`) and where it stands now.
-    Each target's `price` and `then_stop.price` are what they have come to."""
+    `version` changes with the recipe alone. Each target's `price` and `then_stop.price` are what they have come to."""
 
     plan_id: str
+    version: str
     state: str
     quantity: Amount
     entry_price: Amount
@@ -251,6 +253,7 @@ def exits_out(spec: ExitSpec) -> ExitsOut:
 def plan_out(plan: ExitPlan) -> ExitPlanOut:
     return ExitPlanOut(
         plan_id=plan.plan_id,
+        version=version_of(plan),
         state=plan.state.value,
         quantity=plan.quantity,
         entry_price=plan.entry_price,

@@ -8,6 +8,7 @@ then the stop, then the targets in order, then the stop's moves.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
@@ -66,6 +67,7 @@ __all__ = [
     "still_leaving",
     "stop_for",
     "unreachable",
+    "version_of",
 ]
 
 
@@ -179,6 +181,14 @@ def edit(plan: ExitPlan, spec: ExitSpec, now: Timestamp, market: Decimal | None 
     if market is not None and edited.stop is not None and not _is_beyond(plan.side, market, edited.stop):
         raise ValueError(f"the stop would be at {edited.stop} and fire at once: the price is {market}")
     return edited
+
+
+def version_of(plan: ExitPlan | None) -> str:
+    """Another one for each recipe that a person may have looked at, "none" where nothing is armed. What a plan does by itself, trailing and targets that
+    fire, is in its recipe already and changes nothing here."""
+    if plan is None or plan.state is not PlanState.ARMED:
+        return "none"
+    return hashlib.blake2s(repr(plan.spec).encode(), digest_size=8).hexdigest()
 
 
 def close(plan: ExitPlan, now: Timestamp) -> ExitPlan:

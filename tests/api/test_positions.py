@@ -62,6 +62,25 @@ def test_an_exit_plan_is_set_changed_and_taken_away(trader: Person) -> None:
     assert trader.put(path, {}).json["exit_plan"] is None
 
 
+def test_a_plan_that_was_changed_meanwhile_is_not_replaced_by_what_an_old_page_holds(trader: Person) -> None:
+    account = trader.account()["id"]
+    trader.buy(account)
+    path = f"/api/positions/{held(trader, account)['id']}/exit-plan"
+    first = trader.put(path, {"stop_loss": {"pct": "3"}, "version": "none"})
+    assert first.status_code == 200, first.text
+    seen = first.json["exit_plan"]["version"]
+    tighter = trader.put(path, {"stop_loss": {"pct": "1"}, "version": seen}).json["exit_plan"]
+    assert tighter["version"] != seen
+    for late in ({"stop_loss": {"pct": "3"}, "max_minutes": 60, "version": seen}, {"version": seen}, {"version": "none"}):
+        answer = trader.put(path, late)
+        assert (answer.status_code, "changed since you opened it" in answer.text) == (409, True)
+    assert held(trader, account)["exit_plan"] == tighter
+    trader.buy(account, quantity="5")
+    assert held(trader, account)["exit_plan"]["version"] == tighter["version"], "what the plan does by itself is no change of its recipe"
+    assert trader.put(path, {"version": tighter["version"]}).json["exit_plan"] is None
+    assert trader.put(path, {"stop_loss": {"pct": "3"}, "version": tighter["version"]}).status_code == 409
+
+
 def test_a_senseless_exit_plan_is_refused_with_the_reason(trader: Person) -> None:
     account = trader.account()["id"]
     trader.buy(account)

@@ -524,6 +524,7 @@ def watched_day(symbol: str) -> DayOut:
 
 def plan(entry: str, stop: str, targets: list[str], side: int = 1) -> ExitPlanOut:
     return ExitPlanOut(
+        version="5f1e0c2ab7d94e36",
         plan_id="PL" + entry,
         state="armed",
         quantity=D(100),

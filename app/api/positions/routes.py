@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from app.api.endpoint import Call, Routes
-from app.api.exits import ExitsIn
 from app.api.positions import service
-from app.api.positions.schemas import CloseAllIn, CloseIn, PositionOut, PositionQuery
+from app.api.positions.schemas import CloseAllIn, CloseIn, ExitPlanIn, PositionOut, PositionQuery
 from app.api.signals.schemas import SignalAnswer, SignalAnswers
 from app.api.wire import Page
 
@@ -42,7 +41,7 @@ def close_all(call: Call) -> SignalAnswers:
     return service.close_all(call.user, call.body, call.by)
 
 
-@routes.put("/api/positions/{id}/exit-plan", body=ExitsIn, out=PositionOut, errors=(409,))
+@routes.put("/api/positions/{id}/exit-plan", body=ExitPlanIn, out=PositionOut, errors=(409,))
 def exit_plan(call: Call, id: str) -> PositionOut:  # noqa: A002
     """Stop, targets and trailing of an open position; {} takes the plan away."""
     return service.set_exit_plan(call.user, id, call.body, call.by)

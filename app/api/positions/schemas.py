@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from app.api.exits import ExitPlanOut
+from app.api.exits import ExitPlanOut, ExitsIn
 from app.api.signals.schemas import AccountIds
 from app.api.wire import Amount, Body, Moment, Out, PageQuery, Positive
 from engines.core.model import Product
@@ -40,6 +40,12 @@ class PositionQuery(PageQuery):
     strategy_id: str | None = None
     flat: bool = False
     """True: those of the session that are flat again, too."""
+
+
+class ExitPlanIn(ExitsIn):
+    """The recipe; empty: no plan. `version`: of the plan that was looked at, "none" where there was none; it is refused where that is another by now."""
+
+    version: Annotated[str, StringConstraints(max_length=40)] | None = None
 
 
 class CloseIn(Body):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.api.exits import ExitsIn, bad_spec, plan_out
+from app.api.exits import bad_spec, plan_out
 from app.api.pages import keep, page_of
-from app.api.positions.schemas import CloseAllIn, CloseIn, PositionOut, PositionQuery
+from app.api.positions.schemas import CloseAllIn, CloseIn, ExitPlanIn, PositionOut, PositionQuery
 from app.api.signals.schemas import SignalAnswer, SignalAnswers
 from app.api.signals.service import answer, answers, owned_accounts
 from app.api.wire import Page, moment_or_none
@@ -75,14 +75,14 @@ def square_off(user: User, account_id: str, by: Actor) -> SignalAnswers:
     return answers(outcomes)
 
 
-def set_exit_plan(user: User, position_id: str, body: ExitsIn, by: Actor) -> PositionOut:
+def set_exit_plan(user: User, position_id: str, body: ExitPlanIn, by: Actor) -> PositionOut:
     """An empty recipe takes the plan away."""
     view = find(user, position_id)
     if not view.position.quantity:
         raise Conflict("The position is flat: there is nothing to guard.")
     shop = workspace()
     try:
-        shop.system.set_exit_plan(position_id, body.spec())
+        shop.system.set_exit_plan(position_id, body.spec(), body.version)
     except engine.Conflict:  # it became flat meanwhile; a ValueError, too, but no fault of the body
         raise
     except BadSpec as error:
