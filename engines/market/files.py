@@ -233,11 +233,11 @@ def _volume(text: str) -> float:
     return number
 
 
-_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{2,3})+(\.\d*)?", re.ASCII)
+_GROUPED = re.compile(r"[+-]?([1-9]\d{0,2}(,\d{3})+|[1-9]\d?(,\d{2})*,\d{3})(\.\d*)?", re.ASCII)
 
 
 def _number(text: str, what: str) -> float:
-    """Also with commas between thousands or lakhs, as exchanges print them."""
+    """Also with commas between thousands or lakhs, as exchanges print them; any other comma may be a decimal one, so it is no number."""
     try:
         return float(text.strip().replace(",", "")) if _GROUPED.fullmatch(text.strip()) else float(text)
     except ValueError:

@@ -4,6 +4,7 @@
 import { Failure, filled, freshKey, send } from "./api.js";
 import { closeDialog } from "./dialogs.js";
 import { words } from "./format.js";
+import { mistyped, plain } from "./numbers.js";
 import { toast } from "./toast.js";
 
 export function startForms() {
@@ -68,12 +69,14 @@ export function bodyOf(form) {
   return body;
 }
 
+const NUMBERS = new Set(["decimal", "integer", "number"]);
+
 function valueOf(field) {
   const text = field.value.trim();
   if (field.dataset.type === "flag") return field.checked;
   if (text === "") return "empty" in field.dataset && field.dataset.empty === "omit" ? undefined : field.dataset.type ? null : "";
-  if (field.dataset.type === "decimal") return text.replaceAll(",", "").replace(/^₹/, "");
-  if (field.dataset.type === "integer" || field.dataset.type === "number") return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
+  if (field.dataset.type === "decimal") return plain(text);
+  if (field.dataset.type === "integer" || field.dataset.type === "number") return /^-?\d+(\.\d+)?$/.test(plain(text)) ? Number(plain(text)) : text;
   if (field.dataset.type === "json") {
     try {
       return JSON.parse(text);
@@ -82,6 +85,12 @@ function valueOf(field) {
     }
   }
   return field.type === "password" ? field.value : text;
+}
+
+// The fields whose number cannot be taken as it was typed, with what is wrong.
+export function mistypedIn(form) {
+  const numbers = [...form.elements].filter((field) => NUMBERS.has(field.dataset.type) && !field.disabled && !("skip" in field.dataset));
+  return numbers.map((field) => [field, mistyped(field.value)]).filter(([, why]) => why);
 }
 
 function put(body, path, value) {
@@ -115,6 +124,7 @@ function asked(form) {
 
 async function submit(form, button) {
   clearErrors(form);
+  if (refusedHere(form)) return;
   const whole = asked(form);
   const body = changedOf(form, whole);
   if (shown.has(form) && !Object.keys(body).length) {
@@ -136,6 +146,22 @@ async function submit(form, button) {
   } finally {
     busy(form, button, false);
   }
+}
+
+// Nothing is sent while a number could be read in two ways: by ten or a hundred times too much is how that ends.
+function refusedHere(form) {
+  const wrong = mistypedIn(form);
+  for (const [field, why] of wrong) mark(field, why);
+  wrong[0]?.[0].scrollIntoView({ block: "center", behavior: "smooth" });
+  wrong[0]?.[0].focus({ preventScroll: true });
+  return wrong.length > 0;
+}
+
+function mark(field, why) {
+  const place = field.closest("[data-field]")?.querySelector(".error") ?? field.form.querySelector("[data-form-error]");
+  if (place) place.textContent = why;
+  for (let fold = field.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+  field.setAttribute("aria-invalid", "true");
 }
 
 function busy(form, button, on) {

@@ -1,5 +1,7 @@
 // A picture of an exit plan: at each stage of its ladder the next target above the entry and the stop that guards meanwhile.
 
+import { plain } from "./numbers.js";
+
 const NS = "http://www.w3.org/2000/svg";
 const HEIGHT = 132;
 const SIDE = 34;
@@ -15,9 +17,12 @@ export function drawLadder(box) {
 // Distances from the entry, above zero where it wins; null when they cannot be compared (a price, and nobody knows the entry yet).
 function stagesOf(box) {
   const plan = box.closest("[data-exits]");
-  const value = (name) => plan.querySelector(`[name$=${name}]`)?.value ?? "";
+  const value = (name) => plain(plan.querySelector(`[name$=${name}]`)?.value ?? "");
   const rows = [...box.querySelectorAll("[data-target]")].map((row) => {
-    const own = (name) => row.querySelector(`[name$="].${name}"]`)?.value;
+    const own = (name) => {
+      const field = row.querySelector(`[name$="].${name}"]`);
+      return field ? plain(field.value) : undefined;
+    };
     return { past: row.classList.contains("reached"), at: own("value"), form: own("form") ?? value("target_form"), then: own("then"), thenForm: own("then_form") ?? value("then_form") };
   });
   const given = rows.filter((row) => row.at !== "");

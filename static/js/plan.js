@@ -2,6 +2,7 @@
 
 import { PREPARE } from "./forms.js";
 import { drawLadder } from "./ladder.js";
+import { mistyped, plain } from "./numbers.js";
 
 const MOST = 20; // targets of a plan, as the API has it
 
@@ -62,7 +63,7 @@ function told(box) {
   const rows = [...box.querySelectorAll("[data-target]")];
   box.querySelector("[data-target-names]").hidden = !rows.length;
   const shares = rows.map((row) => row.querySelector("[name$=share_pct]").value.trim());
-  const rest = round(100 - shares.reduce((sum, share) => sum + (Number(share) || 0), 0));
+  const rest = round(100 - shares.reduce((sum, share) => sum + (Number(plain(share)) || 0), 0));
   const note = box.querySelector("[data-target-left]");
   const open = shares.some((share) => share === "");
   note.textContent = rest < 0 ? `${-rest} % too much` : rest > 0 && rows.length && !open ? `${rest} % stays with the stop` : "";
@@ -85,7 +86,7 @@ function open(box, on) {
 // Why the editor does not do what was asked; "" takes it back. The field at fault gets the focus.
 function refused(box, why, name) {
   box.querySelector(":scope > .error").textContent = why;
-  for (const each of ["count", "step"]) box.querySelector(`[data-ladder-${each}]`).toggleAttribute("aria-invalid", false);
+  for (const each of ["count", "step", "stop"]) box.querySelector(`[data-ladder-${each}]`).toggleAttribute("aria-invalid", false);
   if (!why || !name) return;
   const field = box.querySelector(`[data-ladder-${name}]`);
   field.setAttribute("aria-invalid", "true");
@@ -95,7 +96,10 @@ function refused(box, why, name) {
 // n targets at equal steps with equal shares, and the stop so many steps behind the target that was reached; the last target leaves nothing to guard.
 function fill(box) {
   const of = (name) => box.querySelector(`[data-ladder-${name}]`).value.trim();
-  const [count, step, stop, form, lag] = [Number(of("count")), Number(of("step")), Number(of("stop")), of("form"), of("lag")];
+  const unclear = ["count", "step", "stop"].find((name) => mistyped(of(name)));
+  if (unclear) return refused(box, mistyped(of(unclear)), unclear);
+  const [count, step, stop] = ["count", "step", "stop"].map((name) => Number(plain(of(name))));
+  const [form, lag] = [of("form"), of("lag")];
   const counted = Number.isInteger(count) && count >= 1 && count <= MOST;
   refused(box, !counted ? `A ladder has 1 to ${MOST} targets` : step > 0 ? "" : "Targets are apart by more than 0", counted ? "step" : "count");
   if (!counted || !(step > 0)) return;

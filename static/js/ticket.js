@@ -2,7 +2,7 @@
 
 import { send } from "./api.js";
 import { write } from "./cells.js";
-import { PREPARE, bodyOf } from "./forms.js";
+import { PREPARE, bodyOf, mistypedIn } from "./forms.js";
 import { digits, money, priceShape, quantity, words } from "./format.js";
 import { want } from "./live.js";
 import { exits } from "./plan.js";
@@ -54,6 +54,11 @@ async function refresh(form) {
   }
   want([body.symbol]);
   quote(form, body.symbol);
+  const [unclear] = mistypedIn(form);
+  if (unclear) {
+    show(form, [], unclear[1]);
+    return;
+  }
   try {
     const { orders } = await send("POST /api/signals/preview", body);
     if (mine === asked) show(form, orders);

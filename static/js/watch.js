@@ -2,6 +2,7 @@
 
 import { freshKey, send } from "./api.js";
 import { digits, percent, priced, tone } from "./format.js";
+import { plain } from "./numbers.js";
 import { toast } from "./toast.js";
 
 const MARGIN = 4;
@@ -102,7 +103,7 @@ document.addEventListener(
       symbol: row.dataset.watch,
       side: button.dataset.trade,
       order_type: "MARKET",
-      quantity: box().querySelector("[data-one-click-quantity]").value.trim(),
+      quantity: plain(box().querySelector("[data-one-click-quantity]").value),
       account_ids: accounts().map((field) => field.value),
       wait_ms: 2000,
     };

@@ -77,6 +77,13 @@ def test_utf_16_and_numbers_with_commas(take: Take, target: Path) -> None:
     assert kept(target) == [Candle("NSE:INFY", OPEN, 1520.05, 1520.05, 1500, 1510, 1234567)]
 
 
+@pytest.mark.parametrize("text", ["0,5", "1,50", "1520,05", "0,500", "1,23,45"])
+def test_a_comma_that_may_be_a_decimal_one_is_no_number(take: Take, text: str) -> None:
+    with pytest.raises(Refused) as refused:
+        take(f"Date;Open;High;Low;Close;Volume\n2024-01-02 09:15;1;2000;0.1;{text};1\n")
+    assert f"close is not a number: '{text}'" in str(refused.value.report.bad[0])
+
+
 @pytest.mark.parametrize(
     ("first", "others", "wish", "day", "assumed"),
     [
