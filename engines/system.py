@@ -42,6 +42,7 @@ from engines.execution.aftermath import Aftermath
 from engines.execution.chase import Chaser
 from engines.execution.combined import CombinedView, CombinedWatch
 from engines.execution.compare import PositionWatch
+from engines.execution.connecting import Connect, Inspect, ReadBook
 from engines.execution.desk import Desk, DeskTools
 from engines.execution.exits import ExitDesk
 from engines.execution.fanout import FanOut
@@ -49,9 +50,10 @@ from engines.execution.guard import Guard
 from engines.execution.halts import HaltBoard
 from engines.execution.hours import TradingHours
 from engines.execution.incidents import IncidentLog
-from engines.execution.jobs import Cancel, Connect, Exit, Flatten, Inspect, Modify, Progress, ReadBook, Settle
+from engines.execution.jobs import Cancel, Modify, Settle
 from engines.execution.lane import LaneTools
 from engines.execution.latency import LatencyBoard
+from engines.execution.leaving import Exit, Flatten, Progress
 from engines.execution.monitor import Monitor
 from engines.execution.news import News
 from engines.execution.outcomes import OutcomeBoard, Tracker

@@ -17,8 +17,9 @@ from engines.core.reasons import MARKET_CHANGED
 from engines.execution import refused
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
-from engines.execution.jobs import OUTGROWN, Exit
+from engines.execution.jobs import OUTGROWN
 from engines.execution.lane import Lane
+from engines.execution.leaving import Exit
 from engines.execution.outcomes import OutcomeBoard
 from engines.ports import Clock
 

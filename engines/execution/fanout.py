@@ -18,8 +18,9 @@ from engines.core.model import AccountMapping, Order, OrderState, OrderType, Rol
 from engines.crashpoints import crash
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
-from engines.execution.jobs import Exit, Send
+from engines.execution.jobs import Send
 from engines.execution.lane import Lane
+from engines.execution.leaving import Exit
 from engines.execution.outcomes import OutcomeBoard, Tracker
 from engines.execution.overtaken import TakeBack, still_under_way, under_way
 from engines.execution.planning import Market, PlanTools, plan, preview

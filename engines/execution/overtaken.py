@@ -14,8 +14,9 @@ from typing import ClassVar
 from engines.core.model import UNSETTLED_STATES, ZERO, Order, OrderState, OrderType, Role, Signal
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
-from engines.execution.jobs import Exit, cancel_in_turn, pause_after
+from engines.execution.jobs import cancel_in_turn
 from engines.execution.lane import Lane
+from engines.execution.leaving import Exit, pause_after
 from engines.execution.work import AfterDeath
 
 _TAKEN_BACK = frozenset({OrderState.PLANNED, OrderState.OPEN, OrderState.PARTLY_FILLED})

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from engines.core.model import Account, AccountMapping, Signal, StrategyConfig
+from engines.execution.connecting import Connect
 from engines.execution.desk import Desk, DeskTools
 from engines.execution.fanout import Route
-from engines.execution.jobs import Connect
 from engines.execution.lane import Lane, LaneTools
 from engines.execution.overtaken import under_way
 from engines.execution.supervisor import Supervisor

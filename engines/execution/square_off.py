@@ -13,8 +13,9 @@ from engines.core.model import Instrument, Order, Position, PositionKey, Product
 from engines.core.timetable import Ended, Job, Segment, segment_of
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
-from engines.execution.jobs import Cancel, Exit
+from engines.execution.jobs import Cancel
 from engines.execution.lane import Lane
+from engines.execution.leaving import Exit
 
 LOOK_EVERY = 3.0
 """Seconds between two rounds: an exit that waits for a resting order to be cancelled takes up to two."""

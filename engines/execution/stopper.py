@@ -15,8 +15,8 @@ from engines.core.model import Account, Halt, HaltScope, OrderState
 from engines.crashpoints import crash
 from engines.execution.exits import ExitDesk
 from engines.execution.halts import HaltBoard, covers, kill_as_halt, off_as_halt
-from engines.execution.jobs import Flatten, Progress
 from engines.execution.lane import Lane
+from engines.execution.leaving import Flatten, Progress
 from engines.execution.views import AccountHalt, HaltReport
 from engines.ports import Clock, Ids, Journal, Latch
 

@@ -8,7 +8,7 @@ import pytest
 
 from engines.core.model import HaltScope, OrderState, Side
 from engines.execution.compare import DIFFERS, ELSEWHERE, compare_now
-from engines.execution.jobs import pause_after
+from engines.execution.leaving import pause_after
 from engines.ports import OrderReport, Retry
 from engines.system import Conflict
 from tests.execution.house import INFY, USER, House, account, books_balance

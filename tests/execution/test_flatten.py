@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from engines.core.model import HaltScope, OrderState, Role
-from engines.execution.jobs import Exit, Flatten
+from engines.execution.leaving import Exit, Flatten
 from tests.execution.house import USER, House, account
 
 

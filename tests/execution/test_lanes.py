@@ -13,7 +13,7 @@ import pytest
 import engines.execution.lane as lanes
 from engines.core.model import ExitSpec, HaltScope, OrderState, OrderType, Role
 from engines.execution.exits import ExitDesk
-from engines.execution.jobs import Exit
+from engines.execution.leaving import Exit
 from engines.execution.supervisor import Supervisor, Worker
 from engines.execution.work import AfterDeath
 from engines.ports import NeedsLogin, Retry, SystemClock, Unknown

@@ -9,7 +9,9 @@ from decimal import Decimal
 import pytest
 
 from engines.core.model import ExitSpec, HaltScope, Order, OrderState, OrderType, Role, Source
-from engines.execution.jobs import OUTGROWN, Connect, Exit, Send
+from engines.execution.connecting import Connect
+from engines.execution.jobs import OUTGROWN, Send
+from engines.execution.leaving import Exit
 from engines.ports import NeedsLogin, OrderReport, OrderRequest, Permit
 from tests.execution.house import INFY, USER, House, account, books_balance
 

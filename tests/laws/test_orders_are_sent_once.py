@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from engines.core.facts import OrderChanged, SignalPlanned
 from engines.core.model import FINAL_STATES, AccountMapping, OrderState, Sizing, SizingMode, StrategyConfig, Timeframe
-from engines.execution.jobs import Connect, Send
+from engines.execution.connecting import Connect
+from engines.execution.jobs import Send
 from engines.ports import JournalDown, Retry
 from tests.execution.house import INFY, USER, House, account, books_balance
 
