@@ -9,7 +9,7 @@ import pytest
 
 from engines.core.model import ExitSpec, HaltScope, Order, OrderState, Role
 from engines.execution import refused
-from engines.execution.jobs import Exit
+from engines.execution.leaving import Exit
 from engines.ports import OrderReport, OrderRequest, Permit, Refused
 from tests.execution.house import INFY, USER, House, account
 
@@ -72,7 +72,7 @@ def test_a_stop_that_is_refused_while_its_market_is_shut_waits_for_it_to_open(mo
         assert (len(ended(h)), told(h)) == (1, 1)
         trades_again(h)
         shut(h, False)
-        h.until(lambda: h.held() == 0)
+        h.until(lambda: h.held() == 0 and h.system.roster.lane("A1").idle)
         assert [order.role for order in h.journal.orders().values() if order.state is OrderState.FILLED][1:] == [Role.STOP]
 
 

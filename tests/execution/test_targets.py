@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from engines.core.model import ExitSpec, OrderState, OrderType, Role, TargetSpec
-from engines.execution.jobs import Exit
+from engines.execution.leaving import Exit
 from engines.ports import OrderReport, OrderRequest
 from tests.execution.house import INFY, House, WireBroker, account, books_balance
 
@@ -44,7 +44,7 @@ def test_a_target_whose_exit_was_lost_on_its_way_is_asked_for_again() -> None:
         h.feed.price(INFY.symbol, 110.0)
         h.until(lambda: h.held() == 2)
         h.feed.price(INFY.symbol, 94.0)
-        h.until(lambda: h.held() == 0)
+        h.until(lambda: h.held() == 0 and h.system.roster.lane("A1").idle)
         assert sold(h) == [(Role.TARGET, 5), (Role.TARGET, 3), (Role.STOP, 2)]
         books_balance(h)
 

@@ -11,7 +11,8 @@ import pytest
 from engines.core.facts import PlanChanged
 from engines.core.model import ExitSpec, Limits, OrderState, OrderType, PlanState, Role, TargetSpec, TrailingSpec
 from engines.execution.aftermath import rest_of
-from engines.execution.jobs import Exit, Settle
+from engines.execution.jobs import Settle
+from engines.execution.leaving import Exit
 from engines.ports import BrokerFill, OrderReport
 from tests.execution.house import INFY, House, account, books_balance
 
@@ -323,7 +324,7 @@ def test_a_stop_that_is_tried_again_after_a_restart_takes_a_resting_exit_back():
         house.system.roster.lane("A1").box.forget(lambda job: isinstance(job, Exit))
         house.send("SELL", 10, order_type=OrderType.LIMIT, price=Decimal(110))
         with house.restart() as later:
-            later.until(lambda: later.held() == 0)
+            later.until(lambda: later.held() == 0 and later.system.roster.lane("A1").idle)
             assert exits(later)[1:] == [(Role.EXIT, OrderState.CANCELLED, 10), (Role.STOP, OrderState.FILLED, 10)]
 
 
