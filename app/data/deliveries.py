@@ -43,8 +43,11 @@ _AGENDA = (
 )
 _CLAIM = (
     f"SELECT d.delivery_id, d.target, d.attempts, d.expires_at, d.sealed, m.body FROM deliveries d LEFT JOIN messages m USING (message_id)"
-    f" WHERE %s AND d.{_OPEN} AND d.status = 'pending' AND d.next_at <= ? AND d.expires_at > ? ORDER BY d.delivery_id LIMIT ?"
+    f" WHERE %s AND d.{_OPEN} AND d.status = 'pending' AND d.next_at <= ? AND d.expires_at > ? ORDER BY %s LIMIT ?"
 )
+_FIRST_TOLD = "d.delivery_id"
+_LEAST_TRIED = "d.attempts, d.delivery_id"
+"""Mails to addresses of their own: one at which the mail server hangs each time is not in front of all others each time."""
 _CROWD = (
     "WITH crowd AS (SELECT d.delivery_id, d.message_id, d.next_at, m.kind, json_extract(m.body, '$.thread') AS thread,"
     " CASE m.kind WHEN 'signal' THEN json_extract(m.body, '$.covers') END AS covers, CASE m.kind WHEN 'signal' THEN d.next_at END AS opens"
@@ -240,7 +243,7 @@ class Deliveries:
 def _claim(db: sqlite3.Connection, target: str, most: int, now: int, *, alike: bool) -> tuple[list[sqlite3.Row], bool]:
     """What is taken, and whether more is due. `alike`: only what was tried as often as the first; so what failed together goes together again, as
     the same mail."""
-    where, names = (_IS_MAIL, ()) if target == MAILS else ("d.target = ?", (target,))
+    where, names, order = (_IS_MAIL, (), _LEAST_TRIED) if target == MAILS else ("d.target = ?", (target,), _FIRST_TOLD)
     if target != MAILS:
         open_ = (
             "SELECT 1 FROM destinations JOIN users USING (user_id)"
@@ -248,7 +251,7 @@ def _claim(db: sqlite3.Connection, target: str, most: int, now: int, *, alike: b
         )
         if db.execute(open_, (target, now)).fetchone() is None:
             return [], False
-    rows = db.execute(_CLAIM % where, (*names, now, now, most + 1)).fetchall()
+    rows = db.execute(_CLAIM % (where, order), (*names, now, now, most + 1)).fetchall()
     taken = rows[:most]
     if alike:
         taken = list(takewhile(lambda row: row["attempts"] == rows[0]["attempts"], taken))

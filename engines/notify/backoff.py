@@ -18,6 +18,9 @@ BREAKS = 10  # failures in a row after which a target is said to be paused
 PAUSE = 600.0
 """Seconds that a target waits at most: a stop that is told an hour late is told too late."""
 
+MAIL_PAUSE = 120.0
+"""Seconds that all codes and links wait at most: a code is good for ten minutes."""
+
 Chance = Callable[[], float]
 """From 0 up to 1."""
 
@@ -59,7 +62,7 @@ def _failed(batch: Batch, answer: Answer, now: Timestamp, chance: Chance) -> tup
     if batch.target == MAILS and not answer.wide:  # one mailbox says "later": that is no news about the next one
         kept = tuple(_wait(item, item.attempts + 1, now + delay(item.attempts + 1, chance), answer.reason) for item in taken)
         return kept + tuple(_wait(item, item.attempts, now, "") for item in rest), Verdict(failures=batch.failures)
-    until = now + max(delay(failures, chance, PAUSE), answer.wait)
+    until = now + max(delay(failures, chance, MAIL_PAUSE if batch.target == MAILS else PAUSE), answer.wait)
     kept = tuple(_wait(item, item.attempts + 1, until, answer.reason) for item in taken)
     kept += tuple(_wait(item, item.attempts, until, "") for item in rest)
     health = Health.PAUSED if failures >= BREAKS else Health.OK

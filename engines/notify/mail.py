@@ -61,6 +61,7 @@ class Mailer:
         self._trust = trust
         self._lock = threading.Lock()
         self._idle: list[_Kept] = []
+        self._unanswered: set[str] = set()  # whose mails the server fell silent over since its last word; "": it was not to be had at all
 
     most = DIGEST
 
@@ -97,8 +98,9 @@ class Mailer:
         except ssl.SSLError:
             return Answer(Fate.FAILED, taken, "the mail server's certificate cannot be trusted", wide=True)
         except (smtplib.SMTPException, OSError) as error:
+            self._silent("")
             return Answer(Fate.FAILED, taken, _lost(error, "could not be reached"), wide=True)
-        done = False
+        done, silent = False, False
         try:
             _post(kept.smtp, made, self._envelope(), to)
             done = True
@@ -115,9 +117,19 @@ class Mailer:
         except (UnicodeError, ValueError, smtplib.SMTPNotSupportedError):
             return _bad(taken, "the address is not one that the mail server takes")
         except (smtplib.SMTPException, OSError) as error:
-            return Answer(Fate.FAILED, taken, _lost(error, "broke the connection off"), wide=True)
+            silent = True
+            return Answer(Fate.FAILED, taken, _lost(error, "broke the connection off"), wide=self._silent(to))
         finally:
+            if not silent:
+                with self._lock:
+                    self._unanswered.clear()
             self._put_back(kept, good=done)
+
+    def _silent(self, to: str) -> bool:
+        """Whether that is the server itself: over one mail it may fall silent because it asks, or waits for, the server of that address."""
+        with self._lock:
+            self._unanswered.add(to)
+            return len(self._unanswered) > 1
 
     def _envelope(self) -> str:
         from email.utils import parseaddr

@@ -33,6 +33,8 @@ class Mailbox:
         self.moods: deque[str] = deque()
         self.mails: list[EmailMessage] = []
         self.to: list[str] = []
+        self.tried: list[str] = []
+        self.cuts: set[str] = set()  # addresses over which the connection is cut
         self.connections = 0
         self.released = asyncio.Event()
         self._login = login
@@ -79,7 +81,11 @@ class Mailbox:
         session.host_name = hostname
         return responses
 
-    async def handle_RCPT(self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]) -> str:  # noqa: N802
+    async def handle_RCPT(self, server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]) -> str:  # noqa: N802
+        self.tried.append(address)
+        if address in self.cuts:
+            assert server.transport is not None
+            server.transport.abort()
         if self.moods and self.moods[0] in _RECIPIENT:
             return _RECIPIENT[self.moods.popleft()]
         envelope.rcpt_tos.append(address)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.notify.answers import Answer, Fate
-from engines.notify.backoff import BREAKS, DELAYS, PAUSE, delay, settle
+from engines.notify.backoff import BREAKS, DELAYS, MAIL_PAUSE, PAUSE, delay, settle
 from engines.notify.outbox import MAILS, Batch, Channel, Claimed, Health, Status
 from tests.notify.house import START, message
 
@@ -80,6 +80,8 @@ def test_a_mailbox_that_says_later_delays_its_own_mail_alone() -> None:
     assert (outcomes[0].next_at - NOW, verdict.not_before, verdict.failures) == (120, 0.0, 0)
     _, verdict = settle(batch(1, target=MAILS), Answer(Fate.FAILED, 1, "no server", wide=True), NOW, half)
     assert (verdict.not_before - NOW, verdict.failures) == (2, 1)
+    _, verdict = settle(batch(1, target=MAILS, failures=20), Answer(Fate.FAILED, 1, "no server", wide=True), NOW, half)
+    assert verdict.not_before - NOW == MAIL_PAUSE
 
 
 @given(

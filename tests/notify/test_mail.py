@@ -130,6 +130,29 @@ def test_a_mailbox_that_says_later_gets_its_mail_later_and_the_others_at_once(of
     assert post.connections == 2  # the refused one was left, the next was used again
 
 
+def test_an_address_over_which_the_server_falls_silent_holds_up_no_other(office: Office, data: Data, post: Mailbox) -> None:
+    post.cuts = {"a@tarpit.example"}
+    send(data, "000000", to="a@tarpit.example")
+    for number in range(12):
+        send(data, f"{number + 1:06d}", to=f"{number}@example.com")
+        office.walk()
+        assert post.to[number:] == [f"{number}@example.com"]  # at once
+        office.pass_(31)
+    assert post.tried.count("a@tarpit.example") == 5  # by itself: at once, and after 2 s, 10 s, 30 s and 2 min
+
+
+def test_while_it_falls_silent_over_several_whoever_was_tried_least_is_first(office: Office, data: Data, post: Mailbox) -> None:
+    post.cuts = {f"{name}@tarpit.example" for name in "abc"}
+    for name in "abc":
+        send(data, name * 6, to=f"{name}@tarpit.example")
+    for wait in (0, 2, 10, 30):
+        office.pass_(wait)
+    send(data, "111111")
+    office.pass_(145)  # the longest that all of them wait
+    assert post.to == ["asha@example.com"]
+    assert post.tried.index("asha@example.com") < len(post.tried) - 1  # it was in front of those that were tried before
+
+
 def test_a_mailbox_that_does_not_exist_gets_nothing_and_nothing_of_the_secret_is_left(office: Office, data: Data, post: Mailbox) -> None:
     send(data, "111111")
     post.moods.append("nobody")
@@ -237,6 +260,20 @@ def test_the_owner_is_told_when_no_mail_can_be_sent_and_when_it_can_again(data: 
         office.pass_(120)
         assert told[1:] == ["mail_down is over"]
     assert counts(data) == {"sent": 1}
+
+
+def test_a_server_that_falls_silent_over_everybody_is_told_too(data: Data, clock: HandClock, post: Mailbox) -> None:
+    post.cuts = {"asha@example.com", "ravi@example.com"}
+    server = MailServer("127.0.0.1", post.port, "t@example.com", tls=False)
+    with _office(data, clock, server) as (office, told):
+        send(data, "111111")
+        send(data, "222222", to="ravi@example.com")
+        for wait in (0, 2, 10, 30):
+            office.pass_(wait)
+        assert told == ["mail_down: Mail cannot be sent: the mail server broke the connection off"]
+        post.cuts = set()
+        office.pass_(120)
+        assert told[1:] == ["mail_down is over"]
 
 
 @pytest.mark.parametrize(

@@ -311,7 +311,7 @@ def test_what_is_asked_all_the_time_reads_no_more_than_what_is_open(data: Data) 
 
     asked = [
         (deliveries._AGENDA, (0,)),
-        (deliveries._CLAIM % "d.target = ?", ("D", 0, 0, 11)),
+        (deliveries._CLAIM % ("d.target = ?", deliveries._FIRST_TOLD), ("D", 0, 0, 11)),
         ("SELECT * FROM messages WHERE state = 'new' AND message_id > ? ORDER BY message_id LIMIT ?", (0, 10)),
     ]
     for sql, params in asked:
