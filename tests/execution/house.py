@@ -72,6 +72,8 @@ from engines.ports import (
 from engines.system import BrokerMaker, EngineSettings, TradingSystem
 from tests.support.broker import QuietBroker
 
+PATIENCE = 30.0
+"""Seconds: for what happens at once unless the machine stands still, as a shared one does for moments."""
 INFY = Instrument("NSE:INFY", "Infosys", "NSE", Decimal("0.05"))
 NIFTY_FUT = Instrument("NFO:NIFTY26NOVFUT", "NIFTY", "NFO", Decimal("0.10"), lot_size=65, freeze_quantity=1800, segment="FUT")
 USER = "U1"
@@ -369,7 +371,7 @@ class WireBroker(QuietBroker):
             raise Retry("not connected yet", after=0.01)
         with permit():
             self.writing.set()
-            self.may_write.wait(5)
+            self.may_write.wait(PATIENCE)
             if what != "lose_before":
                 self.book.placed.append(request)
         if what == "lose_before":
@@ -378,7 +380,7 @@ class WireBroker(QuietBroker):
             raise ZeroDivisionError("a bug in an adapter")
         if what == "hang":
             self.hanging.set()
-            self.released.wait(10)
+            self.released.wait(PATIENCE)
             raise Unknown("timeout")
         report = self._report(request, what)
         if what == "refuse":
@@ -530,7 +532,7 @@ class House:
         }
         return Signal(**(given | changes))
 
-    def send(self, side: str = "BUY", quantity: int | None = 10, *, wait: float = 5.0, **changes: Any) -> tuple[Order, ...]:
+    def send(self, side: str = "BUY", quantity: int | None = 10, *, wait: float = PATIENCE, **changes: Any) -> tuple[Order, ...]:
         return self.system.submit(self.signal(side, quantity, **changes), wait).orders
 
     def held(self, account_id: str = "A1") -> Decimal:
@@ -538,7 +540,7 @@ class House:
         assert desk is not None
         return sum((position.quantity for position in desk.open_positions()), Decimal(0))
 
-    def until(self, true: Callable[[], object], patience: float = 20.0) -> None:
+    def until(self, true: Callable[[], object], patience: float = PATIENCE) -> None:
         """Wait for something to become true; fails when it does not."""
         pause = threading.Event()
         deadline = SystemClock().monotonic() + patience
