@@ -19,6 +19,7 @@ from typing import Protocol
 from app.data import Data, NotFound, Wanting
 from app.data.outbox import EVERYBODY, OWNERS, NewMessage, Send
 from app.data.reporting import NamedAccount
+from engines.brokers.makers import currency_of
 from engines.core.messages import Event, Message, Tone
 from engines.core.model import FINAL_STATES, Halt, HaltScope, Order, OrderState, OrderType, PlanState, Role, Signal, Source, Timestamp
 from engines.core.sessions import HOME_EXCHANGE, midnight
@@ -70,8 +71,6 @@ class Books(Protocol):
         """Its equity now; None when the account is not there."""
         ...
 
-    def currency(self, account_id: str) -> str: ...
-
     def segment(self, symbol: str) -> str:
         """Of an instrument; empty when nobody knows it."""
         ...
@@ -91,10 +90,6 @@ class LiveBooks:
             return None
         with desk.lock:
             return desk.equity()
-
-    def currency(self, account_id: str) -> str:
-        lane = self.system.roster.lane(account_id)
-        return lane.broker.traits.currency if lane is not None else "INR"
 
     def segment(self, symbol: str) -> str:
         instrument = self.system.instruments.get(symbol)
@@ -397,7 +392,7 @@ class _Edition:
             return None
         books = self.room.books
         balance = books.balance(named.account_id)
-        return AccountNews(named.name, named.broker != "paper", books.currency(named.account_id), named.leverage, balance)
+        return AccountNews(named.name, named.broker != "paper", currency_of(named.broker), named.leverage, balance)
 
     # --- its ways -------------------------------------------------------------------------------------------------------
 

@@ -321,7 +321,6 @@ class BrokerTraits:
     orders_per_second: float | None = None
     burst: int = 1
     absent_after: float = 10.0
-    currency: str = "INR"
     windows: tuple[tuple[int, float], ...] = ()
     daily_book: bool = False
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from engines.brokers.makers import currency_of
 from engines.brokers.paper import PaperBroker, PaperExchange
 from engines.core import exits as exit_rules
 from engines.core.bars import Levels, nearest
@@ -133,7 +134,14 @@ class TradingSystem:
         self.roster: Roster = self._make_roster()
         self.incident_log = IncidentLog(journal, notifier, clock, ids, self.roster.owner_of)
         self.combined = CombinedWatch(
-            journal, clock, self.incident_log, self.roster.desks, self._currency, self._leave, self._strategy_name, self.roster.trades
+            journal,
+            clock,
+            self.incident_log,
+            self.roster.desks,
+            lambda desk: currency_of(desk.account.broker),
+            self._leave,
+            self._strategy_name,
+            self.roster.trades,
         )
         self.news = News(journal, notifier, self.outcomes, self.latency, self._position_told)
         self._plan_tools = PlanTools(
@@ -584,10 +592,6 @@ class TradingSystem:
     def _strategy_name(self, strategy_id: str) -> str:
         strategy = self.roster.strategy(strategy_id)
         return strategy.name if strategy is not None else strategy_id
-
-    def _currency(self, desk: Desk) -> str:
-        lane = self.roster.lane(desk.account.account_id)
-        return lane.broker.traits.currency if lane is not None else "INR"
 
     def _on_durable(self, desk: Desk, facts: Sequence[Fact]) -> None:
         self.news.on_durable(desk, facts)

@@ -1,18 +1,12 @@
-"""Whose money is counted in what: rupees and dollars are shown side by side and never added.
-
-By the kind of broker, so that it also holds for an account that is archived or that the engines do not know yet.
-"""
+"""Whose money is counted in what: rupees and dollars are shown side by side and never added."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-HOME = "INR"
-_OTHER = {"binance_spot": "USDT", "binance_usdm": "USDT"}
+from engines.brokers.makers import HOME, currency_of
 
-
-def currency_of(broker: str) -> str:
-    return _OTHER.get(broker, HOME)
+__all__ = ["HOME", "currency_of", "home_of"]
 
 
 def home_of(currencies: Iterable[str]) -> str:

@@ -1,6 +1,6 @@
 """Which class speaks to which broker. Nothing is imported until an account of that kind is really there.
 
-Adding a broker is one line here, its folder beside this file, and its emulator for the contract suite.
+Adding a broker is one line here (two where its money is not rupees), its folder beside this file, and its emulator for the contract suite.
 """
 
 from __future__ import annotations
@@ -23,6 +23,15 @@ class BrokerEndpoints:
     kite: KiteEndpoints = field(default_factory=KiteEndpoints)
     smartapi: SmartApiEndpoints = field(default_factory=SmartApiEndpoints)
     binance: BinanceEndpoints = field(default_factory=BinanceEndpoints)
+
+
+HOME = "INR"
+_OTHER = {"binance_spot": "USDT", "binance_usdm": "USDT"}
+
+
+def currency_of(broker: str) -> str:
+    """In what money an account of this kind counts: by the kind alone, so that it also holds for one that is archived or cannot be connected."""
+    return _OTHER.get(broker, HOME)
 
 
 def makers(tools: BrokerTools, endpoints: BrokerEndpoints) -> dict[str, Maker]:

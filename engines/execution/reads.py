@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from engines.brokers.makers import currency_of
 from engines.brokers.paper import PaperBooks
 from engines.core import risk as risk_rules
 from engines.core.model import ZERO, ExitPlan, Halt, Instrument, Order, PlanState, Position, Product
@@ -46,7 +47,7 @@ def account_view(desk: Desk, board: HaltBoard, lane: Lane | None) -> AccountView
         kill_reason=board.kill_reason(account.account_id) or "",
         locked=day.locked,
         connected=desk.ready,
-        currency=lane.broker.traits.currency if lane else "INR",
+        currency=currency_of(account.broker),
         queue_depth=lane.depth() if lane else 0,
         funds=desk.funds,
         warnings=desk.warnings,

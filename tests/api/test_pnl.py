@@ -67,7 +67,7 @@ def test_another_persons_results_are_not_in_it(fresh: Rig) -> None:
 class Far(QuietBroker):
     """A broker of another currency that nobody can reach today."""
 
-    traits = BrokerTraits(10.0, 10, currency="USDT")
+    traits = BrokerTraits(10.0, 10)
 
     def connect(self, on_report: object) -> NoReturn:
         raise NeedsLogin("not today")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
+from typing import NoReturn
 
 from engines.core.facts import CombinedChanged
 from engines.core.model import (
+    Account,
     AccountMapping,
     CombinedRule,
     CombinedScope,
@@ -131,12 +134,22 @@ def test_a_stop_that_came_down_between_leaving_and_closing_is_finished_by_the_ne
 
 def test_accounts_in_two_currencies_and_missing_prices_are_not_added_up():
     group = Group("G1", "U1", "Both", ("A1", "A2"))
-    with House(account("A1", broker="wire"), account("A2", broker="wire"), groups=[group], rules=[ON_GROUP, ON_ACCOUNT]) as house:
-        traits = house.wires["A2"].traits
-        house.wires["A2"].traits = replace(traits, currency="USDT")
+    rupees, coins = account("A1", broker="wire"), account("A2", broker="binance_spot")
+    with House(rupees, coins, groups=[group], rules=[ON_GROUP, ON_ACCOUNT]) as house:
         views = {view.rule.rule_id: view for view in house.system.combined.views()}
         assert (views["R3"].pnl, "currencies" in views["R3"].why) == (None, True)
         assert (views["R1"].pnl, views["R1"].lower, views["R1"].why) == (D(0), D(-100), "")
+
+
+def test_a_coin_account_that_cannot_be_connected_is_not_counted_in_rupees():
+    def no_keys(account: Account, credentials: Mapping[str, str]) -> NoReturn:
+        raise ValueError("these are no keys")
+
+    group = Group("G1", "U1", "Both", ("A1", "A2"))
+    rupees, coins = account("A1", broker="wire"), account("A2", broker="binance_spot")
+    with House(rupees, coins, groups=[group], rules=[ON_GROUP], brokers={"binance_spot": no_keys}) as house:
+        assert "currencies" in house.system.combined.views()[0].why
+        assert {view.account_id: view.currency for view in house.system.accounts()} == {"A1": "INR", "A2": "USDT"}
 
 
 def test_where_a_scope_has_live_accounts_only_they_are_counted_and_all_of_it_is_left():

@@ -46,9 +46,6 @@ class PlainBooks:
     def balance(self, account_id: str) -> Decimal | None:
         return D(100_500)
 
-    def currency(self, account_id: str) -> str:
-        return "INR"
-
     def segment(self, symbol: str) -> str:
         return "EQ" if symbol.startswith("NSE:") else ""
 
@@ -400,6 +397,17 @@ def test_the_day_is_told_once_for_each_person_and_never_late(room: Room) -> None
     room.later(1)
     assert room.titles() == ["5 Jan: +₹360.00 paper"]
     assert room.told(room.other) == []
+
+
+def test_a_coin_account_that_was_archived_is_told_in_its_own_money(room: Room) -> None:
+    """Nobody asks the engines, which do not know it any more."""
+    keys = {"api_key": "k" * 20, "api_secret": "s" * 20}
+    room.data.accounts.add(replace(account(room.user, "A3"), name="Coins", broker="binance_spot"), credentials=keys, by=CLI)
+    room.data.journal.run(lambda db: db.execute("UPDATE accounts SET archived_at = 1, enabled = 0 WHERE account_id = 'A3'"))
+    book = DayBook("A3", "2026-01-05", D(100), D(1), at=room.clock.now())
+    room.fact(f.DayClosed(book))
+    room.later(1)
+    assert room.titles() == ["5 Jan: +99.00 USDT live"]
 
 
 def test_what_happened_before_somebody_asked_does_not_travel_but_a_replay_of_an_older_day_does(room: Room) -> None:

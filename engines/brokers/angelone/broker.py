@@ -405,4 +405,4 @@ def _traits(limits: Sequence[Sequence[int]]) -> BrokerTraits:
     """The limit of one second is the lane's rate, and once more a window with room for what the network does to it; the longer ones are windows."""
     rate = next(calls for calls, seconds in limits if seconds == 1)
     windows = tuple((calls, seconds + JITTER) for calls, seconds in limits)
-    return BrokerTraits(orders_per_second=float(rate), burst=rate, absent_after=10.0, currency="INR", windows=windows, daily_book=True)
+    return BrokerTraits(orders_per_second=float(rate), burst=rate, absent_after=10.0, windows=windows, daily_book=True)

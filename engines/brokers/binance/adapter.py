@@ -42,8 +42,8 @@ from engines.ports import (
 
 TRAITS: Mapping[str, BrokerTraits] = {
     # Published: spot 50 to 100 unfilled orders in 10 s and 160,000 a day; USD-M 300 in 10 s and 1,200 a minute. The lower of each.
-    "spot": BrokerTraits(10.0, 10, absent_after=20.0, currency="USDT", windows=((50, 10.0), (160_000, 86_400.0))),
-    "usdm": BrokerTraits(25.0, 25, absent_after=20.0, currency="USDT", windows=((300, 10.0), (1_200, 60.0))),
+    "spot": BrokerTraits(10.0, 10, absent_after=20.0, windows=((50, 10.0), (160_000, 86_400.0))),
+    "usdm": BrokerTraits(25.0, 25, absent_after=20.0, windows=((300, 10.0), (1_200, 60.0))),
 }
 PATIENCE = 2.0
 WHOLE_EVERY = 60.0
