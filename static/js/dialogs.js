@@ -75,7 +75,8 @@ export async function openSheet(address) {
   sheet.dispatchEvent(new CustomEvent("tandem:shown", { bubbles: true }));
 }
 
-// Asks before something is done. Resolves to {typed, password} or null; `attempt` runs while the dialog is still open and may throw.
+// Asks before something is done. Resolves to {typed, password} or null; `attempt` runs while the dialog is still open and may throw. Enter says
+// yes (the only button that submits). While `attempt` runs the dialog cannot be left: what is on its way would be done without a word.
 export function ask({ title, text, confirm, tone, word, password, attempt }) {
   const dialog = document.getElementById("ask");
   const yes = dialog.querySelector("[data-ask-yes]");
@@ -95,18 +96,30 @@ export function ask({ title, text, confirm, tone, word, password, attempt }) {
   typed.oninput = ready;
   return new Promise((resolve) => {
     let answer = null;
+    let busy = false;
+    const hold = (on) => {
+      busy = yes.disabled = on;
+      for (const each of dialog.querySelectorAll("[data-close]")) each.disabled = on;
+    };
     yes.onclick = async (event) => {
       event.preventDefault();
-      yes.disabled = true;
+      if (busy) return;
+      hold(true);
+      error.textContent = "";
+      const given = { typed: typed.value.trim(), password: secret.value };
       try {
-        answer = { typed: typed.value.trim(), password: secret.value };
-        await attempt?.(answer);
+        await attempt?.(given);
+        answer = given;
         dialog.close();
       } catch (failure) {
-        answer = null;
         error.textContent = failure.message;
+      } finally {
+        hold(false);
         ready();
       }
+    };
+    dialog.oncancel = (event) => {
+      if (busy) event.preventDefault();
     };
     dialog.onclose = () => resolve(answer);
     dialog.showModal();

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from selenium.webdriver.common.by import By
 
 from app.pages import STATIC
 from app.pages.assets import Assets
-from tests.pages.test_browser import SENT, desk, one, until
+from tests.pages.test_browser import SENT, desk, one
 from tests.support.browser import Browser
 
 __all__ = ["desk"]

@@ -1,0 +1,112 @@
+"""What hands do on the pages: Enter and Escape in a question, a thumb on the order ticket, typing into the search of the log."""
+
+from __future__ import annotations
+
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from tests.pages.test_browser import desk, one, press, until
+from tests.support.browser import Browser, resize
+
+__all__ = ["desk"]
+
+# What was asked of the API; each answer waits until `window.answer` is called.
+ASKED = """
+  window.asked = [];
+  const real = window.fetch;
+  window.fetch = (address, wish = {}) => wish.method && wish.method !== 'GET'
+    ? new Promise((over) => { window.asked.push([address, JSON.parse(wish.body)]); window.answer = (status) => over(new Response('{}', {status})); })
+    : real(address, wish);
+"""
+
+
+def test_enter_says_yes_where_a_password_is_asked(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/settings/security")
+    chrome.execute_script(ASKED)
+    one(chrome, "button[data-password]").click()
+    one(chrome, "#ask-password").send_keys("a long password", Keys.ENTER)
+    until(chrome, "window.asked.length === 1")
+    assert chrome.execute_script("return window.asked[0][1].password") == "a long password"
+    chrome.execute_script("window.answer(403)")
+    until(chrome, "document.querySelector('[data-ask-error]').textContent !== ''")
+    assert chrome.execute_script("return document.querySelector('#ask').open"), "what was refused can be tried again"
+    one(chrome, "#ask-password").send_keys(Keys.ENTER)
+    until(chrome, "window.asked.length === 2")
+
+
+def test_escape_the_cross_and_cancel_leave_a_question_and_nothing_is_done(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/settings/security")
+    chrome.execute_script(ASKED)
+    for leave in ("Escape", "#ask .x", "#ask [data-ask-no]"):
+        one(chrome, "button[data-password]").click()
+        one(chrome, "#ask-password").send_keys("a long password")
+        if leave == "Escape":
+            press(chrome, Keys.ESCAPE)
+        else:
+            one(chrome, leave).click()
+        until(chrome, "!document.querySelector('#ask').open")
+    assert chrome.execute_script("return window.asked") == []
+
+
+def test_a_question_is_not_left_while_its_answer_is_on_the_way(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/settings/security")
+    chrome.execute_script(ASKED)
+    one(chrome, "button[data-password]").click()
+    one(chrome, "#ask-password").send_keys("a long password", Keys.ENTER)
+    until(chrome, "window.asked.length === 1")
+    assert not one(chrome, "#ask [data-ask-no]").is_enabled()
+    press(chrome, Keys.ENTER)
+    press(chrome, Keys.ESCAPE)
+    assert chrome.execute_script("return [document.querySelector('#ask').open, window.asked.length]") == [True, 1]
+    chrome.execute_script("window.answer(200)")
+    until(chrome, "!document.querySelector('#ask').open")
+    one(chrome, "button[data-password]").click()
+    assert one(chrome, "#ask [data-ask-no]").is_enabled()
+
+
+def test_enter_stops_in_the_dialog_of_the_emergency_stop(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/strategies/S1")
+    chrome.execute_script(ASKED)
+    one(chrome, "[data-open=estop]").click()
+    one(chrome, "#estop [name=reason]").send_keys("fire", Keys.ENTER)
+    until(chrome, "window.asked.length === 1")
+    assert chrome.execute_script("return window.asked[0]") == [
+        "/api/system/emergency-stop",
+        {"scope": "system", "reason": "fire", "flatten": True},
+    ]
+
+
+SEND = "document.querySelector('[data-ticket-send]').getBoundingClientRect()"
+
+
+def test_on_a_phone_the_ticket_is_sent_from_above_the_tab_bar(chrome: Browser, preview: str) -> None:
+    resize(chrome, 390, 844, phone=True)
+    chrome.get(f"{preview}/order?symbol=NSE:INFY")
+    one(chrome, "[data-ticket-all]").click()
+    until(chrome, "document.querySelector('[data-preview=A1] [data-preview-quantity]').textContent === '150'")
+    bar = "document.querySelector('.tabbar').getBoundingClientRect().top"
+    for place in (0, 99_999):  # wherever the page is scrolled to
+        chrome.execute_script("document.querySelector('main').scrollTop = arguments[0]", place)
+        assert chrome.execute_script(f"return {SEND}.bottom <= {bar} && {SEND}.top > 0"), place
+        on_top = "document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2).closest('[data-ticket-send]')"
+        assert chrome.execute_script(f"const box = {SEND}; return Boolean({on_top})"), place
+    last = "document.querySelector('[data-preview-sum]').getBoundingClientRect().bottom"
+    assert chrome.execute_script(f"return {last} <= document.querySelector('.dialog-foot').getBoundingClientRect().top"), (
+        "the last row is in sight"
+    )
+    assert chrome.execute_script("return document.querySelector('[data-ticket-all]').getBoundingClientRect().height") >= 32
+
+
+def test_the_search_of_the_log_filters_as_one_types(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/settings/log?object_kind=account")
+    chrome.execute_script("window.before = document.getElementById('log-rows')")
+    find = one(chrome, "#log-find")
+    find.send_keys("nam")
+    find.send_keys("e")
+    until(chrome, "document.getElementById('log-rows') !== window.before && location.search.includes('q=name')")
+    link = chrome.find_element(By.CSS_SELECTOR, "#log-csv").get_attribute("href") or ""
+    assert "q=name" in link
+    assert "object_kind=account" in link
+    assert chrome.switch_to.active_element == find
+    assert find.get_attribute("value") == "name"
+    one(chrome, "#log-clear a")
