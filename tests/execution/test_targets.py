@@ -114,3 +114,4 @@ def test_a_target_that_fires_while_another_is_leaving_is_not_taken_for_lost(monk
         look(h)
         h.until(lambda: h.system.roster.lane("A1").idle)
         assert sold(h) == [(Role.TARGET, 5), (Role.TARGET, 3)]
+        assert not any(isinstance(job, Exit) for job in h.system.roster.lane("A1").box.at_work())
