@@ -125,6 +125,8 @@ def _order_rows(order: Order, event: OrderEvent) -> Writes:
         dedupe = f"o:{order.order_id}:{letter}"
         if state in _MAY_GROW and order.filled_quantity:
             dedupe = f"{dedupe}:{order.filled_quantity}"
+        elif state is OrderState.REJECTED:  # once for each refusal: an order that lived all the same may be refused for good
+            dedupe = f"{dedupe}:{micros(event.at)}"
         rows.append((t.MESSAGES, (dedupe, "order", order.user_id, order.account_id, order.order_id, micros(event.at))))
     return rows
 

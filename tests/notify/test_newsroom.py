@@ -228,6 +228,21 @@ def test_a_fill_after_a_cancel_is_told_and_the_same_news_twice_is_not(room: Room
     assert room.titles() == ["BUY INFY · cancelled", "BUY INFY · partly filled, then cancelled", "BUY INFY · filled"]
 
 
+@pytest.mark.parametrize("told", [False, True])
+def test_an_order_that_is_refused_again_is_told_again_and_one_refusal_once(room: Room, told: bool) -> None:
+    """The first was read from a bad answer: the broker had it, and then refused it for good."""
+    refused = room.to(room.signal("A1", role=Role.EXIT).orders[0], OrderState.REJECTED, reason="a bad answer")
+    room.later(1 if told else 0.1)
+    lives = room.to(refused, OrderState.OPEN)
+    room.later(1)
+    last = changed(lives, OrderState.REJECTED, room.clock.now(), reason="RMS: margin")
+    room.fact(last)
+    room.later(1)
+    room.fact(last)
+    room.later(1)
+    assert room.titles() == ["BUY INFY · rejected"] * (2 if told else 1)
+
+
 def test_the_summary_waits_for_the_last_word_but_not_for_ever(room: Room) -> None:
     first, second = room.signal("A1", "A2").orders
     room.to(first, OrderState.FILLED, filled_quantity=D(10), average_price=D(1))
