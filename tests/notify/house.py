@@ -23,6 +23,8 @@ from tests.notify.messengers import DiscordDouble, TelegramDouble
 
 START = 1_800_000_000.0
 FAR = 10 * 86_400.0
+PATIENCE = 30.0
+"""Seconds: for what happens at once unless the machine stands still, as a shared one does for moments."""
 
 
 class HandClock:
@@ -70,14 +72,14 @@ class Office:
         discord: DiscordDouble | None = None,
         telegram: TelegramDouble | None = None,
         mail: Mailbox | MailServer | None = None,
-        read: float = 5.0,
+        read: float = PATIENCE,
         gather: float = 0.0,
         poll: float = 0.05,
         trouble: list[str] | None = None,
         trust: Any = None,
     ) -> None:
         self.data, self.clock = data, clock
-        self.wire = Wire(clock, connect=2.0, read=read)
+        self.wire = Wire(clock, connect=PATIENCE, read=read)
         server = MailServer("127.0.0.1", mail.port, "tandem@example.com", tls=False) if isinstance(mail, Mailbox) else mail
         self.mailer = Mailer(server, clock, timeout=read, trust=trust)
         roots = (discord.root if discord else "http://127.0.0.1:9", telegram.root if telegram else "http://127.0.0.1:9")
@@ -109,6 +111,11 @@ class Office:
                 return steps
         raise AssertionError("there is no end to it")
 
+    def once(self) -> None:
+        """One batch that is due; where time goes by itself, the next try may be due as soon as this one has failed."""
+        self.dispatcher.wake()
+        assert self.dispatcher.step(self.hand)
+
     def pass_(self, seconds: float) -> int:
         assert isinstance(self.clock, HandClock)
         self.clock.passed += seconds
@@ -139,7 +146,8 @@ class Threads:
         self.stopping = True
         self._dispatcher.wake()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(PATIENCE)
+        assert not any(thread.is_alive() for thread in self._threads)
 
 
 def person(data: Data, user_id: str = "U1") -> str:

@@ -13,7 +13,7 @@ import re
 import socket
 import ssl
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -28,6 +28,17 @@ NUMBER = re.compile(r"#(\d+)$", re.MULTILINE)
 _RECIPIENT = {"later": "451 4.7.1 greylisted", "nobody": "550 5.1.1 no such mailbox", "full": "552 5.2.2 mailbox full"}
 
 
+class _Listening(Controller):
+    """On a socket that is bound already."""
+
+    def __init__(self, bound: socket.socket, *given: Any, **options: Any) -> None:
+        self._bound = bound
+        super().__init__(*given, **options)
+
+    def _create_server(self) -> Awaitable[asyncio.AbstractServer]:
+        return self.loop.create_server(self._factory_invoker, sock=self._bound, ssl=self.ssl_context)
+
+
 class Mailbox:
     def __init__(self, *, login: tuple[str, str] | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.moods: deque[str] = deque()
@@ -39,20 +50,19 @@ class Mailbox:
         self.released = asyncio.Event()
         self._login = login
         self._open: list[asyncio.Transport] = []
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        bound = socket.create_server(("127.0.0.1", 0))  # and kept: a port that was only looked for may be another's a moment later
+        self.port: int = bound.getsockname()[1]
         options: dict[str, Any] = (
             {"auth_required": True, "authenticator": self._check, "auth_require_tls": tls is not None} if login else {}
         )
         if tls is not None:
             options |= {"tls_context": tls, "require_starttls": True}
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, ready_timeout=10, **options)
+        self._controller = _Listening(bound, self, hostname="127.0.0.1", port=self.port, ready_timeout=30, **options)
         self._controller.start()
 
     def close(self) -> None:
         left = asyncio.run_coroutine_threadsafe(self._leave(), self._controller.loop)
-        left.result(5)
+        left.result(30)
         self._controller.stop()
 
     async def _leave(self) -> None:

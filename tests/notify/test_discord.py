@@ -177,7 +177,7 @@ def test_whoever_does_not_answer_in_time_is_tried_again(data: Data, discord: Dis
     there = destination(data, "discord", {"url": discord.webhook()})
     tell(data, [there])
     discord.moods.append(mood)
-    office.walk()
+    office.once()
     assert states(data, "status", "attempts", "error") == [("pending", 1, "Discord did not answer in time")]
     office.close()
 

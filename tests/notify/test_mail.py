@@ -226,7 +226,7 @@ def test_a_server_that_hangs_costs_its_time_out_and_no_more(data: Data, post: Ma
     with _office(data, GoingClock(), MailServer("127.0.0.1", post.port, "t@example.com", tls=False), read=0.2) as (office, _):
         send(data, "111111")
         post.moods.append("hang")
-        office.walk()
+        office.once()
         assert states(data, "status", "attempts", "error") == [("pending", 1, "the mail server did not answer in time")]
 
 

@@ -161,6 +161,6 @@ def test_a_bot_that_does_not_answer_is_tried_again(data: Data, telegram: Telegra
     there = destination(data, "telegram", {"token": telegram.token, "chat": "4711"})
     tell(data, [there])
     telegram.moods.append("hang")
-    office.walk()
+    office.once()
     assert states(data, "status", "error") == [("pending", "Telegram did not answer in time")]
     office.close()
