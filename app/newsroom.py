@@ -10,7 +10,7 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
@@ -21,7 +21,20 @@ from app.data.outbox import EVERYBODY, OWNERS, NewMessage, Send
 from app.data.reporting import NamedAccount
 from engines.brokers.makers import currency_of
 from engines.core.messages import Event, Message, Tone
-from engines.core.model import FINAL_STATES, Halt, HaltScope, Order, OrderState, OrderType, PlanState, Role, Signal, Source, Timestamp
+from engines.core.model import (
+    FINAL_STATES,
+    ExitPlan,
+    Halt,
+    HaltScope,
+    Order,
+    OrderState,
+    OrderType,
+    PlanState,
+    Role,
+    Signal,
+    Source,
+    Timestamp,
+)
 from engines.core.sessions import HOME_EXCHANGE, midnight
 from engines.execution.supervisor import Supervisor, Worker
 from engines.notify import notices, words
@@ -76,7 +89,7 @@ class Books(Protocol):
         ...
 
     def guard(self, order: Order) -> tuple[Decimal | None, tuple[Decimal, ...]]:
-        """Stop and targets that guard what this order opened."""
+        """Stop and targets that guard what this order opened; nothing where that cannot be said for sure."""
         ...
 
 
@@ -97,10 +110,21 @@ class LiveBooks:
 
     def guard(self, order: Order) -> tuple[Decimal | None, tuple[Decimal, ...]]:
         desk = self.system.roster.desk(order.account_id)
-        plan = desk.plans.get(order.position_key) if desk is not None else None
-        if plan is None or plan.state is not PlanState.ARMED:
+        if desk is None:
             return None, ()
+        with desk.lock:
+            plan = desk.plans.get(order.position_key)
+            if plan is None or plan.state is not PlanState.ARMED or not _of_its_trade(plan, order, desk.orders.values()):
+                return None, ()
         return plan.stop, tuple(target.price for target in plan.targets if not target.fired)
+
+
+def _of_its_trade(plan: ExitPlan, order: Order, orders: Iterable[Order]) -> bool:
+    """It was armed for this order, or this order added to what it guards. What is older than the plan, or of the other side, was another trade."""
+    if plan.signal_key == order.signal_key:
+        return True
+    since = min((each.created_at for each in orders if each.signal_key == plan.signal_key), default=None)
+    return plan.side is order.side and since is not None and since <= order.created_at
 
 
 @dataclass(slots=True)
