@@ -13,7 +13,7 @@ from tests.api.rig import Person, Rig
 from tests.api.test_database_down import locked
 
 
-def until(true: Any, patience: float = 10.0) -> Any:
+def until(true: Any, patience: float = 30.0) -> Any:
     deadline, pause = time.monotonic() + patience, threading.Event()
     while not (answer := true()):
         assert time.monotonic() < deadline, "it did not come true in time"
@@ -249,7 +249,7 @@ def test_all_accounts_are_stopped_side_by_side_and_one_that_fails_is_named(trade
     switch = trader.rig.system.kill_switch
 
     def slow(account_id: str, *args: Any, **more: Any) -> None:
-        together.wait(10)  # passes only when all three are under way at once
+        together.wait(30)  # passes only when all three are under way at once
         if account_id == accounts[1]:
             raise RuntimeError("its lane is gone")
         switch(account_id, *args, **more)

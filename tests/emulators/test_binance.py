@@ -112,10 +112,10 @@ def test_the_published_vector_signs_as_documented() -> None:
 
 def test_requests_are_verified(emulator: BinanceEmulator, spot: EmulatedAccount) -> None:
     path, now = "/api/v3/account", emulator.now_ms()
-    assert said(requests.get(emulator.url + path, timeout=5)) == (401, -2014, "API-key format invalid.")
+    assert said(requests.get(emulator.url + path, timeout=30)) == (401, -2014, "API-key format invalid.")
     strange = {"X-MBX-APIKEY": "x" * 64}
     refused = (401, -2015, "Invalid API-key, IP, or permissions for action.")
-    assert said(requests.get(emulator.url + path, headers=strange, timeout=5)) == refused
+    assert said(requests.get(emulator.url + path, headers=strange, timeout=30)) == refused
     missing = "Mandatory parameter 'signature' was not sent, was empty/null, or malformed."
     assert said(sdk.ask(emulator, spot, "GET", path, signed=False)) == (400, -1102, missing)
     late = (400, -1021, "Timestamp for this request is outside of the recvWindow.")
@@ -132,7 +132,7 @@ def test_requests_are_verified(emulator: BinanceEmulator, spot: EmulatedAccount)
     emulator.set_address(spot, ("127.0.0.1",))
     emulator.advance(60)
     assert said(sdk.ask(emulator, spot, "GET", path, timestamp=now))[1] == -1021
-    assert said(requests.get(f"{emulator.url}/api/v3/time", timeout=5))["serverTime"] >= now + 60_000
+    assert said(requests.get(f"{emulator.url}/api/v3/time", timeout=30))["serverTime"] >= now + 60_000
 
 
 def test_a_key_is_for_one_market_and_says_what_it_may(emulator: BinanceEmulator, spot: EmulatedAccount, usdm: EmulatedAccount) -> None:

@@ -48,7 +48,7 @@ def _closed_afterwards() -> Iterator[None]:
 
 
 def connect(url: str) -> websocket.WebSocket:
-    opened.append(websocket.create_connection(url, timeout=5))
+    opened.append(websocket.create_connection(url, timeout=30))
     return opened[-1]
 
 
@@ -240,7 +240,7 @@ def test_streams_are_chosen_by_message(emulator: BinanceEmulator) -> None:
 def test_marks_come_over_the_market_route(emulator: BinanceEmulator) -> None:
     ws = connect(f"{emulator.ws_url}/market/ws/btcusdt@markPrice@1s")
     assert (heard(ws)["e"], emulator.sockets(kind="ticks")) == ("markPriceUpdate", 1)
-    assert requests.get(f"{emulator.url}/fapi/v1/premiumIndex?symbol=BTCUSDT", timeout=5).json()["markPrice"] == "68000.00000000"
+    assert requests.get(f"{emulator.url}/fapi/v1/premiumIndex?symbol=BTCUSDT", timeout=30).json()["markPrice"] == "68000.00000000"
 
 
 def test_a_client_that_talks_too_much_is_cut_off() -> None:

@@ -6,6 +6,7 @@ import http.client
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -202,7 +203,7 @@ def trader(emulator: KiteEmulator) -> EmulatedAccount:
     return emulator.add_account()
 
 
-def send_order(emulator: KiteEmulator, trader: EmulatedAccount, client: Client | None = None, timeout: float = 5.0, **more: Any) -> Answer:
+def send_order(emulator: KiteEmulator, trader: EmulatedAccount, client: Client | None = None, timeout: float = 30.0, **more: Any) -> Answer:
     fields = {"exchange": "NSE", "tradingsymbol": "INFY", "transaction_type": "BUY", "quantity": 1, "product": "MIS", "order_type": "LIMIT"}
     body = urlencode({**fields, "price": 1500, "tag": "T1", **more})
     token = f"token {trader.credentials['api_key']}:{trader.credentials['access_token']}"
@@ -212,6 +213,12 @@ def send_order(emulator: KiteEmulator, trader: EmulatedAccount, client: Client |
     finally:
         if client is None:
             made.close()
+
+
+def arrived(emulator: KiteEmulator, trader: EmulatedAccount) -> None:
+    """Whoever gives up soon may have given up before the order was read."""
+    pause = threading.Event()
+    assert any(emulator.book(trader) or pause.wait(0.02) for _ in range(1500))
 
 
 NO_ANSWER = (http.client.RemoteDisconnected, ConnectionResetError)
@@ -231,6 +238,7 @@ class TestFaultsOverHttp:
         emulator.fault(Fault.BOOKED_NO_ANSWER, account=trader)
         with pytest.raises(TimeoutError):
             send_order(emulator, trader, timeout=0.1)
+        arrived(emulator, trader)
         assert [x.client_id for x in emulator.book(trader)] == ["T1"]
 
     @pytest.mark.parametrize(
@@ -344,4 +352,4 @@ def test_an_emulator_without_an_input_runs_until_it_is_ended():
         assert remote.url == remote.call("url")
         remote.close()
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0

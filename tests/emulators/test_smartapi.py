@@ -90,7 +90,7 @@ def test_a_log_in_may_be_refused_in_other_envelopes(envelope: str, key: str, val
         account = emulator.add_account()
         headers = {"X-PrivateKey": account.credentials["api_key"]}
         url = f"{emulator.url}/rest/auth/angelbroking/user/v1/loginByPassword"
-        said = requests.post(url, json={"clientcode": account.name, "password": "x", "totp": "0"}, headers=headers, timeout=5).json()
+        said = requests.post(url, json={"clientcode": account.name, "password": "x", "totp": "0"}, headers=headers, timeout=30).json()
         assert said[key] == value
 
 
@@ -241,7 +241,7 @@ def test_beyond_the_limits_comes_a_plain_text() -> None:
         account = limited.add_account()
         headers = {"X-PrivateKey": account.credentials["api_key"], "Authorization": f"Bearer {limited.sign_in(account).jwt}"}
         url = f"{limited.url}/rest/secure/angelbroking/order/v1/getOrderBook"
-        answers = [requests.get(url, headers=headers, timeout=5) for _ in range(3)]
+        answers = [requests.get(url, headers=headers, timeout=30) for _ in range(3)]
         refused = [x for x in answers if x.status_code == 403]
         assert refused  # at most one of three in the same second, and three calls cannot take two seconds to pass
         assert {(x.text, x.headers["Content-Type"].split(";")[0]) for x in refused} == {
@@ -264,7 +264,7 @@ def test_beyond_the_limits_comes_a_plain_text() -> None:
 )
 def test_the_sdk_meets_each_fault_of_a_write(emulator: SmartApiEmulator, account: EmulatedAccount, fault: Fault, booked: int) -> None:
     client = sdk.signed_in(emulator, account)
-    client.timeout = 0.2 if fault is Fault.BOOKED_NO_ANSWER else 5.0
+    client.timeout = 0.2 if fault is Fault.BOOKED_NO_ANSWER else 30.0
     emulator.fault(fault, seconds=30 if fault is Fault.TIMED_OUT_BOOKED_LATER else 0.0)
     try:
         said = client.placeOrderFullResponse(dict(TERMS))
@@ -286,7 +286,8 @@ def test_the_sdk_meets_each_fault_of_a_write(emulator: SmartApiEmulator, account
         Fault.TIMED_OUT_BOOKED_LATER: error("AB1004"),
     }
     assert said == expected[fault]
-    assert len(emulator.book(account)) == booked
+    pause = threading.Event()  # whoever gives up soon may have given up before the order was read
+    assert any(len(emulator.book(account)) == booked or pause.wait(0.02) for _ in range(1500))
 
 
 def test_faults_of_the_book_and_of_an_order(emulator: SmartApiEmulator, account: EmulatedAccount) -> None:
@@ -306,7 +307,7 @@ def test_faults_of_the_book_and_of_an_order(emulator: SmartApiEmulator, account:
 
 
 def test_the_master_lists_what_can_be_traded(emulator: SmartApiEmulator) -> None:
-    rows = requests.get(emulator.url + MASTER_PATH, timeout=5).json()
+    rows = requests.get(emulator.url + MASTER_PATH, timeout=30).json()
     by_symbol = {x["symbol"]: x for x in rows}
     assert by_symbol["SBIN-EQ"]["token"] == "3045"
     published = next(x for x in json.loads((SAMPLES / "scrip_master_sample.json").read_text()) if x["symbol"] == "SBIN-EQ")
@@ -332,7 +333,7 @@ def test_two_clients_never_see_each_others_orders(emulator: SmartApiEmulator, ac
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
     assert [len(x.orderBook()["data"]) for x in clients] == [1, 1]
     clients[0].access_token = clients[1].access_token
     assert clients[0].orderBook()["errorCode"] == "AG8001"  # another's token with this one's key

@@ -66,7 +66,7 @@ def updates(emulator: SmartApiEmulator, given: dict[str, str]) -> websocket.WebS
 
 
 def connect(url: str, given: dict[str, str]) -> websocket.WebSocket:
-    opened.append(websocket.create_connection(url, header=given, timeout=5))
+    opened.append(websocket.create_connection(url, header=given, timeout=30))
     return opened[-1]
 
 
@@ -160,9 +160,9 @@ def test_the_sdks_own_socket_gets_prices(emulator: SmartApiEmulator, account: Em
     client.on_error = lambda *_: None
     thread = threading.Thread(target=client.connect)
     thread.start()
-    assert got.wait(5)
+    assert got.wait(30)
     emulator.cut_sockets(account)  # its own close may leave its thread waiting on a descriptor that is gone
-    thread.join(5)
+    thread.join(30)
     assert not thread.is_alive()
 
 

@@ -30,7 +30,7 @@ class Slow:
         if self.asked.is_set():
             return "fill"
         self.asked.set()
-        self.answer.wait(10)
+        self.answer.wait(30)
         return self.first
 
 
@@ -73,7 +73,7 @@ def test_no_entry_that_waits_in_the_lane_leaves_once_it_is_switched_off(what: st
     slow = Slow()
     with house(slow) as h:
         ask(h)
-        slow.asked.wait(5)
+        slow.asked.wait(30)
         for _ in range(4):
             ask(h, source=Source.STRATEGY)
         switch, denial = OFF[what]
@@ -89,7 +89,7 @@ def test_what_a_person_sends_by_hand_to_an_account_needs_no_switch() -> None:
     slow = Slow()
     with house(slow, auto_trade=False) as h:
         h.send("BUY", 1, wait=0.0)
-        slow.asked.wait(5)
+        slow.asked.wait(30)
         h.send("BUY", 2, wait=0.0)
         slow.answer.set()
         h.until(lambda: h.held() == 3)
@@ -99,7 +99,7 @@ def test_an_exit_takes_back_what_waits_behind_it_and_closes_what_was_on_the_wire
     slow = Slow()
     with house(slow) as h:
         first = ask(h)[0]
-        slow.asked.wait(5)
+        slow.asked.wait(30)
         waiting = [ask(h)[0].order_id for _ in range(4)]
         ask(h, "SELL", None, reduce_only=True)
         slow.answer.set()
@@ -116,7 +116,7 @@ def test_an_entry_whose_answer_was_lost_is_closed_when_it_turns_up() -> None:
     slow = Slow("lose_after")
     with house(slow) as h:
         ask(h)
-        slow.asked.wait(5)
+        slow.asked.wait(30)
         ask(h, "SELL", None, reduce_only=True)
         slow.answer.set()
         h.until(lambda: len(h.books["A1"].placed) == 2)
@@ -131,7 +131,7 @@ def test_an_exit_that_only_trims_leaves_what_is_under_way() -> None:
         h.send("BUY", 10, source=Source.WEBHOOK, strategy_id="S1")
         slow.asked.clear()
         ask(h)
-        slow.asked.wait(5)
+        slow.asked.wait(30)
         ask(h)
         ask(h, "SELL", 2, reduce_only=True)
         slow.answer.set()
@@ -150,7 +150,7 @@ def test_a_position_that_has_turned_round_since_is_left_alone() -> None:
     slow = Slow()
     with house(slow) as h:
         ask(h)
-        slow.asked.wait(5)
+        slow.asked.wait(30)
         ask(h, "SELL", None, reduce_only=True)
         ask(h, "SELL", 5)
         slow.answer.set()
@@ -165,7 +165,7 @@ def test_a_mapping_that_is_off_still_hears_the_exit_of_what_was_on_the_wire() ->
         wire = h.wires["A1"]
         wire.may_write.clear()
         ask(h)
-        assert wire.writing.wait(5)
+        assert wire.writing.wait(30)
         unmap(h)
         h.system.runtime.refresh_now()
         ask(h, "SELL", None, reduce_only=True)
@@ -185,7 +185,7 @@ def test_however_often_an_order_without_an_answer_is_asked_about_one_goes_on_ask
         for one in asked:
             lane.put(one)
         for one in asked:
-            assert one.done.wait(5)
+            assert one.done.wait(30)
         h.until(lambda: lane.idle and lane.box.askers >= 30)
         h.until(lambda: sum(isinstance(job, Settle) for job in lane.box.waiting()) <= 1)
         assert h.journal.orders()[order.order_id].state is OrderState.UNKNOWN
@@ -216,7 +216,7 @@ def test_an_entry_of_an_earlier_run_that_may_have_left_is_looked_for_and_not_cal
         )
         job = Cancel(out.order_id)
         h.system.roster.lane("A1").put(job)
-        assert job.done.wait(10)
+        assert job.done.wait(30)
         assert (desk.orders[out.order_id].state, bool(job.error)) == (OrderState.PLANNED, True)
 
 

@@ -88,7 +88,7 @@ class Scene:
             return sum((position.quantity for position in desk.open_positions()), Decimal(0))
 
 
-def until(true: Callable[[], object], patience: float = 15.0) -> None:
+def until(true: Callable[[], object], patience: float = 40.0) -> None:
     deadline, pause = time.monotonic() + patience, threading.Event()
     while not true():
         assert time.monotonic() < deadline, "it did not come true in time"

@@ -44,8 +44,8 @@ def ask(
     headers, url = {"X-MBX-APIKEY": account.credentials["api_key"]}, emulator.url + path
     if method == "POST":
         headers["Content-Type"] = "application/x-www-form-urlencoded"
-        return requests.request(method, url, data=payload, headers=headers, timeout=5)
-    return requests.request(method, f"{url}?{payload}" if payload else url, headers=headers, timeout=5)
+        return requests.request(method, url, data=payload, headers=headers, timeout=30)
+    return requests.request(method, f"{url}?{payload}" if payload else url, headers=headers, timeout=30)
 
 
 def _moved(value: Any, root: str) -> Any:

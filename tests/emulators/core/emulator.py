@@ -138,7 +138,7 @@ class Emulator(Control):
 
         self._thread = threading.Thread(target=run, name=f"emulator-{self.kind}", daemon=True)
         self._thread.start()
-        started.wait(10)
+        started.wait(30)
         if failure:
             raise RuntimeError("the emulator did not start") from failure[0]
         return self
@@ -147,7 +147,7 @@ class Emulator(Control):
         loop, stop, thread = self._loop, self._stop, self._thread
         if loop is not None and stop is not None and thread is not None:
             loop.call_soon_threadsafe(stop.set)
-            thread.join(10)
+            thread.join(30)
         self._thread = None
 
     def __enter__(self) -> Self:

@@ -26,7 +26,7 @@ class Remote:
         self.accounts = accounts or []
         self.endpoints = endpoints or {}
         self.pid = 0
-        self._connection = http.client.HTTPConnection("127.0.0.1", urlsplit(url).port or 80, timeout=10)
+        self._connection = http.client.HTTPConnection("127.0.0.1", urlsplit(url).port or 80, timeout=30)
 
     def call(self, name: str, **given: Any) -> Any:
         body = json.dumps(given, default=str)
