@@ -50,13 +50,23 @@ _LEAST_TRIED = "d.attempts, d.delivery_id"
 """Mails to addresses of their own: one at which the mail server hangs each time is not in front of all others each time."""
 _CROWD = (
     "WITH crowd AS (SELECT d.delivery_id, d.message_id, d.next_at, m.kind, json_extract(m.body, '$.thread') AS thread,"
-    " CASE m.kind WHEN 'signal' THEN json_extract(m.body, '$.covers') END AS covers, CASE m.kind WHEN 'signal' THEN d.next_at END AS opens"
+    " CASE m.kind WHEN 'signal' THEN json_extract(m.body, '$.covers') END AS covers, CASE m.kind WHEN 'signal' THEN d.next_at END AS opens,"
+    " d.expires_at, CASE m.kind WHEN 'signal' THEN d.expires_at END AS lasts"
     f" FROM deliveries d JOIN messages m USING (message_id) WHERE d.target = ? AND d.{_OPEN} AND d.status = 'pending'),"
-    " beside AS (SELECT delivery_id, message_id, next_at, kind, max(covers) OVER (PARTITION BY thread) AS covers,"
-    " max(opens) OVER (PARTITION BY thread) AS opens FROM crowd WHERE thread <> '')"
-    " SELECT delivery_id FROM beside WHERE kind = 'order' AND message_id <= covers AND opens <= max(next_at, ?)"
+    " beside AS (SELECT delivery_id, message_id, next_at, expires_at, kind, max(covers) OVER (PARTITION BY thread) AS covers,"
+    " max(opens) OVER (PARTITION BY thread) AS opens, min(lasts) OVER (PARTITION BY thread) AS lasts FROM crowd WHERE thread <> '')"
+    " SELECT delivery_id FROM beside WHERE kind = 'order' AND message_id <= covers AND opens <= max(next_at, ?) AND expires_at <= lasts"
 )
-"""Orders that the summary beside them says: all had their last word when it was frozen, this was written down by then, and it is due no later."""
+"""Orders that the summary beside them says: all had their last word when it was frozen, this was written down by then, it is due no later and
+is worth telling no less long."""
+_PART = (
+    "WITH lost AS MATERIALIZED (SELECT d.user_id, d.target, json_extract(m.body, '$.thread') AS thread FROM deliveries d JOIN messages m USING (message_id)"
+    " WHERE d.delivery_id IN (SELECT value FROM json_each(?)) AND m.kind = 'signal')"
+    " UPDATE deliveries SET status = 'pending', next_at = max(next_at, ?) WHERE status = 'merged' AND user_id IN (SELECT user_id FROM lost)"
+    " AND (target, (SELECT json_extract(m.body, '$.thread') FROM messages m WHERE m.message_id = deliveries.message_id))"
+    " IN (SELECT target, thread FROM lost)"
+)
+"""Orders that were merged into a summary which reaches nobody after all."""
 _OUTCOME = (
     "UPDATE deliveries SET status = :status, attempts = :attempts, next_at = :next_at, error = :error, provider_id = :provider_id,"
     " sent_at = :sent_at, sealed = CASE WHEN :status = 'pending' THEN sealed END WHERE delivery_id = :id AND status = 'sending'"
@@ -125,6 +135,7 @@ class Deliveries:
             }
             for outcome in outcomes
         ]
+        dead = [outcome.delivery_id for outcome in outcomes if outcome.status is Status.DEAD]
         sent_at = at if any(outcome.status is Status.SENT for outcome in outcomes) else None
         moved = None if verdict.address is None else self.box.seal(verdict.address)
 
@@ -132,6 +143,7 @@ class Deliveries:
             db.executemany(_OUTCOME, rows)
             if batch.target == MAILS:
                 return
+            _part(db, dead, at)
             seen = (batch.target, batch.version)
             if verdict.health is Health.REFUSED:
                 self._tell(db, batch.target, verdict.detail, batch.version)
@@ -154,15 +166,21 @@ class Deliveries:
         """What was not sent in time is dead; of a mail with a secret nothing is left."""
         late = (
             "UPDATE deliveries SET status = 'dead', sealed = NULL, error = 'not sent in time' || CASE error WHEN '' THEN '' ELSE ': ' || error END"
-            f" WHERE {_OPEN} AND status = 'pending' AND expires_at <= ?"
+            f" WHERE {_OPEN} AND status = 'pending' AND expires_at <= ? RETURNING delivery_id"
         )
         at = micros(now)
+
+        def work(db: sqlite3.Connection) -> int:
+            dead = [row[0] for row in db.execute(late, (at,)).fetchall()]
+            _part(db, dead, at)
+            return len(dead) + len(db.execute(late, (at,)).fetchall())  # and what was merged into one of them, as old as it is
+
         if (
             self.store.readers.one(f"SELECT 1 FROM deliveries WHERE {_OPEN} AND status = 'pending' AND expires_at <= ? LIMIT 1", (at,))
             is None
         ):
             return 0
-        return self.store.journal.run(lambda db: db.execute(late, (at,)).rowcount)
+        return self.store.journal.run(work)
 
     def tidy(self, now: Timestamp) -> int:
         """Deletes what went out a month ago or was given up three months ago, and messages without deliveries of that age; piece by piece."""
@@ -221,10 +239,14 @@ class Deliveries:
             )
         except (DataError, ValueError, KeyError) as error:
             log.error("a message that waits cannot be read: %s", type(error).__name__)
-            sql = "UPDATE deliveries SET status = 'dead', error = 'it cannot be read any more', sealed = NULL WHERE delivery_id = ?"
-            self.store.journal.run(lambda db: db.execute(sql, (row["delivery_id"],)))
+            self.store.journal.run(lambda db: self._unreadable(db, row["delivery_id"]))
             return None
         return Claimed(row["delivery_id"], row["attempts"], seconds(row["expires_at"]), what)
+
+    def _unreadable(self, db: sqlite3.Connection, delivery_id: int) -> None:
+        sql = "UPDATE deliveries SET status = 'dead', error = 'it cannot be read any more', sealed = NULL WHERE delivery_id = ?"
+        db.execute(sql, (delivery_id,))
+        _part(db, [delivery_id], self.store.now())
 
     def _merge(self, target: str) -> None:
         """After an outage: orders whose last word is in a summary that waits as well are not told one by one."""
@@ -257,6 +279,12 @@ def _claim(db: sqlite3.Connection, target: str, most: int, now: int, *, alike: b
         taken = list(takewhile(lambda row: row["attempts"] == rows[0]["attempts"], taken))
     db.executemany("UPDATE deliveries SET status = 'sending' WHERE delivery_id = ?", [(row["delivery_id"],) for row in taken])
     return taken, len(rows) > len(taken)
+
+
+def _part(db: sqlite3.Connection, dead: Sequence[int], now: int) -> None:
+    """Whatever was merged into one of these waits again by itself."""
+    if dead:
+        db.execute(_PART, (to_json(list(dead)), now))
 
 
 def _mail(opened: Mapping[str, str]) -> SecretMail:

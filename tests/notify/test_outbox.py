@@ -245,6 +245,50 @@ def test_no_order_is_merged_into_a_summary_that_is_held_back_longer_than_it(data
     assert counts(data) == {"sending": 10, "pending": CROWD - 9, "merged": 1}
 
 
+def crowd(data: Data, clock: HandClock, *, order_lasts: float = 200.0) -> str:
+    """A summary that is worth telling for 200 seconds, and a crowd that has waited beside it for 31."""
+    there = destination(data, "discord", DISCORD)
+    tell(data, [there], make=lambda number: message(number, kind="signal", thread="S1", covers=999_999), lasts=200.0)
+    tell(data, [there], CROWD, make=lambda number: message(number, thread="S1"), lasts=order_lasts)
+    tell(data, [there], make=lambda number: message(number, thread="S2"))
+    clock.passed = 31
+    return there
+
+
+@pytest.mark.parametrize(("order_lasts", "merged"), [(100.0, CROWD), (200.0, CROWD), (201.0, 0)])
+def test_no_order_is_merged_into_a_summary_that_is_worth_telling_less_long(
+    data: Data, clock: HandClock, order_lasts: float, merged: int
+) -> None:
+    """A rejection is for three days, the summary beside it for one: after thirty hours nobody would hear of it."""
+    there = crowd(data, clock, order_lasts=order_lasts)
+    data.deliveries.claim(there, 1, clock.now())
+    assert counts(data).get("merged", 0) == merged
+
+
+@pytest.mark.parametrize("how", ["given up", "too old", "unreadable"])
+def test_what_was_merged_into_a_summary_that_reaches_nobody_is_told_by_itself(data: Data, clock: HandClock, how: str) -> None:
+    there = crowd(data, clock)
+    if how == "unreadable":
+        data.journal.run(lambda db: db.execute("UPDATE messages SET body = json_remove(body, '$.title') WHERE kind = 'signal'"))
+    batch = data.deliveries.claim(there, 1, clock.now())
+    if how == "unreadable":
+        assert batch is None
+    else:
+        assert batch is not None
+        assert counts(data) == {"sending": 1, "merged": CROWD, "pending": 1}
+        answer = Answer(Fate.BAD_MESSAGE if how == "given up" else Fate.FAILED, 1, "no")
+        data.deliveries.record(batch, *settle(batch, answer, clock.now(), lambda: 0.5), clock.now())
+    if how == "too old":
+        clock.passed = 201
+        assert data.deliveries.sweep(clock.now()) == CROWD + 1
+        assert counts(data) == {"dead": CROWD + 1, "pending": 1}  # to be seen, and sent again by hand
+    else:
+        assert counts(data) == {"dead": 1, "pending": CROWD + 1}
+        again = data.deliveries.claim(there, 10, clock.now())
+        assert again is not None
+        assert (len(again.items), again.more) == (10, True)
+
+
 @pytest.mark.parametrize(("count", "passed"), [(CROWD, 60), (CROWD + 30, 5)])
 def test_few_that_wait_and_a_burst_are_each_told(data: Data, clock: HandClock, count: int, passed: float) -> None:
     there = destination(data, "discord", DISCORD)
