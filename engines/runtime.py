@@ -82,7 +82,8 @@ class Runtime:
         held = {halt.halt_id: halt for halt in (*recovered.halts, *there.halts)}
         off = {*recovered.engines_off, *(halt.scope_id for halt in there.off)}
         killed = {**recovered.kill_switches, **{halt.scope_id: halt.reason for halt in there.killed if halt.scope_id}}
-        system.board.restore(tuple(held.values()), tuple(off), killed)
+        closing = {halt.scope_id for halt in there.killed if halt.flatten}
+        system.board.restore(tuple(held.values()), tuple(off), killed, closing)
         self.closed_trades = recovered.closed_trades
         system.combined.configure(system.directory.combined_rules(), system.directory.groups())
         system.roster.refresh(start_lanes=False)

@@ -321,10 +321,7 @@ class TradingSystem:
 
     def emergency_stop(self, scope: HaltScope, scope_id: str | None, reason: str, by: str, flatten: bool = True) -> tuple[Halt, bool]:
         """Halt, then cancel, then flatten, every account in parallel; returns when the halt holds. Trading resumes only after lift and start."""
-        halt, created = self.stopper.stop(scope, scope_id, reason, by, flatten)
-        if created and scope in (HaltScope.SYSTEM, HaltScope.USER):
-            self.stopper.switch_engines(False, scope_id if scope is HaltScope.USER else None, by)
-        return halt, created
+        return self.stopper.stop(scope, scope_id, reason, by, flatten)
 
     def lift(self, halt_id: str, by: str) -> bool:
         return self.stopper.lift(halt_id, by) is not None

@@ -8,7 +8,7 @@ halt of its own kind: what a person was told is stopped stays stopped, whether o
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from engines.core.model import Account, Denial, Halt, HaltScope, Timestamp
@@ -65,6 +65,15 @@ def latched(active: Sequence[Halt]) -> Latched:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """A kill switch that is on."""
+
+    reason: str
+    flatten: bool  # closes positions too, once anybody asked for it
+    number: int  # tells this switching-on from every other: what an earlier one began ends with it
+
+
 class HaltBoard:
     """Every change replaces a whole immutable value, so that readers need no lock; writers take one among themselves."""
 
@@ -72,7 +81,8 @@ class HaltBoard:
         self._lock = threading.Lock()
         self._halts: tuple[Halt, ...] = ()
         self._off: frozenset[str | None] = frozenset()
-        self._killed: Mapping[str, str] = {}
+        self._killed: Mapping[str, Kill] = {}
+        self._switched_on = 0  # how many kill switches so far
         self._journal_down = False
 
     # --- reading
@@ -108,6 +118,10 @@ class HaltBoard:
         return None not in self._off and (user_id is None or user_id not in self._off)
 
     def kill_reason(self, account_id: str) -> str | None:
+        kill = self._killed.get(account_id)
+        return None if kill is None else kill.reason
+
+    def kill(self, account_id: str) -> Kill | None:
         return self._killed.get(account_id)
 
     @property
@@ -116,9 +130,14 @@ class HaltBoard:
 
     # --- changing
 
-    def restore(self, halts: Sequence[Halt], off: Sequence[str | None], killed: Mapping[str, str]) -> None:
+    def restore(
+        self, halts: Sequence[Halt], off: Sequence[str | None], killed: Mapping[str, str], closing: Collection[str | None] = ()
+    ) -> None:
+        """`killed`: accounts and reasons; `closing`: those of them whose kill switch closes positions as well."""
         with self._lock:
-            self._halts, self._off, self._killed = tuple(halts), frozenset(off), dict(killed)
+            self._halts, self._off, self._killed = tuple(halts), frozenset(off), {}
+        for account_id, reason in killed.items():
+            self.switch_kill(account_id, True, reason, account_id in closing)
 
     def add(self, halt: Halt) -> Added:
         """Set the halt, or keep the one that already holds for the same scope; whoever asks for positions to be closed as well gets that."""
@@ -145,10 +164,19 @@ class HaltBoard:
         with self._lock:
             self._off = self._off - {user_id} if on else self._off | {user_id}
 
-    def switch_kill(self, account_id: str, on: bool, reason: str) -> None:
+    def switch_kill(self, account_id: str, on: bool, reason: str, flatten: bool = False) -> Kill | None:
+        """What holds now. One that is on already stays the same one, and goes on closing positions if it did."""
         with self._lock:
-            killed = {key: why for key, why in self._killed.items() if key != account_id}
-            self._killed = killed | {account_id: reason} if on else killed
+            others = {key: kill for key, kill in self._killed.items() if key != account_id}
+            if not on:
+                self._killed = others
+                return None
+            before = self._killed.get(account_id)
+            if before is None:
+                self._switched_on += 1
+            kill = Kill(reason, flatten, self._switched_on) if before is None else Kill(reason, before.flatten or flatten, before.number)
+            self._killed = others | {account_id: kill}
+            return kill
 
     def set_journal_down(self, down: bool) -> None:
         self._journal_down = down

@@ -2,16 +2,20 @@
 
 The order of things is the point: the board first (every gate sees it), then the latch file (it survives a restart), then the barrier through every
 gate (nobody is still writing), and only then the answer. Cancelling and flattening follow, every account in its own lane.
+
+Whoever sets or lifts anything does so on board, latch and journal under one lock, so that the three never tell of another order of things: a stop that
+comes while another is being lifted holds on all of them. A stop is on the board even before its turn. No broker is called under the lock.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from engines.core.facts import EngineSwitched, HaltChanged, KillSwitched
-from engines.core.model import Account, Halt, HaltScope, OrderState
+from engines.core.model import Account, Halt, HaltScope, OrderState, Timestamp
 from engines.crashpoints import crash
 from engines.execution.exits import ExitDesk
 from engines.execution.halts import HaltBoard, covers, kill_as_halt, off_as_halt
@@ -46,39 +50,59 @@ class Stopper:
     tell: Callable[[str, str | None, Mapping[str, Any]], None]
     on_trouble: Callable[[str, str, str, str | None], None]
     running: dict[str, _Running] = field(default_factory=dict)
+    _changing: threading.Lock = field(default_factory=threading.Lock)
 
     # --- halts
 
     def stop(self, scope: HaltScope, scope_id: str | None, reason: str, by: str, flatten: bool) -> tuple[Halt, bool]:
-        """Halt now; when this returns no exposure-raising order of the scope will be written to any socket (law 4)."""
-        halt = Halt(self.ids.new(), scope, scope_id, reason, self.clock.now(), by, flatten)
-        added = self.board.add(halt)
-        halt = added.halt
-        # Also for one that holds already: whoever set it may still be on the way to the disk or through the gates.
-        self._latch(halt)
+        """Halt now; when this returns no exposure-raising order of the scope will be written to any socket (law 4). A new stop of everything, or of
+        a person, switches those engines off as well: it ends with lift and start, also where the machine dies in the middle of it."""
+        asked = Halt(self.ids.new(), scope, scope_id, reason, self.clock.now(), by, flatten)
+        early = self.board.add(asked)
+        with self._changing:
+            added = self.board.add(asked)  # again: it may have been lifted before its turn came
+            halt = added.halt
+            created = added.created or halt.halt_id not in self.running
+            new = created or early.widened or added.widened
+            whose = [scope_id if scope is HaltScope.USER else None] if created and scope in (HaltScope.SYSTEM, HaltScope.USER) else []
+            kept = [self._put_off(user_id, by, halt.since) for user_id in whose]  # on disk before the halt that they belong to
+            # Also for one that holds already: its latch may have failed.
+            kept.append(self.latch.set(halt))
+            if new:
+                self.journal.append(HaltChanged(halt))
+                self.running.setdefault(halt.halt_id, _Running(halt, self.clock.monotonic()))
+        self._told_if_lost(all(kept))
         lanes = self._lanes_of(halt)
-        self.barrier(lanes)
-        if not added.created and not added.widened:
+        self.barrier(lanes)  # also for one that holds already: whoever set it may still be on the way through the gates
+        if not new:
             return halt, False
-        self.journal.append(HaltChanged(halt))
         crash("after-halt-before-flatten")
         self._begin(halt, lanes)
         self.tell("halt", None, {"halt": halt})
-        return halt, added.created
+        for user_id in whose:
+            self.tell("engine", user_id, {"on": False})
+        return halt, created
 
-    def _latch(self, halt: Halt) -> None:
-        if not self.latch.set(halt):
+    def _put_off(self, user_id: str | None, by: str, now: Timestamp) -> bool:
+        """Engines off, on board, latch and journal; False when it is not on disk. The caller holds the lock and passes the barrier."""
+        self.board.switch_engines(False, user_id)
+        kept = self.latch.set(off_as_halt(user_id, now, by))
+        self.journal.append(EngineSwitched(False, user_id, by, now))
+        return kept
+
+    def _told_if_lost(self, kept: bool) -> None:
+        if not kept:
             self.on_trouble(
                 "halt_not_durable", "critical", "The stop holds, but could not be written to disk: a restart would lose it", None
             )
 
-    def _unlatch(self, halt_id: str) -> None:
-        if not self.latch.lift(halt_id):
-            self.on_trouble("halt_not_durable", "critical", "The lift could not be written to disk: a restart brings the stop back", None)
+    def _unlatch(self, halt_id: str) -> bool:
+        """False when it stays on disk."""
+        return all(halt.halt_id != halt_id for halt in self.latch.active()) or self.latch.lift(halt_id)
 
-    def _unlatch_if_there(self, halt_id: str) -> None:
-        if any(halt.halt_id == halt_id for halt in self.latch.active()):
-            self._unlatch(halt_id)
+    def _told_if_it_stays(self, lifted: bool) -> None:
+        if not lifted:
+            self.on_trouble("halt_not_durable", "critical", "The lift could not be written to disk: a restart brings the stop back", None)
 
     def barrier(self, lanes: Sequence[Lane]) -> None:
         """Pass through every gate; a lane that is still writing after the patience has its connection cut (its order becomes unknown)."""
@@ -93,7 +117,7 @@ class Stopper:
             self._begin(halt, self._lanes_of(halt))
         for halt in killed:
             for lane in self._lanes_of(halt):
-                self._close_killed(lane, halt.flatten)
+                self._close_killed(lane)
 
     def _begin(self, halt: Halt, lanes: Sequence[Lane]) -> None:
         running = self.running[halt.halt_id] = _Running(halt, self.clock.monotonic())
@@ -110,11 +134,13 @@ class Stopper:
             )
 
     def lift(self, halt_id: str, by: str) -> Halt | None:
-        lifted = self.board.lift(halt_id, by, self.clock.now())
-        if lifted is None:
-            return None
-        self._unlatch(halt_id)
-        self.journal.append(HaltChanged(lifted))
+        with self._changing:
+            lifted = self.board.lift(halt_id, by, self.clock.now())
+            if lifted is None:
+                return None
+            gone = self._unlatch(halt_id)
+            self.journal.append(HaltChanged(lifted))
+        self._told_if_it_stays(gone)
         if halt_id in self.running:
             self.running[halt_id].halt = lifted
         self.tell("halt", None, {"halt": lifted})
@@ -169,29 +195,44 @@ class Stopper:
     def switch_engines(self, on: bool, user_id: str | None, by: str) -> None:
         """Off denies entries and leaves positions guarded; like a stop, it holds before this returns, and over a restart."""
         now = self.clock.now()
-        self.board.switch_engines(on, user_id)
-        record = off_as_halt(user_id, now, by)
-        if not on:
-            self._latch(record)
-            self.barrier([lane for lane in self.lanes() if user_id is None or lane.desk.account.user_id == user_id])
+        if on:
+            with self._changing:
+                self.board.switch_engines(True, user_id)
+                gone = self._unlatch(off_as_halt(user_id, now, by).halt_id)
+                self.journal.append(EngineSwitched(True, user_id, by, now))
+            self._told_if_it_stays(gone)
         else:
-            self._unlatch_if_there(record.halt_id)
-        self.journal.append(EngineSwitched(on, user_id, by, now))
+            self.board.switch_engines(False, user_id)
+            with self._changing:
+                kept = self._put_off(user_id, by, now)
+            self._told_if_lost(kept)
+            self.barrier([lane for lane in self.lanes() if user_id is None or lane.desk.account.user_id == user_id])
         self.tell("engine", user_id, {"on": on})
 
     def switch_kill(self, account: Account, lane: Lane | None, on: bool, reason: str, by: str, flatten: bool) -> None:
-        now = self.clock.now()
-        self.board.switch_kill(account.account_id, on, reason)
-        record = kill_as_halt(account.account_id, reason, now, by, flatten)
+        """On: no entry of the account leaves once this returns, also after a restart; `flatten`, once asked for, holds for as long as the switch is on."""
+        key, now = account.account_id, self.clock.now()
         if on:
-            self._latch(record)
-        else:
-            self._unlatch_if_there(record.halt_id)
-        if on and lane is not None:
+            self.board.switch_kill(key, True, reason, flatten)
+        with self._changing:
+            kill = self.board.switch_kill(key, on, reason, flatten)
+            record = kill_as_halt(key, reason, now, by, kill is not None and kill.flatten)
+            done = self._unlatch(record.halt_id) if kill is None else self.latch.set(record)
+            self.journal.append(KillSwitched(key, on, reason, by, now))
+        if kill is None:
+            self._told_if_it_stays(done)
+            return
+        self._told_if_lost(done)
+        if lane is not None:
             self.barrier([lane])
-            self._close_killed(lane, flatten)
-        self.journal.append(KillSwitched(account.account_id, on, reason, by, now))
+            self._close_killed(lane)
 
-    def _close_killed(self, lane: Lane, flatten: bool) -> None:
+    def _close_killed(self, lane: Lane) -> None:
         key = lane.desk.account.account_id
-        lane.put(Flatten(self.exits, Progress(), close=flatten, holds=lambda: self.board.kill_reason(key) is not None))
+        kill = self.board.kill(key)
+        if kill is not None:
+            lane.put(Flatten(self.exits, Progress(), close=kill.flatten, holds=lambda: self._is_on(key, kill.number)))
+
+    def _is_on(self, account_id: str, number: int) -> bool:
+        kill = self.board.kill(account_id)
+        return kill is not None and kill.number == number

@@ -255,11 +255,19 @@ def test_law_4_a_second_stop_is_acknowledged_no_sooner_than_it_holds():
         first = threading.Thread(target=stop, args=(house,))
         first.start()
         house.until(lambda: house.system.board.halts)
-        house.system.emergency_stop(HaltScope.SYSTEM, None, "me too", USER, flatten=True)
-        assert house.latch.active()
+        seen: list[object] = []
+
+        def me_too():
+            house.system.emergency_stop(HaltScope.SYSTEM, None, "me too", USER, flatten=True)
+            seen.append(house.latch.active())
+
+        second = threading.Thread(target=me_too)
+        second.start()
+        slow.set()
+        second.join()
+        assert seen[0], "it is on disk"
         acknowledged = [request for request in house.books["A1"].placed if not request.reduce_only]
         wire.may_write.set()
-        slow.set()
         first.join()
         house.until(lambda: house.system.roster.lane("A1").idle)
         assert [request for request in house.books["A1"].placed if not request.reduce_only] == acknowledged
@@ -296,6 +304,123 @@ def test_law_5_whatever_was_stopped_stays_stopped_though_the_journal_never_came_
             assert [o.reason for o in later.send()] == [None]
             with later.restart() as last:
                 assert [o.reason for o in last.send()] == [None]
+
+
+@pytest.mark.parametrize("what", ["kill switch", "engines of all"])
+def test_law_4_a_stop_that_comes_while_another_is_lifted_holds_in_memory_on_disk_and_in_the_journal(what: str):
+    def switch(house: House, on: bool) -> None:
+        if what == "kill switch":
+            house.system.kill_switch("A1", not on, "odd fills", USER)
+        else:
+            house.system.set_engines(on, None, USER)
+
+    reason = "kill_switch" if what == "kill switch" else "halted"
+    with House() as house:
+        switch(house, False)
+        lift, lifting, begun = house.latch.lift, threading.Event(), threading.Event()
+        stopping = threading.Thread(target=switch, args=(house, False))
+
+        def slow(halt_id: str) -> bool:
+            lifting.set()
+            begun.wait(10)
+            stopping.join(0.3)  # whoever stops now must wait for its turn, or would have it undone on disk
+            return lift(halt_id)
+
+        house.latch.lift = slow
+        starting = threading.Thread(target=switch, args=(house, True))
+        starting.start()
+        assert lifting.wait(10)
+        stopping.start()
+        begun.set()
+        starting.join()
+        stopping.join()
+        assert [o.reason for o in house.send()] == [reason]
+        assert house.latch.active()
+        assert house.journal.load(0.0).kill_switches or house.journal.load(0.0).engines_off
+        with house.restart() as later:
+            assert [o.reason for o in later.send()] == [reason]
+
+
+def test_law_4_a_stop_is_seen_by_every_gate_though_another_is_still_on_its_way_to_the_disk():
+    with House(account("A1"), account("A2")) as house:
+        keep, reached, slow = house.latch.set, threading.Event(), threading.Event()
+
+        def set_slowly(halt):
+            reached.set()
+            slow.wait(10)
+            return keep(halt)
+
+        house.latch.set = set_slowly
+        kill = house.system.kill_switch
+        threads = [threading.Thread(target=kill, args=(name, True, "odd fills", USER)) for name in ("A1", "A2")]
+        threads[0].start()
+        assert reached.wait(10)
+        threads[1].start()
+        house.until(lambda: house.system.account("A2").kill_switch)
+        assert [o.reason for o in house.send()] == ["kill_switch", "kill_switch"]
+        slow.set()
+        for thread in threads:
+            thread.join()
+        assert len(house.latch.active()) == 2
+
+
+@pytest.mark.parametrize("scope", [HaltScope.SYSTEM, HaltScope.USER])
+def test_law_4_a_stop_in_the_middle_of_which_the_machine_dies_ends_with_lift_and_start_like_any_other(scope: HaltScope):
+    class Dies(Exception):
+        pass
+
+    with House() as house:
+        keep = house.latch.set
+
+        def dies(halt):
+            keep(halt)
+            if not halt.halt_id.startswith("off:"):
+                raise Dies
+
+        house.latch.set = dies
+        whose = None if scope is HaltScope.SYSTEM else USER
+        with pytest.raises(Dies):
+            house.system.emergency_stop(scope, whose, "drill", USER)
+        house.latch.set = keep
+        with house.restart() as later:
+            (halt,) = later.system.halts()
+            assert later.system.lift(halt.halt_id, USER)
+            assert [o.reason for o in later.send()] == ["halted"]
+            later.system.set_engines(True, whose, USER)
+            assert [o.reason for o in later.send()] == [None]
+
+
+def test_a_kill_switch_that_is_set_again_without_closing_goes_on_closing_and_so_after_each_restart():
+    def again(house: House) -> None:
+        house.system.kill_switch("A1", True, "its group is stopped", USER, flatten=False)
+
+    with House(account("A1", broker="wire")) as house:
+        house.send()
+        house.script = lambda request: "refuse"
+        house.system.kill_switch("A1", True, "odd fills", USER, flatten=True)
+        again(house)
+        assert [halt.flatten for halt in house.latch.active()] == [True]
+        with house.restart() as later:
+            again(later)
+            later.script = lambda request: "fill"
+            with later.restart() as last:
+                last.until(lambda: last.held("A1") == 0)
+
+
+def test_what_a_kill_switch_began_to_close_ends_with_it_and_not_with_the_next_one():
+    with House(account("A1", broker="wire"), script=lambda request: "refuse" if request.reduce_only else "fill") as house:
+        house.send("BUY", 10)
+        lane, waiting = house.system.roster.lane("A1"), []
+        lane.put_later = lambda job, seconds: waiting.append(job)  # what would be tried again after a pause
+        house.system.kill_switch("A1", True, "close it", USER, flatten=True)
+        house.until(lambda: waiting and lane.idle)
+        house.system.kill_switch("A1", False, "", USER)
+        house.system.kill_switch("A1", True, "no entries, and I keep the position", USER, flatten=False)
+        house.script = lambda request: "fill"
+        for job in list(waiting):
+            lane.put(job)
+        house.until(lambda: lane.idle)
+        assert house.held() == 10
 
 
 @pytest.mark.parametrize("what", ["a kill switch", "a day's limit"])
