@@ -240,8 +240,14 @@ class Settings:
 
     @property
     def base_url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return self.public_url or f"http://{host}:{self.port}"
+        """How links begin. "Every address of this machine" is for listening and opens nowhere else: a link names the machine itself."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def links_stay_here(self) -> bool:
+        """Whether the links that people are sent open on this machine only: nothing says how another device reaches it."""
+        return self.public_url is None and (self.host in ("localhost", "::1", "0.0.0.0", "::") or self.host.startswith("127."))
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
 def examine(settings: Settings) -> Iterator[Finding]:
     """Every finding, the cheap ones first. Raises DataError when the data folder cannot be opened at all."""
     yield _settings(settings)
+    yield from _links(settings)
     yield _listening(settings)
     yield from _clock()
     if not settings.data_dir.is_dir():
@@ -78,6 +79,14 @@ def _settings(settings: Settings) -> Finding:
             "settings", None, f"listens on {settings.host} without TLS: put a proxy in front and set TANDEM_PUBLIC_URL=https://…"
         )
     return Finding("settings", True, f"data folder {settings.data_dir}, {settings.base_url}, feed {settings.feed}")
+
+
+def _links(settings: Settings) -> Iterator[Finding]:
+    if settings.links_stay_here:
+        detail = (
+            f"begin with {settings.base_url} and open on this machine only; set TANDEM_PUBLIC_URL to the address that other devices use"
+        )
+        yield Finding("links", None, f"those of invitations and new passwords {detail}")
 
 
 def _listening(settings: Settings) -> Finding:

@@ -24,6 +24,7 @@ def index() -> Response:
         "people.html",
         people=sorted(read.people(), key=lambda person: (not person.active, person.created_at)),
         invites=read.invites(),
+        only_here=read.only_here(),
         house=house,
         codes=[] if house.mail else read.codes(),
         roles=words.ROLES,

@@ -267,6 +267,10 @@ class Reads:
     def workspace(self) -> WorkspaceOut:
         return settings_of_all.get_workspace(self.user)
 
+    def only_here(self) -> str:
+        """How links begin where they open on this machine only; "" where other devices can open them."""
+        return invites.only_here(self.user)
+
     def invites(self) -> list[InviteOut]:
         return invites.list_invites(self.user, InviteQuery(limit=ALL)).items
 

@@ -107,6 +107,15 @@ def test_an_open_door_without_tls_is_noted(data_dir: Path) -> None:
     assert next(examine(settings)).well is None
 
 
+def test_links_that_other_devices_cannot_open_are_noted(data_dir: Path) -> None:
+    def noted(**env: str) -> list[str]:
+        settings = config.load(env, env_file=Path("none"), data_dir=data_dir)
+        return [finding.detail for finding in examine(settings) if finding.check == "links"]
+
+    assert "http://127.0.0.1:5000 and open on this machine only" in noted(HOST="0.0.0.0")[0]
+    assert noted(TANDEM_PUBLIC_URL="https://tandem.example.com") == []
+
+
 def test_a_log_that_somebody_changed_and_secrets_that_no_key_opens_are_found(data_dir: Path) -> None:
     Server(data_dir).make_owner()
     found = findings(data_dir)

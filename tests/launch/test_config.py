@@ -113,5 +113,27 @@ def test_an_address_of_the_next_protocol_is_written_in_brackets() -> None:
     assert load({"HOST": "::1"}, env_file=NO_FILE).base_url == "http://[::1]:5000"
 
 
+@pytest.mark.parametrize(("host", "begins"), [("0.0.0.0", "http://127.0.0.1:5000"), ("::", "http://[::1]:5000")])
+def test_no_link_begins_with_every_address(host: str, begins: str) -> None:
+    assert load({"HOST": host}, env_file=NO_FILE).base_url == begins
+
+
+@pytest.mark.parametrize(
+    ("env", "here"),
+    [
+        ({}, True),
+        ({"HOST": "localhost"}, True),
+        ({"HOST": "::1"}, True),
+        ({"HOST": "0.0.0.0"}, True),
+        ({"HOST": "::"}, True),
+        ({"HOST": "192.168.1.20"}, False),
+        ({"TANDEM_PUBLIC_URL": "https://tandem.example.com"}, False),
+        ({"HOST": "0.0.0.0", "TANDEM_PUBLIC_URL": "https://tandem.example.com"}, False),
+    ],
+)
+def test_links_stay_on_this_machine_until_it_is_known_how_others_reach_it(env: dict[str, str], here: bool) -> None:
+    assert load(env, env_file=NO_FILE).links_stay_here is here
+
+
 def test_only_the_endpoints_have_no_variable_of_their_own() -> None:
     assert [spec.name for spec in fields(Settings) if "env" not in spec.metadata] == ["endpoints"]

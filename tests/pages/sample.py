@@ -538,6 +538,9 @@ class Sample:
     def workspace(self) -> WorkspaceOut:
         return WorkspaceOut(open_sign_up=not self.empty, mail=False)
 
+    def only_here(self) -> str:
+        return "http://127.0.0.1:5000"
+
     def invites(self) -> list[Any]:
         made = {"name": "", "invited_by": "Asha Rao", "created_at": ago(9000), "sent_at": ago(9000)}
         return self._some(

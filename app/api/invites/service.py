@@ -65,6 +65,13 @@ def list_codes(user: User, query: CodeQuery = _CODES) -> Page[CodeOut]:
     return page_of(keep(shown, query), query, lambda c: (c.created_at, c.id))
 
 
+def only_here(user: User) -> str:
+    """How links begin where they open on this machine only; "" where other devices can open them."""
+    owner_only(user)
+    settings = workspace().settings
+    return settings.base_url if settings.links_stay_here else ""
+
+
 def invite_out(code: Code) -> InviteOut:
     shop = workspace()
     inviter = shop.data.users.known(code.by or "")
