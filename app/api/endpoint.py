@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from app.api.idempotency import answer_once
 from app.api.wire import Out
-from app.auth import NoCsrf, NotSignedIn, identify, only_reads
+from app.auth import NoCsrf, NotSignedIn, identify, only_reads, refuse_who_has_changed
 from app.auth.identity import SAFE
 from app.data import Actor, User, UserRole
 from app.problems import Problem
@@ -144,7 +144,14 @@ def _do(operation: Operation, user: User, by: Actor, query: Any, said: dict[str,
         body = None
     if user.role is UserRole.VIEWER and callable(operation.way_out) and not operation.way_out(body):
         raise Problem(403, VIEWERS_LEAVE)
+    if not _leads_out(operation, body):
+        refuse_who_has_changed(user)
     return write(operation, operation.call(Call(user, by, query, body), **ids))
+
+
+def _leads_out(operation: Operation, body: Any) -> bool:
+    """Stops and gets out: that is done for whoever was let in."""
+    return operation.way_out(body) if callable(operation.way_out) else operation.way_out or operation.always
 
 
 def _admit(operation: Operation) -> tuple[User, Actor]:

@@ -16,7 +16,7 @@ from wtforms import ValidationError
 
 from app.auth.throttle import HASHING, Guards
 from app.data import Actor, Data, NotFound, User
-from app.problems import too_many
+from app.problems import Problem, too_many
 from app.workspace import workspace
 from engines.ports import Clock, JournalDown
 
@@ -155,6 +155,13 @@ def only_reads(user: User) -> bool:
     return any(row.prefix == prefix and row.scope != "full" for row in workspace().data.tokens.list(user.user_id))
 
 
+def refuse_who_has_changed(user: User) -> None:
+    """A request takes its time: a slow body, a password to be hashed. Raises a 403 when whoever sent it was signed out, switched off or given another role
+    meanwhile."""
+    if not still_welcome(user)():
+        raise Problem(403, "You were signed out, switched off or given another role meanwhile: nothing was done.")
+
+
 def check_csrf() -> None:
     try:
         validate_csrf(request.headers.get("X-CSRFToken") or "")
@@ -197,7 +204,8 @@ def actor() -> Actor:
 
 
 def guard_password(user: User, check: Callable[[], bool]) -> bool:
-    """A password asked of someone who is signed in (lift, change of password): guessing is as slow as at sign-in. Raises a 429."""
+    """A password asked of someone who is signed in (lift, change of password): guessing is as slow as at sign-in. Raises a 429, and a 403 for whoever has
+    changed while they waited."""
     found, address = guards(), request.remote_addr or ""
     if (after := found.book(user.email, address)) > 0:
         raise too_many("wrong passwords", after)
@@ -205,6 +213,7 @@ def guard_password(user: User, check: Callable[[], bool]) -> bool:
         right = check()
     if right:
         found.succeeded(user.email, address)
+        refuse_who_has_changed(user)
     return right
 
 

@@ -12,7 +12,8 @@ from app.data.consents import refuse_without_consent
 from app.data.credentials import CredentialBox, mask
 from app.data.errors import Conflict, DataError, Invalid
 from app.data.history import has_history, refuse_while_trading
-from app.data.rows import AccountRow, Actor, UserRole
+from app.data.may import refuse_who_may_not_trade
+from app.data.rows import AccountRow, Actor
 from app.data.store import Store, found
 from app.data.values import exact, from_json, seconds, seconds_or_none, to_json
 from engines.core.codec import dumps, loads
@@ -159,16 +160,6 @@ class Accounts:
 
     def _seal(self, credentials: Mapping[str, str]) -> tuple[bytes, str]:
         return self.box.seal(credentials), to_json(mask(credentials))
-
-
-def refuse_who_may_not_trade(db: sqlite3.Connection, user_id: str) -> None:
-    """Inside the transaction that would let orders out on an account of theirs: who sent the request may have been switched off, or made a viewer, after it
-    was let in at the door. Conflict then."""
-    row = found(db.execute("SELECT role, active FROM users WHERE user_id = ?", (user_id,)).fetchone(), "user")
-    if not row["active"]:
-        raise Conflict("it stays off: whoever it belongs to was switched off here")
-    if row["role"] == UserRole.VIEWER.value:
-        raise Conflict("it stays off: viewers can look but not trade")
 
 
 def _lets_out(account: Account) -> set[str]:

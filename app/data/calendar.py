@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.data import decode
+from app.data.may import refuse_who_is_no_owner
 from app.data.rows import Actor
 from app.data.store import Store, found
 from app.data.values import to_json
@@ -24,9 +25,11 @@ class CalendarDays:
         return tuple(decode.calendar_day(row) for row in self.store.readers.all("SELECT * FROM calendar_days ORDER BY day, exchange"))
 
     def put(self, rows: Sequence[CalendarDay], *, by: Actor) -> int:
-        """Each in the place of what was said of its day and exchange before, all of them or none; how many are new or different."""
+        """Each in the place of what was said of its day and exchange before, all of them or none; how many are new or different. Conflict, here and below,
+        when `by` is no owner (any more)."""
 
         def work(db: sqlite3.Connection) -> int:
+            refuse_who_is_no_owner(db, by)
             return sum(self._put(db, row, by) for row in rows)
 
         return self.store.write(work)
@@ -35,6 +38,7 @@ class CalendarDays:
         """The day is again as the calendar that ships has it. NotFound when nothing was said of it."""
 
         def work(db: sqlite3.Connection) -> None:
+            refuse_who_is_no_owner(db, by)
             old = decode.calendar_day(found(db.execute(_ONE, (day, exchange)).fetchone(), "day"))
             db.execute("DELETE FROM calendar_days WHERE day = ? AND exchange = ?", (day, exchange))
             self.store.audit(db, by, "calendar.removed", f"{day} {exchange}", before=old)

@@ -6,9 +6,9 @@ import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
-from app.data.accounts import refuse_who_may_not_trade
 from app.data.consents import objection, of_account
 from app.data.errors import Conflict, Invalid
+from app.data.may import refuse_who_may_not_trade
 from app.data.rows import Actor, GroupRow
 from app.data.store import Store, found
 from app.data.values import seconds

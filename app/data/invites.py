@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from app.data.codes import HOUR, LASTS, RESEND_AFTER, Code, Codes, Post, Purpose, TooSoon, body_of, code_of, new_token, row_of, user_id_of
 from app.data.errors import Conflict, NotFound
+from app.data.may import refuse_who_is_no_owner
 from app.data.rows import Actor, User, UserRole
 from app.data.users import clean_email, clean_name, hash_password
 from app.data.values import seconds, to_json
@@ -20,12 +21,14 @@ class Invites:
     codes: Codes
 
     def send(self, email: str, role: UserRole, name: str = "", *, inviter: User, by: Actor, post: Post) -> Code:
-        """Sends a link. Conflict for an address that has an account, or an invitation that is still good."""
+        """Sends a link. Conflict for an address that has an account, or an invitation that is still good; here and below also when `by` is no
+        owner (any more)."""
         address, token = clean_email(email), new_token()
         body = {"name": clean_name(name), "role": role.value, "by": inviter.user_id}
         code_id, sealed = self.codes.store.ids.new(), self.codes.seal(f"/invite/{token}")
 
         def work(db: sqlite3.Connection) -> Code:
+            refuse_who_is_no_owner(db, by)
             if user_id_of(db, address) is not None:
                 raise Conflict("this e-mail address has an account")
             if self.codes.open(db, "email_key = ? AND purpose = ?", (address.casefold(), Purpose.INVITE)) is not None:
@@ -44,6 +47,7 @@ class Invites:
         sealed = self.codes.seal(f"/invite/{token}")
 
         def work(db: sqlite3.Connection) -> Code:
+            refuse_who_is_no_owner(db, by)
             row = _invitation(db, code_id)
             if user_id_of(db, row["email"]) is not None:
                 raise Conflict("this e-mail address has an account")
@@ -63,6 +67,7 @@ class Invites:
         """NotFound for one that is not there or was accepted."""
 
         def work(db: sqlite3.Connection) -> None:
+            refuse_who_is_no_owner(db, by)
             row = _invitation(db, code_id)
             db.execute("DELETE FROM codes WHERE code_id = ?", (code_id,))
             self.codes.store.audit(db, by, "invite.withdrawn", code_id, before={"email": row["email"], "role": body_of(row)["role"]})

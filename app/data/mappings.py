@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from app.data.accounts import refuse_who_may_not_trade
 from app.data.errors import Conflict, Invalid, NotFound
+from app.data.may import refuse_who_may_not_trade
 from app.data.rows import Actor, MappingRow
 from app.data.store import Store, found
 from app.data.strategies import SEEN

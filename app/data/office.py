@@ -11,6 +11,7 @@ from typing import Any
 
 from app.data.credentials import CredentialBox
 from app.data.errors import Conflict, Invalid
+from app.data.may import refuse_who_is_no_owner
 from app.data.rows import Actor, StoredAnswer
 from app.data.store import Store
 from app.data.values import from_json, to_json
@@ -35,9 +36,12 @@ class Settings:
         return {row["name"]: from_json(row["value"]) for row in rows}
 
     def set(self, name: str, value: Any, *, user_id: str | None = None, by: Actor) -> None:
+        """Conflict for one of the whole system when `by` is no owner (any more)."""
         text = json.dumps(value, allow_nan=False)
 
         def work(db: sqlite3.Connection) -> None:
+            if user_id is None:
+                refuse_who_is_no_owner(db, by)
             old = db.execute("SELECT value FROM settings WHERE user_id = ? AND name = ?", (user_id or "", name)).fetchone()
             db.execute(
                 "INSERT INTO settings (user_id, name, value) VALUES (?, ?, ?) ON CONFLICT (user_id, name) DO UPDATE SET value = excluded.value",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from app.data.credentials import CredentialBox
 from app.data.errors import Conflict, Invalid
+from app.data.may import refuse_who_is_no_owner
 from app.data.notices import second_factor_cleared
 from app.data.outbox import Outbox
 from app.data.rows import Actor
@@ -154,9 +155,11 @@ class SecondFactor:
         self._store.write(lambda db: self._forget(db, user_id, "user.second_factor_off", by))
 
     def clear(self, user_id: str, *, by: Actor, mail: bool) -> None:
-        """As `turn_off`, for somebody else whose phone is lost: audited as that, and told to them in the same transaction."""
+        """As `turn_off`, for somebody else whose phone is lost: audited as that, and told to them in the same transaction. Conflict also when `by`
+        is no owner (any more)."""
 
         def work(db: sqlite3.Connection) -> None:
+            refuse_who_is_no_owner(db, by)
             self._forget(db, user_id, "user.second_factor_cleared", by)
             second_factor_cleared(db, self._outbox, user_id, mail=mail)
 

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from app.data.errors import Conflict, Invalid
+from app.data.may import refuse_who_may_not_trade
 from app.data.outbox import Outbox
 from app.data.people import user_row
 from app.data.rows import Actor, User
@@ -54,10 +55,12 @@ class Shares:
         return {row["strategy_id"]: row["name"] for row in self.store.readers.all(sql, (user_id,))}
 
     def add(self, owner_id: str, strategy_id: str, email: str, *, by: Actor) -> Share:
-        """NotFound when it is not this user's, Invalid when there is no such person (or it is the owner), Conflict when they have it already."""
+        """NotFound when it is not this user's, Invalid when there is no such person (or it is the owner), Conflict when they have it already or its owner
+        may not trade (any more)."""
 
         def work(db: sqlite3.Connection) -> Share:
             strategy = _own(db, owner_id, strategy_id)
+            refuse_who_may_not_trade(db, owner_id)
             row = db.execute("SELECT * FROM users WHERE email_key = ? AND active", (email.strip().casefold(),)).fetchone()
             if row is None:
                 raise Invalid.field("email", NOBODY)

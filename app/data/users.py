@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from app.data.errors import Conflict, Invalid, NotFound
+from app.data.may import refuse_who_is_no_owner
 from app.data.outbox import Outbox
 from app.data.people import People, user_row
 from app.data.rows import Actor, User, UserRole
@@ -44,8 +45,9 @@ class Users:
         return int(self.store.readers.all("SELECT count(*) FROM users")[0][0])
 
     def add(self, email: str, password: str, *, role: UserRole | None = None, name: str = "", by: Actor) -> User:
-        """Without a role: owner when there is none, else trader. Conflict when the address is taken, Invalid for a bad address or password."""
-        return self._add(email, password, role, name, by, lambda _: None)
+        """Without a role: owner when there is none, else trader. Conflict when the address is taken or `by` is no owner (any more), Invalid for a bad address
+        or password."""
+        return self._add(email, password, role, name, by, lambda db: refuse_who_is_no_owner(db, by))
 
     def add_first_owner(self, email: str, password: str, *, name: str = "", by: Actor) -> User:
         """Conflict when anybody exists already: two people on the set-up page cannot both become owner."""
@@ -112,10 +114,19 @@ class Users:
 
         self.store.journal.post(work)
 
-    def set_password(self, user_id: str, password: str, *, by: Actor, but: str | None = None, mail: bool = False) -> User:
-        """Ends every sign-in of this user; `but`: the one that goes on, for whom the cookie has to be made anew. `mail`: they are told by mail."""
+    def set_password(
+        self, user_id: str, password: str, *, by: Actor, but: str | None = None, mail: bool = False, epoch: int | None = None
+    ) -> User:
+        """Ends every sign-in of this user; `but`: the one that goes on, for whom the cookie has to be made anew. `mail`: they are told by mail. Conflict when
+        the sign-ins of `epoch`, in which the old password was shown, have ended meanwhile."""
         hashed = hash_password(password)
-        return self._change(user_id, "user.password_changed", lambda db: self.put_password(db, user_id, hashed, but, mail=mail), by)
+
+        def change(db: sqlite3.Connection) -> User:
+            if epoch is not None and one_user(db, user_id).session_epoch != epoch:
+                raise Conflict("the password stays: you were signed out meanwhile, or it was changed")
+            return self.put_password(db, user_id, hashed, but, mail=mail)
+
+        return self._change(user_id, "user.password_changed", change, by)
 
     def put_password(self, db: sqlite3.Connection, user_id: str, hashed: str, but: str | None = None, *, mail: bool) -> User:
         """The same inside a transaction of whoever writes their own audit row. Links that would set another one are over with it."""
@@ -151,7 +162,8 @@ class Users:
         by: Actor,
         mail: bool = False,
     ) -> User:
-        """All that is given or nothing of it, each with an audit row of its own. `mail`: they are told of a new password by mail."""
+        """All that is given or nothing of it, each with an audit row of its own. `mail`: they are told of a new password by mail. Conflict when it is more
+        than one's own name or password, and `by` is no owner (any more)."""
         steps = []
         if role is not None:
             steps.append(self._step(user_id, "user.role_changed", _sets(user_id, "role", role.value), by))
@@ -164,6 +176,8 @@ class Users:
             steps.append(self._step(user_id, "user.password_changed", lambda db: self.put_password(db, user_id, hashed, mail=mail), by))
 
         def work(db: sqlite3.Connection) -> User:
+            if by.user_id != user_id or role is not None or active is not None:
+                refuse_who_is_no_owner(db, by)
             for step in steps:
                 step(db)
             return one_user(db, user_id)

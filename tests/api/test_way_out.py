@@ -32,8 +32,8 @@ def looker(rig: Rig) -> Looker:
     for each in (account, second):
         person.bought(each)
     position = person.get(f"/api/positions?account_id={account}").json["items"][0]["id"]
-    below = str(round(person.price() * 0.97))
-    resting = person.buy(account, order_type="LIMIT", price=below, wait_ms=2000)["orders"][0]["order_id"]
+    above = str(round(person.price() * 1.03))  # an exit: an entry that waits is taken back when its person may only look
+    resting = person.buy(account, side="SELL", quantity="1", order_type="LIMIT", price=above, wait_ms=30_000)["orders"][0]["order_id"]
     strategy = person.strategy()["id"]
     mapping = person.mapping(account, strategy)["id"]
     token = rig.data.tokens.create(person.user.user_id, "looks", scope="read", by=MACHINE)[1]

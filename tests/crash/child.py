@@ -77,7 +77,7 @@ def _report(order: Mapping[str, Any]) -> OrderReport:
 class Program:
     def __init__(self, folder: Path, port: int) -> None:
         self.data = open_data(folder, exclusive=True)
-        actor = Actor("test", "tests")
+        actor = Actor(None, "tests")
         if self.data.users.count() == 0:
             user = self.data.users.add("owner@example.com", "correct horse battery", by=actor)
             account = Account("", user.user_id, "wire", "zerodha", Decimal(1_000_000), auto_trade=True)

@@ -29,7 +29,7 @@ from engines.system import EngineSettings, TradingSystem
 from tests.crash.child import LedgerBroker
 from tests.execution.house import INFY, HandFeed, ListNotifier
 
-BY = Actor("test", "tests")
+BY = Actor(None, "tests")
 PEOPLE = ("owner@example.com", "other@example.com")
 
 

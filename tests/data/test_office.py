@@ -204,8 +204,9 @@ def test_a_setting_that_is_no_json_is_refused(data: Data) -> None:
 
 
 def test_a_change_of_a_setting_is_in_the_log(data: Data) -> None:
-    data.settings.set("theme", "dark", by=PERSON)
-    data.settings.set("theme", "light", by=PERSON)
-    newest, first = data.audit.list("U1").items
+    boss = Actor(data.users.add("boss@example.com", "correct horse battery", by=CLI).user_id, "web")
+    data.settings.set("theme", "dark", by=boss)
+    data.settings.set("theme", "light", by=boss)
+    newest, first = data.audit.list(boss.user_id).items
     assert (first.action, first.object_id, first.before, first.after) == ("setting.changed", "theme", None, {"value": "dark"})
     assert (newest.before, newest.after) == ({"value": "dark"}, {"value": "light"})

@@ -58,7 +58,7 @@ class Week:
 
 
 def prepare(data: Data) -> None:
-    by = Actor("test", "tests")
+    by = Actor(None, "tests")
     user = data.users.add("owner@example.com", "correct horse battery", by=by)
     plan = ExitSpec(
         stop_pct=Decimal("0.4"),

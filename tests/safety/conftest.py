@@ -14,10 +14,11 @@ from app.newsroom import LiveBooks, Newsroom
 from app.replays import Replay, Spec
 from app.workspace import EXTENSION
 from engines.ports import SystemClock
+from tests.api.conftest import fresh
 from tests.api.rig import PASSWORD, Person, Rig
 from tests.auth.conftest import _front, front
 
-__all__ = ["_front", "front"]
+__all__ = ["_front", "fresh", "front"]
 
 NAME = "Quetzal"
 CAPITAL = "9876543.21"

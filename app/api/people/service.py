@@ -88,7 +88,7 @@ def change_password(user: User, body: PasswordIn, by: Actor) -> UserOut:
     if not guard_password(user, lambda: users.check_password(user.user_id, body.current)):
         raise Problem(403, "That is not your present password.", errors={"current": ["is wrong"]})
     with HASHING:
-        changed = users.set_password(user.user_id, body.new, by=by, but=this, mail=shop.settings.mail_ready)
+        changed = users.set_password(user.user_id, body.new, by=by, but=this, mail=shop.settings.mail_ready, epoch=user.session_epoch)
     if this is not None:
         remember(changed, this)
     return user_out(changed)
