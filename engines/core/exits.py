@@ -56,6 +56,7 @@ __all__ = [
     "close",
     "edit",
     "give_back",
+    "gone",
     "grow",
     "guarded",
     "leaves_as",
@@ -216,6 +217,15 @@ def still_leaving(plan: ExitPlan, position: Position) -> bool:
     opened_at = position.opened_at
     fired = plan.state is PlanState.STOPPED and position.quantity * plan.side.sign > 0
     return fired and opened_at is not None and opened_at <= plan.updated_at + CLOCKS
+
+
+def gone(plan: ExitPlan, quantity: Decimal, held: Decimal, now: Timestamp) -> ExitPlan:
+    """Of what a plan that has fired let go of `quantity` has left, and `held` is all there is: it asks for the rest alone, also after a restart and in
+    the next session; done when there is none. What has been added to the position since is not its own."""
+    rest = min(plan.quantity - quantity, held)
+    if rest == plan.quantity:
+        return plan
+    return replace(plan, quantity=rest) if rest > ZERO else close(replace(plan, quantity=ZERO), now)
 
 
 def leaves_as(plan: ExitPlan) -> Role:

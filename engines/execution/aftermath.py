@@ -174,10 +174,10 @@ class Aftermath:
 
 def rest_of(desk: Desk, plan: ExitPlan) -> Decimal:
     """What of the plan's units nobody takes out: neither what leaves at the market already, nor what was added to the position after it had fired."""
-    mine = [order for order in desk.session_orders() if order.position_key == plan.key and not order.raises_exposure]
-    gone = sum((order.filled_quantity for order in mine if order.plan_id == plan.plan_id), ZERO)
-    leaving = sum((order.remaining for order in mine if order.live and order.order_type is OrderType.MARKET), ZERO)
-    return min(abs(desk.position(plan.key).quantity) - leaving, plan.quantity - gone)
+    out = [order for order in desk.live_orders() if order.position_key == plan.key and not order.raises_exposure]
+    leaving = sum((order.remaining for order in out if order.order_type is OrderType.MARKET), ZERO)
+    own = sum((order.remaining for order in out if order.plan_id == plan.plan_id), ZERO)
+    return min(abs(desk.position(plan.key).quantity) - leaving, plan.quantity - own)
 
 
 def missed_by_targets(desk: Desk, plan: ExitPlan) -> Decimal:

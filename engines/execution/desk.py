@@ -275,8 +275,8 @@ class Desk(Ledger):
                 self._set_plan(exit_rules.close(plan, self.tools.clock.now()), facts)
             return
         spec = self.specs.get(order.signal_key)
-        if order.role is Role.EXIT and plan is not None and plan.state is PlanState.ARMED:
-            self._set_plan(exit_rules.shrink(plan, abs(fill.moved), self.tools.clock.now()), facts)
+        if plan is not None and not order.raises_exposure:
+            self._let_go(plan, order, abs(fill.moved), abs(position.quantity), facts)
         if order.role is not Role.ENTRY or (plan is None and (spec is None or spec.empty)):
             return
         try:
@@ -285,6 +285,19 @@ class Desk(Ledger):
             self.tools.on_trouble("unguarded", "critical", f"{order.symbol}: no exit plan, {error}", order.account_id)
             return
         if changed is not None:
+            self._set_plan(changed, facts)
+
+    def _let_go(self, plan: ExitPlan, order: Order, moved: Decimal, held: Decimal, facts: list[Fact]) -> None:
+        """Less is held: a plan that has fired asks for less by that, and one that is armed guards what is left. What its own targets take out it has let go
+        of when they fired."""
+        now, own = self.tools.clock.now(), order.plan_id == plan.plan_id
+        if plan.state is PlanState.STOPPED:
+            changed = exit_rules.gone(plan, moved if own else ZERO, held, now)
+        elif own or order.role is Role.TARGET:
+            return
+        else:
+            changed = exit_rules.shrink(plan, moved, now)
+        if changed is not plan:
             self._set_plan(changed, facts)
 
     def _plan_for(self, plan: ExitPlan | None, order: Order, fill: Fill, position: Position, spec: ExitSpec | None) -> ExitPlan | None:
@@ -312,10 +325,19 @@ class Desk(Ledger):
         )
 
     def _set_plan(self, plan: ExitPlan, facts: list[Fact]) -> None:
+        before = self.plans.get(plan.key)
+        if before is not None and before.plan_id != plan.plan_id:  # the new one guards all that is held: the old one never comes back
+            self._tell_plan(exit_rules.close(before, self.tools.clock.now()), facts)
+        elif before is not None and before.state is PlanState.ARMED and plan.state is PlanState.STOPPED:
+            held = abs(self.position(plan.key).quantity)  # what its targets have taken out already it does not ask for
+            plan = exit_rules.gone(plan, ZERO, held, plan.updated_at) if held else plan
         self.plans[plan.key] = plan
         self._note_deadline(plan)
         if plan.state is not PlanState.ARMED:
             self.plans.pop(plan.key) if plan.state is PlanState.DONE else None
+        self._tell_plan(plan, facts)
+
+    def _tell_plan(self, plan: ExitPlan, facts: list[Fact]) -> None:
         facts.append(PlanChanged(plan))
         self.tools.on_plan(self, plan)
 

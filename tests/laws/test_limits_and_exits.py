@@ -371,8 +371,9 @@ def test_what_was_bought_after_the_stop_had_fired_does_not_leave_with_it():
         house.feed.price(INFY.symbol, 94.0)
         house.until(lambda: len(house.books["A1"].placed) == 2)
         house.send("BUY", 5)
+        (plan,) = desk.plans.values()
+        assert (house.held(), plan.state, rest_of(desk, plan)) == (15, PlanState.STOPPED, 0)
         stop = next(order for order in house.journal.orders().values() if order.role is Role.STOP)
         traded = BrokerFill("T1", Decimal(10), Decimal(94), house.clock.now())
         desk.on_report(OrderReport(stop.broker_order_id, OrderState.FILLED, stop.client_id, filled_quantity=Decimal(10), fills=(traded,)))
-        (plan,) = desk.plans.values()
-        assert (house.held(), plan.state, rest_of(desk, plan)) == (5, PlanState.STOPPED, 0)
+        assert (house.held(), desk.plans) == (5, {}), "nobody asks for more of it"
