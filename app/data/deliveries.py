@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import takewhile
+from typing import NamedTuple
 
 from app.data.credentials import CredentialBox
 from app.data.errors import DataError
 from app.data.outbox import TELL
 from app.data.store import Store
 from app.data.values import from_json, micros, seconds, to_json
-from engines.core.codec import from_plain
-from engines.core.messages import Message
+from engines.core.codec import from_plain, loads
+from engines.core.messages import Event, Message, Quiet
 from engines.core.model import Timestamp
 from engines.notify.outbox import MAILS, Batch, Channel, Claimed, Due, Health, Outcome, SecretMail, Status, Verdict
+from engines.notify.quiet import not_before
 
 log = logging.getLogger("tandem.data")
 
@@ -62,11 +65,16 @@ is worth telling no less long."""
 _PART = (
     "WITH lost AS MATERIALIZED (SELECT d.user_id, d.target, json_extract(m.body, '$.thread') AS thread FROM deliveries d JOIN messages m USING (message_id)"
     " WHERE d.delivery_id IN (SELECT value FROM json_each(?)) AND m.kind = 'signal')"
-    " UPDATE deliveries SET status = 'pending', next_at = max(next_at, ?) WHERE status = 'merged' AND user_id IN (SELECT user_id FROM lost)"
+    " UPDATE deliveries INDEXED BY deliveries_over SET status = 'pending', next_at = max(next_at, ?)"
+    " WHERE status IN ('dead', 'merged') AND status = 'merged' AND user_id IN (SELECT user_id FROM lost)"
     " AND (target, (SELECT json_extract(m.body, '$.thread') FROM messages m WHERE m.message_id = deliveries.message_id))"
     " IN (SELECT target, thread FROM lost)"
 )
 """Orders that were merged into a summary which reaches nobody after all."""
+_HELD = (
+    "SELECT d.delivery_id FROM deliveries d JOIN messages m USING (message_id) WHERE d.target = ?"
+    f" AND d.{_OPEN} AND d.status = 'pending' AND d.next_at <= ? AND d.expires_at > ? AND json_extract(m.body, '$.event') IN (SELECT value FROM json_each(?))"
+)
 _OUTCOME = (
     "UPDATE deliveries SET status = :status, attempts = :attempts, next_at = :next_at, error = :error, provider_id = :provider_id,"
     " sent_at = :sent_at, sealed = CASE WHEN :status = 'pending' THEN sealed END WHERE delivery_id = :id AND status = 'sending'"
@@ -75,6 +83,13 @@ _VERDICT = (
     "UPDATE destinations SET state = ?, state_detail = ?, failures = ?, not_before = ?, last_sent_at = coalesce(?, last_sent_at)"
     " WHERE destination_id = ? AND updated_at = ?"
 )
+
+
+class _Hold(NamedTuple):
+    """What the quiet hours of a destination hold back now, and until when."""
+
+    events: frozenset[str] = frozenset()
+    until: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +120,12 @@ class Deliveries:
                 return None
             self._merge(target)
         mail = place is not None and place["channel"] == Channel.EMAIL
-        rows, more = self.store.journal.run(lambda db: _claim(db, target, most, micros(now), alike=mail))
+        hold = _hold(place, now)
+        claim = partial(_claim, target=target, most=most, now=micros(now), alike=mail, held=hold.events)
+        rows, more = self.store.journal.run(claim)
+        if more and not rows:
+            self._hold_back(target, hold, micros(now))
+            rows, more = self.store.journal.run(claim)
         if not rows:
             return None
         try:
@@ -202,6 +222,12 @@ class Deliveries:
             self.store.journal.run(lambda db, piece=piece: db.executemany(sql, piece))  # type: ignore[misc]
         return len(rows)
 
+    def _hold_back(self, target: str, hold: _Hold, now: int) -> None:
+        """What fell due in quiet hours: it failed before they began, or waited when they were set. It is worth telling so much longer."""
+        held = self.store.readers.all(_HELD, (target, now, now, to_json(sorted(hold.events))))
+        later = f"next_at = {hold.until}, expires_at = expires_at + {hold.until - now}"
+        self._in_pieces(f"UPDATE deliveries SET {later} WHERE delivery_id = ? AND status = 'pending'", held)
+
     def _destination(self, target: str) -> sqlite3.Row | None:
         return self.store.readers.one("SELECT * FROM destinations WHERE destination_id = ?", (target,))
 
@@ -262,9 +288,19 @@ class Deliveries:
         self._in_pieces(merge, self.store.readers.all(_CROWD, (target, self.store.now())))
 
 
-def _claim(db: sqlite3.Connection, target: str, most: int, now: int, *, alike: bool) -> tuple[list[sqlite3.Row], bool]:
-    """What is taken, and whether more is due. `alike`: only what was tried as often as the first; so what failed together goes together again, as
-    the same mail."""
+def _hold(place: sqlite3.Row | None, now: Timestamp) -> _Hold:
+    if place is None or place["quiet"] is None:
+        return _Hold()
+    quiet = loads(Quiet, place["quiet"])
+    opens = {event: not_before(event, quiet, now) for event in Event}
+    return _Hold(frozenset(event for event, at in opens.items() if at > now), micros(max(opens.values())))
+
+
+def _claim(
+    db: sqlite3.Connection, *, target: str, most: int, now: int, alike: bool, held: Collection[str]
+) -> tuple[list[sqlite3.Row], bool]:
+    """What is taken, and whether more is due; nothing, but more, where some of it is held back by quiet hours. `alike`: only what was tried as
+    often as the first; so what failed together goes together again, as the same mail."""
     where, names, order = (_IS_MAIL, (), _LEAST_TRIED) if target == MAILS else ("d.target = ?", (target,), _FIRST_TOLD)
     if target != MAILS:
         open_ = (
@@ -277,6 +313,8 @@ def _claim(db: sqlite3.Connection, target: str, most: int, now: int, *, alike: b
     taken = rows[:most]
     if alike:
         taken = list(takewhile(lambda row: row["attempts"] == rows[0]["attempts"], taken))
+    if held and any(from_json(row["body"] or "{}").get("event") in held for row in taken):
+        return [], True
     db.executemany("UPDATE deliveries SET status = 'sending' WHERE delivery_id = ?", [(row["delivery_id"],) for row in taken])
     return taken, len(rows) > len(taken)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from app.data import Actor, Conflict, Data, NotFound, Send
 from app.data.deliveries import CROWD, DEAD_KEPT, KEPT
-from engines.core.messages import Message
+from engines.core.codec import dumps
+from engines.core.messages import Event, Message, Quiet
 from engines.notify.answers import Answer, Fate
 from engines.notify.backoff import settle
 from engines.notify.outbox import MAILS, Batch, Channel, Health, Outcome, SecretMail, Status, Verdict
@@ -296,6 +299,62 @@ def test_few_that_wait_and_a_burst_are_each_told(data: Data, clock: HandClock, c
     clock.passed = passed
     data.deliveries.claim(there, 10, clock.now())
     assert counts(data) == {"sending": 10, "pending": count - 10}
+
+
+def quiet(data: Data, *, strict: bool) -> None:
+    """A person sets quiet hours from one hour after the start until nine hours after it."""
+    hours = dumps(Quiet("09:00", "17:00", "UTC", strict=strict))
+    data.journal.run(lambda db: db.execute("UPDATE destinations SET quiet = ?", (hours,)))
+
+
+def of(*events: Event | None) -> Callable[[int], Message]:
+    """The next message of each call is of the next event."""
+    left = iter(events)
+    return lambda number: message(number, event=next(left))
+
+
+def titles(batch: Batch | None) -> list[int]:
+    return [item.what.message_id for item in batch.items if isinstance(item.what, Message)] if batch else []
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_failed_before_quiet_hours_began_waits_for_their_end(data: Data, clock: HandClock, strict: bool) -> None:
+    there = destination(data, "discord", DISCORD)
+    quiet(data, strict=strict)
+    (number,) = tell(data, [there], lasts=6 * 3600)
+    clock.passed = 3590
+    batch = data.deliveries.claim(there, 10, clock.now())
+    assert batch is not None
+    data.deliveries.record(batch, *settle(batch, Answer(Fate.FAILED, 1, "no"), clock.now(), lambda: 0.5), clock.now())
+    data.journal.run(lambda db: db.execute("UPDATE deliveries SET next_at = ?", (int((START + 3610) * 1e6),)))
+    clock.passed = 3610
+    assert data.deliveries.claim(there, 10, clock.now()) is None
+    assert [due.at for due in data.deliveries.agenda()] == [START + 9 * 3600]
+    clock.passed = 9 * 3600
+    data.deliveries.sweep(clock.now())  # six hours after it was told: the eight of the night do not count
+    assert titles(data.deliveries.claim(there, 10, clock.now())) == [number]
+
+
+@pytest.mark.parametrize(("strict", "passes"), [(False, [1, 3]), (True, [3])])
+def test_what_waited_when_quiet_hours_were_set_is_held_back_by_them(data: Data, clock: HandClock, strict: bool, passes: list[int]) -> None:
+    """Not what is urgent, unless they are strict, and never a test."""
+    there = destination(data, "discord", DISCORD)
+    numbers = tell(data, [there], 5, make=of(Event.ORDERS, Event.REJECTIONS, Event.DAY, None, Event.PEOPLE))
+    clock.passed = 2 * 3600
+    quiet(data, strict=strict)
+    assert titles(data.deliveries.claim(there, 10, clock.now())) == [numbers[at] for at in passes]
+    assert data.deliveries.claim(there, 10, clock.now()) is None
+    clock.passed = 9 * 3600
+    assert titles(data.deliveries.claim(there, 10, clock.now())) == [number for at, number in enumerate(numbers) if at not in passes]
+
+
+def test_what_is_urgent_is_not_behind_a_thousand_that_are_held_back(data: Data, clock: HandClock) -> None:
+    there = destination(data, "discord", DISCORD)
+    tell(data, [there], 1000)
+    (urgent,) = tell(data, [there], make=of(Event.HALTS))
+    clock.passed = 2 * 3600
+    quiet(data, strict=False)
+    assert titles(data.deliveries.claim(there, 10, clock.now())) == [urgent]
 
 
 def test_what_was_given_up_is_sent_again_by_hand_and_by_nobody_else(data: Data) -> None:
