@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from engines.core.model import Order, OrderState
 from engines.core.orders import EventKind
@@ -18,6 +18,7 @@ from engines.core.reconcile import reconcile
 from engines.core.sessions import HOME_EXCHANGE, day_start
 from engines.execution.desk import Desk
 from engines.execution.lane import Lane
+from engines.execution.planning import only_smaller
 from engines.execution.work import AfterDeath
 from engines.ports import Halted, NeedsLogin, TandemError
 
@@ -191,20 +192,16 @@ class Modify:
             self.error = self._ask(lane, order.broker_order_id, request_order=order)
         self.done.set()
 
-    def _raises(self, order: Order) -> bool:
-        """Whether an entry would be worth more than before."""
-        before = order.quantity * (order.price or order.trigger_price or 1)
-        after = (self.quantity or order.quantity) * (self.price or order.price or self.trigger_price or order.trigger_price or 1)
-        return order.raises_exposure and after > before
-
     def _ask(self, lane: Lane, broker_order_id: str, request_order: Order) -> str:
         request = lane.request_for(request_order)
         if request is None:
             return "the instrument is not known"
         wanted = {"quantity": self.quantity, "price": self.price, "trigger_price": self.trigger_price}
+        changes: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
         # A changed entry raises exposure as a new one does. How a broker changes an order is its adapter's business, so the gate is held for
         # the whole of it; a stop that comes meanwhile waits its moment and then cuts the connection.
-        gate = lane.gate.permit(lambda: lane.why_not(request_order), _nothing, _nothing)() if self._raises(request_order) else nullcontext()
+        asks = request_order.raises_exposure and not only_smaller(request_order, replace(request_order, **changes))
+        gate = lane.gate.permit(lambda: lane.why_not(request_order), _nothing, _nothing)() if asks else nullcontext()
         try:
             with gate:
                 report = lane.broker.modify(
@@ -215,7 +212,6 @@ class Modify:
         except (TandemError, OSError) as error:
             lane.put(Settle())
             return str(error)
-        changes = {name: value for name, value in wanted.items() if value is not None}
         detail = {name: str(value) for name, value in changes.items()}
         lane.desk.mark(self.order_id, EventKind.ACCEPTED, {"modified": detail}, **changes)
         lane.report(report)

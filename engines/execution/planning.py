@@ -111,12 +111,19 @@ def preview(desk: Desk, signal: Signal, mapping: AccountMapping | None, market: 
 
 NOT_ASKED_AGAIN = frozenset({Denial.MAX_TRADES.value, Denial.DRY_RUN.value})
 """Of an order that has been admitted and sent: it counts as a trade already."""
+STOPS = frozenset({Denial.HALTED.value, Denial.KILL_SWITCH.value})
+
+
+def only_smaller(order: Order, changed: Order) -> bool:
+    """Whether nothing changes but that some of the quantity is taken back. Any other change may bring a fill about, also one that makes the order worth
+    less: a limit to sell that goes down through the market."""
+    return changed == replace(order, quantity=min(order.quantity, changed.quantity))
 
 
 def check_change(desk: Desk, order: Order, changed: Order, market: Market, tools: PlanTools) -> Check | None:
     """The first check that an entry with new terms fails, asked as if it were planned anew in place of the old one; None: it may be changed.
 
-    What it would then be worth is reserved before this returns. An order that becomes worth less is always allowed."""
+    What it would then be worth is reserved before this returns. An order that becomes worth less passes every limit; a stop lets it become smaller only."""
     with desk.lock:
         if (
             desk.orders.get(order.order_id) is not order
@@ -134,7 +141,8 @@ def check_change(desk: Desk, order: Order, changed: Order, market: Market, tools
         finally:
             desk.admit(order, reserved)
         failed = next((check for check in checks if not check.passed and check.name not in NOT_ASKED_AGAIN), None)
-        if failed is not None and (value > before or failed.name == Denial.PRICE_BAND.value):
+        stopped = failed is not None and failed.name in STOPS and not only_smaller(order, changed)
+        if failed is not None and (stopped or value > before or failed.name == Denial.PRICE_BAND.value):
             return failed
         if order.remaining and value > before:
             desk.references[order.order_id] = value / order.remaining

@@ -188,7 +188,7 @@ def test_a_change_within_the_limits_goes_through_and_counts_from_then_on():
         house.until(lambda: house.held() == 20)
 
 
-def test_a_halted_account_takes_no_larger_order_but_a_smaller_one():
+def test_a_halted_account_takes_no_other_order_but_a_smaller_one():
     import pytest
 
     from engines.core.model import OrderType
@@ -197,8 +197,9 @@ def test_a_halted_account_takes_no_larger_order_but_a_smaller_one():
     with House(account("A1", broker="wire"), script=lambda request: "open") as house:
         (order,) = house.send("BUY", 10, order_type=OrderType.LIMIT, price=Decimal(99))
         house.system.stopper.switch_engines(False, None, USER)
-        with pytest.raises(Conflict, match="halted"):
-            house.system.modify_order(order.order_id, quantity=Decimal(11))
+        for change in ({"quantity": Decimal(11)}, {"price": Decimal(98)}, {"quantity": Decimal(5), "price": Decimal(98)}):
+            with pytest.raises(Conflict, match="halted"):
+                house.system.modify_order(order.order_id, **change)
         house.system.modify_order(order.order_id, quantity=Decimal(5))
         assert house.system.roster.desk("A1").orders[order.order_id].quantity == 5
 

@@ -89,6 +89,22 @@ def test_law_4_after_a_stop_no_entry_is_changed_either():
         assert len(asked) == 1
 
 
+def test_law_4_after_a_stop_no_entry_is_priced_through_the_market_though_that_makes_it_worth_less():
+    with House(account("A1", broker="wire"), script=lambda request: "open") as house:
+        (order,) = house.send("SELL", 10, order_type=OrderType.LIMIT, price=Decimal(110), wait=0.0)
+        house.until(lambda: house.journal.orders()[order.order_id].state is OrderState.OPEN)
+        asked: list[object] = []
+        house.wires["A1"].modify = lambda *_, **terms: asked.append(terms)
+        house.system.set_engines(False, None, USER)
+        job = Modify(order.order_id, None, Decimal(99), None)  # asked before the stop, reached by the lane after it
+        smaller = Modify(order.order_id, Decimal(5), None, None)
+        for each in (job, smaller):
+            house.system.roster.lane("A1").put(each)
+            assert each.done.wait(10)
+        assert "stop forbids" in job.error
+        assert (smaller.error, [terms["quantity"] for terms in asked]) == ("", [5])
+
+
 def test_law_4_a_change_that_hangs_does_not_hold_up_a_stop():
     with House(account("A1", broker="wire"), script=lambda request: "open") as house:
         (order,) = house.send("BUY", 10, order_type=OrderType.LIMIT, price=Decimal(99), wait=0.5)
