@@ -15,7 +15,7 @@ import structlog
 from flask import Flask
 from hypothesis import HealthCheck, settings
 
-from app.data import users
+from app.data import journal, users
 from tests.support import canaries
 from tests.support.net import forbid_outside
 from tests.support.server import Server
@@ -104,6 +104,14 @@ def _quick_hashes() -> Iterator[None]:
     quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(users, "_hasher", lambda: quick)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient_journal() -> Iterator[None]:
+    """Whoever commits gives up after two seconds, and a shared machine may stand still for longer: what that means is asserted with waits of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal, "WAIT", 30.0)
         yield
 
 

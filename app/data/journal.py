@@ -49,14 +49,14 @@ class SqliteJournal:
         readers: Readers,
         clock: Clock,
         *,
-        wait: float = WAIT,
+        wait: float | None = None,
         connect: Callable[[Path], sqlite3.Connection] = database.connect,
     ) -> None:
         self._path = path
         self._connect = connect
         self._readers = readers
         self._clock = clock
-        self._wait = wait
+        self._wait = WAIT if wait is None else wait
         self._queue: SimpleQueue[Item | None] = SimpleQueue()
         self._backlog: deque[Item] = deque()  # taken from the queue, in order, not written yet
         self._waiting = 0  # how many of them are waited for

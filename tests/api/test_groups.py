@@ -266,7 +266,8 @@ def test_a_group_is_stopped_while_the_database_cannot_be_written_but_not_started
     with locked(fresh):
         assert fresh.trader.post(f"/api/groups/{group}/start").status_code == 503
         assert states(act(fresh.trader, group, "stop")) == {account: "stopped"}
-    assert fresh.trader.buy(account)["orders"][0]["reason"] == "kill_switch"
+    until(lambda: fresh.data.journal.healthy)
+    until(lambda: fresh.trader.buy(account)["orders"][0]["reason"] == "kill_switch")  # and nothing else holds entries any more
 
 
 @pytest.mark.parametrize(
