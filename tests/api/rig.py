@@ -96,7 +96,7 @@ class Person:
             "side": "BUY",
             "order_type": "MARKET",
             "quantity": "10",
-            "wait_ms": 5000,
+            "wait_ms": 30_000,
             **changes,
         }
         answer = self.post("/api/signals/manual", {name: value for name, value in body.items() if value is not None})

@@ -190,7 +190,7 @@ def test_revoking_stops_entries_at_once_and_nothing_switches_them_on_again(trade
         "revoked",
         f"{trader.user.name or trader.user.email} on behalf of Meera's father",
     )
-    entry = alert.send({"symbol": "NSE:INFY", "side": "BUY", "quantity": 1, "time": now(), "wait_ms": 5000})
+    entry = alert.send({"symbol": "NSE:INFY", "side": "BUY", "quantity": 1, "time": now(), "wait_ms": 30_000})
     assert [order["reason"] for order in entry.json["orders"]] == ["auto_trade_off"]
     shown = trader.get(f"/api/accounts/{account}").json
     assert (shown["auto_trade"], shown["open_positions"], shown["kill_switch"]) == (False, 1, False)

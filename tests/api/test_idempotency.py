@@ -48,7 +48,7 @@ def test_a_refused_request_may_be_corrected_under_its_key(trader: Person) -> Non
 
 def test_a_key_protects_orders_too(trader: Person) -> None:
     account = trader.account()["id"]
-    body = {"account_ids": [account], "symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "quantity": "10", "wait_ms": 5000}
+    body = {"account_ids": [account], "symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "quantity": "10", "wait_ms": 30_000}
     first = keyed(trader, "/api/signals/manual", body, f"o-{account}")
     again = keyed(trader, "/api/signals/manual", body, f"o-{account}")
     assert again.json == first.json
@@ -57,7 +57,7 @@ def test_a_key_protects_orders_too(trader: Person) -> None:
 
 def test_ten_at_once_under_one_key_are_one_order(trader: Person) -> None:
     account = trader.account()["id"]
-    body = {"account_ids": [account], "symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "quantity": "10", "wait_ms": 5000}
+    body = {"account_ids": [account], "symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "quantity": "10", "wait_ms": 30_000}
     answers = []
 
     def send() -> None:
@@ -97,7 +97,7 @@ def test_work_that_a_crash_cut_short_sends_nothing_twice(tmp_path: Path) -> None
     """The order went out, the answer was not remembered: the repeat finds the first order by the signal id that the key stands for."""
     with Rig(tmp_path / "data") as rig:
         account = rig.trader.account()["id"]
-        body = {"account_ids": [account], "symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "quantity": "10", "wait_ms": 5000}
+        body = {"account_ids": [account], "symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "quantity": "10", "wait_ms": 30_000}
         first = keyed(rig.trader, "/api/signals/manual", body, "k-7").json
         rig.data.idempotency.abandon(rig.trader.user.user_id, "POST /api/signals/manual", "k-7")
         rig.data.journal.run(lambda db: db.execute("DELETE FROM idempotency"))

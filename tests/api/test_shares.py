@@ -83,7 +83,7 @@ def test_one_signal_becomes_orders_of_each_person_and_each_sees_only_theirs(asha
         mapping = person.mapping(account, strategy)
         assert person.get("/api/mappings").json["items"] == [mapping]
     name = f"once-{next(_numbers)}"
-    body = {"symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "strategy_id": strategy, "signal_id": name, "wait_ms": 5000}
+    body = {"symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "strategy_id": strategy, "signal_id": name, "wait_ms": 30_000}
     assert [
         row["account_id"] for row in asha.post("/api/signals/preview", {k: v for k, v in body.items() if k != "wait_ms"}).json["orders"]
     ] == [accounts[asha]]
@@ -115,7 +115,7 @@ def test_what_ends_with_a_share(asha: Person, ben: Person, rig: Rig) -> None:
     refused = ben.patch(f"/api/mappings/{mapping}", {"enabled": True})
     assert (refused.status_code, "no longer shared" in refused.json["detail"]) == (409, True)
     assert ben.patch(f"/api/mappings/{mapping}", {"allocation_pct": "20"}).status_code == 200
-    body = {"symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "strategy_id": strategy, "quantity": "1", "wait_ms": 1000}
+    body = {"symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "strategy_id": strategy, "quantity": "1", "wait_ms": 30_000}
     assert asha.post("/api/signals/manual", body).json["orders"] == []
     assert ben.get(f"/api/orders?strategy_id={strategy}").json["items"] == []
     for person, kinds in ((ben, ["strategy_shared", "strategy_unshared"]), (asha, ["strategy_unshared"])):
@@ -193,7 +193,7 @@ def test_people_who_can_no_longer_trade(asha: Person, ben: Person, rig: Rig, cha
 def test_a_deleted_strategy_ends_its_shares(asha: Person, ben: Person, rig: Rig) -> None:
     strategy = shared(asha, ben)
     mapping = ben.mapping(ben.account()["id"], strategy)["id"]
-    body = {"symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "strategy_id": strategy, "wait_ms": 1000}
+    body = {"symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "strategy_id": strategy, "wait_ms": 30_000}
     asha.post("/api/signals/manual", body)
     rig.data.journal.run(lambda _: None)
     assert asha.delete(f"/api/strategies/{strategy}").status_code == 204, "what another holds is no reason that could be told"

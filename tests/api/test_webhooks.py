@@ -49,7 +49,7 @@ def test_the_secret_is_told_once(trader: Person, hook: Hook) -> None:
 
 
 def test_the_body_of_a_signal(trader: Person, account: str, hook: Hook) -> None:
-    body = {"symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "quantity": "3", "wait_ms": 5000}
+    body = {"symbol": "NSE:INFY", "side": "BUY", "order_type": "MARKET", "quantity": "3", "wait_ms": 30_000}
     answer = hook.send(body)
     assert answer.status_code == 200, answer.text
     assert [(order["account_id"], order["state"], order["quantity"]) for order in answer.json["orders"]] == [(account, "filled", "3")]
@@ -109,7 +109,7 @@ def test_a_flat_position_only_ever_exits(trader: Person, account: str, hook: Hoo
         "contracts": "9",
         "market_position": "flat",
         "time": now(),
-        "wait_ms": 5000,
+        "wait_ms": 30_000,
     }
     answer = hook.send(body)
     assert answer.status_code == 200, answer.text
@@ -126,7 +126,7 @@ def test_late_alerts_and_those_of_the_future_are_refused(trader: Person, account
 @pytest.mark.parametrize("extra", [{"time": None}, {}, {"signal_id": "tv-1"}], ids=["with time", "without", "with id"])
 def test_a_repeated_alert_is_refused(trader: Person, account: str, hook: Hook, extra: dict[str, Any]) -> None:
     extra = {"time": now()} if "time" in extra else {key: f"{value}-{account}" for key, value in extra.items()}
-    body = {"symbol": "NSE:INFY", "side": "BUY", "quantity": "1", "wait_ms": 5000, **extra}
+    body = {"symbol": "NSE:INFY", "side": "BUY", "quantity": "1", "wait_ms": 30_000, **extra}
     assert hook.send(body).status_code == 200
     again = hook.send(dict(reversed(body.items())))
     assert again.status_code == 409

@@ -54,7 +54,7 @@ def _bought(person: Person) -> str:
 
 
 def _resting(person: Person) -> str:
-    order = person.buy(person.account()["id"], order_type="LIMIT", price=f"{person.price() * 0.97:.1f}", wait_ms=5000)["orders"][0]
+    order = person.buy(person.account()["id"], order_type="LIMIT", price=f"{person.price() * 0.97:.1f}", wait_ms=30_000)["orders"][0]
     assert order["state"] == "open", order
     return str(order["order_id"])
 

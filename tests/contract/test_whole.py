@@ -86,7 +86,7 @@ def test_a_day_at_four_brokers(whole: Whole) -> None:
             "order_type": "MARKET",
             "quantity": str(venue.quantity),
             "stop_loss": str(venue.price * Decimal("0.98") // venue.tick * venue.tick),
-            "wait_ms": 5000,
+            "wait_ms": 30_000,
         }
         answer = whole.api.post("/api/signals/manual", body)
         (order,) = answer.json["orders"]

@@ -25,7 +25,7 @@ def signal(server: Server, accounts: list[str], number: int) -> None:
         "order_type": "MARKET",
         "quantity": "1",
     }
-    answer = server.api.post("/api/signals/manual", order | {"wait_ms": 10_000})
+    answer = server.api.post("/api/signals/manual", order | {"wait_ms": 30_000})
     assert [order["state"] for order in answer.json["orders"]] == ["filled"] * ACCOUNTS
 
 
