@@ -16,12 +16,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from app.data.database import connect, stored_version
+from app.data.credentials import open_box, write_private
+from app.data.database import connect, stored_fingerprint, stored_version
 from app.data.errors import DataError
 
 MANIFEST = "backup.json"
 LARGE = ("market", "studies")
 """Folders of files that can be had again: imported or recorded prices, results of back-tests."""
+MOST_COPIES = 5
+"""One rotation changes the key file twice."""
 COUNTED = {
     "people": "users",
     "accounts": "accounts",
@@ -51,22 +54,28 @@ def contents(database: Path) -> dict[str, Any]:
 
 
 def backup(
-    database: Path, others: Sequence[Path], target: Path, *, about: Mapping[str, Any] | None = None, large: Sequence[Path] = ()
+    database: Path,
+    others: Sequence[Path],
+    target: Path,
+    *,
+    key_file: Path | None = None,
+    about: Mapping[str, Any] | None = None,
+    large: Sequence[Path] = (),
 ) -> dict[str, Any]:
-    """One zip file with the database, those of the other files that exist, and the folders `large`; complete or not there at all.
+    """One zip file with the database, the keys that open it, those of the other files that exist, and the folders `large`; complete or not there at all.
 
-    Returns what is in it, with `about` (when, keys from where) added. Raises DataError."""
+    `key_file` None: the keys are not in a file. Returns what is in it, with `about` (when, keys from where) added. Raises DataError."""
     partial = target.with_name(target.name + ".partial")
     try:
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
             copy = Path(folder) / database.name
-            copy_database(database, copy)
+            keys = _copy_with_keys(database, copy, key_file)
             holds = {**(about or {}), "database": database.name, **contents(copy), "large": [path.name for path in large if path.is_dir()]}
             handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(handle, "wb") as file:
                 with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
                     archive.writestr(MANIFEST, json.dumps(holds, indent=1))
-                    for path in (copy, *(other for other in others if other.exists())):
+                    for path in (copy, *keys, *(other for other in others if other.exists())):
                         archive.write(path, path.name)
                     for path in large:
                         _add_folder(archive, path)
@@ -77,6 +86,22 @@ def backup(
     except (OSError, sqlite3.Error) as error:
         partial.unlink(missing_ok=True)
         raise DataError(f"the backup {target} cannot be written: {error}") from error
+
+
+def _copy_with_keys(database: Path, copy: Path, key_file: Path | None) -> Sequence[Path]:
+    """The database, and beside it the key file as it was all the while: keys that are rotated meanwhile would leave a copy that nothing opens."""
+    if key_file is None:
+        copy_database(database, copy)
+        return ()
+    for _ in range(MOST_COPIES):
+        keys = key_file.read_text(encoding="utf-8")
+        copy_database(database, copy)
+        if key_file.read_text(encoding="utf-8") == keys:
+            kept = copy.with_name(key_file.name)
+            write_private(kept, keys)
+            open_box(kept, None, may_make=False).check(stored_fingerprint(copy))
+            return (kept,)
+    raise DataError("the keys were changed again and again while the backup was made: make it when they are not")
 
 
 def _add_folder(archive: zipfile.ZipFile, folder: Path) -> None:

@@ -131,8 +131,9 @@ class Data:
         from app.data.backup import LARGE, backup
 
         about = {"made_at": datetime.fromtimestamp(self._store.clock.now(), UTC).isoformat(timespec="seconds"), "keys": keys}
-        files = [self.data_dir / name for name in (*([KEY_FILE] if keys == "file" else []), SESSION_KEY_FILE, "halts.json")]
-        return backup(self._path, files, target, about=about, large=[self.data_dir / name for name in LARGE] if large else [])
+        files = [self.data_dir / name for name in (SESSION_KEY_FILE, "halts.json")]
+        folders = [self.data_dir / name for name in LARGE] if large else []
+        return backup(self._path, files, target, key_file=self.data_dir / KEY_FILE if keys == "file" else None, about=about, large=folders)
 
     def rotate_keys(self, configured: str | None, *, by: Actor, step: Callable[[str], None] | None = None) -> Rotated:
         """Seals everything secret with a new key (see `rotation`); for whoever opened the folder `alone`. Close and open it again afterwards."""

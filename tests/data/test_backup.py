@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sqlite3
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from app.data import Data, DataError
+from app.data import Data, DataError, backup
 from app.data.credentials import new_key
 from app.data.restore import UNFINISHED, Restored, restore
 from engines.ports import SystemClock
@@ -344,3 +345,44 @@ def test_an_older_backup_is_brought_to_this_version(folder: Path, tmp_path: Path
     assert list(folder.glob("*.bak")) == []
     with opened(folder) as data:
         assert data.audit.check().whole
+
+
+@pytest.mark.parametrize("pause_at", ["the new key is in front", "the fingerprint is the new one", "the old key is gone"])
+def test_a_backup_that_is_made_while_keys_are_rotated_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pause_at: str) -> None:
+    """The database is copied, and the keys go on by this much before anything else is read."""
+    with opened(tmp_path / "data") as data:
+        account_id = furnish(data)
+    real, copies = backup.copy_database, []
+
+    class Killed(Exception):
+        pass
+
+    def step(name: str) -> None:
+        if name == pause_at:
+            raise Killed
+
+    def copied(source: Path, target: Path) -> None:
+        real(source, target)
+        copies.append(target)
+        if len(copies) == 1:
+            with opened(tmp_path / "data", alone=True) as other, contextlib.suppress(Killed):
+                other.rotate_keys(None, by=CLI, step=step)
+
+    monkeypatch.setattr(backup, "copy_database", copied)
+    with opened(tmp_path / "data") as data:
+        data.backup(tmp_path / "copy.zip")
+    monkeypatch.undo()
+    assert len(copies) == 2
+    done = bring_back(tmp_path / "copy.zip", tmp_path / "there")
+    assert done.unreadable == ()
+    with opened(tmp_path / "there") as data:
+        assert data.directory.credentials(account_id) == KEYS
+
+
+def test_a_backup_with_keys_that_do_not_open_it_is_none(tmp_path: Path) -> None:
+    with opened(tmp_path / "data") as data:
+        furnish(data)
+        (tmp_path / "data" / "credentials.key").write_text(new_key())
+        with pytest.raises(DataError, match="not the key"):
+            data.backup(tmp_path / "copy.zip")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
