@@ -204,17 +204,19 @@ def actor() -> Actor:
 
 
 def guard_password(user: User, check: Callable[[], bool]) -> bool:
-    """A password asked of someone who is signed in (lift, change of password): guessing is as slow as at sign-in. Raises a 429, and a 403 for whoever has
+    """A password asked of someone who is signed in (lift, change of password): guessing is as slow as at sign-in, and nobody at the door slows it. Raises a 429, and a 403 for whoever has
     changed while they waited."""
     found, address = guards(), request.remote_addr or ""
-    if (after := found.book(user.email, address)) > 0:
+    if (after := found.book_own(user.user_id, address)) > 0:
         raise too_many("wrong passwords", after)
     with HASHING:
         right = check()
-    if right:
-        found.succeeded(user.email, address)
-        refuse_who_has_changed(user)
-    return right
+    if not right:
+        found.own_failed(user.email, address)
+        return False
+    found.own_succeeded(user.user_id, address)
+    refuse_who_has_changed(user)
+    return True
 
 
 def sign_out() -> None:

@@ -69,34 +69,61 @@ class Throttle:
 class Guards:
     """The throttles of one application, by who is guessed at and by the address that guesses.
 
-    `pair`: an address guessing at one e-mail; `address`: at anybody; `mail`: one e-mail from everywhere at once; `asked`: sign-ups and forgotten
-    passwords of an address, each kind by itself. An e-mail is one however it is spelt, as where people are found by it.
+    `pair`: an address guessing at one person; `pairs`: the same, for longer, so that no single address uses up what everybody together may guess at them;
+    `address`: at anybody; `mail`: one person from everywhere at once; `asked`: sign-ups and forgotten passwords of an address, each kind by itself. An
+    e-mail is one however it is spelt, as where people are found by it. Whoever is signed in is asked under a name of their own: strangers at the door
+    cannot keep them from what asks for their password.
     """
 
     def __init__(self, clock: Clock) -> None:
         self.pair = Throttle(clock, most=5, window=60)
+        self.pairs = Throttle(clock, most=15, window=600)
         self.address = Throttle(clock, most=20, window=60)
         self.mail = Throttle(clock, most=50, window=600)
         self.asked = Throttle(clock, most=10, window=3600)
         self._booking = threading.Lock()
 
     def book(self, email: str, address: str) -> float:
-        """A password is about to be looked at: it counts for all three, or for none where one of them has to wait."""
-        keys = (self.pair, _pair(email, address)), (self.address, _near(address)), (self.mail, _folded(email))
+        """A password is about to be looked at: it counts for all of them, or for none where one of them has to wait."""
+        return self._book((self.address, _near(address)), *self._at(_folded(email), address))
+
+    def book_own(self, user_id: str, address: str) -> float:
+        """The same of somebody who is signed in."""
+        return self._book(*self._at(_own(user_id), address))
+
+    def _at(self, who: str, address: str) -> tuple[tuple[Throttle, str], ...]:
+        pair = f"{who}|{_near(address)}"
+        return (self.pair, pair), (self.pairs, pair), (self.mail, who)
+
+    def _book(self, *keys: tuple[Throttle, str]) -> float:
         with self._booking:
             after = max(throttle.wait(key) for throttle, key in keys)
             return after if after > 0 else max(throttle.book(key) for throttle, key in keys)
 
     def succeeded(self, email: str, address: str) -> None:
         """What was booked was right."""
-        self.pair.succeeded(_pair(email, address))
+        self._right(_folded(email), address)
         self.address.give_back(_near(address))
-        self.mail.give_back(_folded(email))
+
+    def own_succeeded(self, user_id: str, address: str) -> None:
+        self._right(_own(user_id), address)
+
+    def own_failed(self, email: str, address: str) -> None:
+        """Whoever guesses while signed in has no tries more at the door, from where they are."""
+        pair = f"{_folded(email)}|{_near(address)}"
+        for throttle, key in ((self.pair, pair), (self.pairs, pair), (self.address, _near(address))):
+            throttle.book(key)
+
+    def _right(self, who: str, address: str) -> None:
+        pair = f"{who}|{_near(address)}"
+        self.pair.succeeded(pair)
+        self.pairs.succeeded(pair)
+        self.mail.give_back(who)
 
     def forgiven(self, email: str, address: str) -> None:
         """Somebody has shown that the e-mail is theirs."""
-        self.pair.succeeded(_pair(email, address))
-        self.mail.succeeded(_folded(email))
+        for throttle, key in self._at(_folded(email), address):
+            throttle.succeeded(key)
 
     def ask(self, what: str, address: str) -> float:
         """Counts one more request of this kind; seconds to wait when there were too many, and then it does not count."""
@@ -107,8 +134,8 @@ def _folded(email: str) -> str:
     return email.strip().casefold()
 
 
-def _pair(email: str, address: str) -> str:
-    return f"{_folded(email)}|{_near(address)}"
+def _own(user_id: str) -> str:
+    return f" {user_id}"  # no e-mail begins with a space once it is folded
 
 
 def _near(address: str) -> str:

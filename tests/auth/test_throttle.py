@@ -94,6 +94,42 @@ def test_a_right_password_counts_nowhere_and_one_that_has_to_wait_counts_nowhere
     assert guards.book("a@x.example", "10.0.0.2") == 0, "and of the e-mail"
 
 
+def test_one_address_that_guesses_all_day_keeps_nobody_else_from_signing_in() -> None:
+    clock = Clock()
+    guards = Guards(clock)
+    looked_at = 0
+    for second in range(2 * 3600):
+        clock.at = second
+        looked_at += guards.book("a@x.example", "203.0.113.7") == 0
+        if second % 97 == 0:
+            assert guards.book("a@x.example", "198.51.100.1") == 0
+            guards.succeeded("a@x.example", "198.51.100.1")
+    assert looked_at == 15 * 12
+
+
+def test_strangers_at_the_door_and_whoever_is_signed_in_are_counted_apart() -> None:
+    guards = Guards(Clock())
+    for number in range(50):
+        assert guards.book("a@x.example", f"10.0.0.{number // 5}") == 0
+    assert guards.book("a@x.example", "10.0.0.1") > 0
+    assert guards.book_own("U1", "10.0.0.1") == 0
+    guards.own_succeeded("U1", "10.0.0.1")
+    assert [guards.book_own("U1", "10.0.0.1") for _ in range(6)] == [0] * 5 + [60]
+    assert guards.book_own("U1", "10.0.0.2") == 0
+
+
+def test_somebody_who_is_signed_in_guesses_no_more_than_at_the_door() -> None:
+    clock = Clock()
+    guards = Guards(clock)
+    looked_at = 0
+    for second in range(600):
+        clock.at = second
+        looked_at += guards.book_own("U1", "10.0.0.1") == 0
+    assert looked_at == 15
+    everywhere = sum(guards.book_own("U1", f"10.1.{number}.1") == 0 for number in range(60))
+    assert everywhere == 35
+
+
 def test_whoever_shows_that_the_e_mail_is_theirs_no_longer_waits_for_others_guesses() -> None:
     guards = Guards(Clock())
     for number in range(50):

@@ -88,6 +88,15 @@ def test_many_addresses_may_not_try_one_person(front: Front) -> None:
     assert front.visitor().sign_in(email).status_code == 429
 
 
+def test_strangers_at_the_door_keep_nobody_from_lifting_their_stop(front: Front) -> None:
+    email, visitor = front.person(), front.visitor()
+    visitor.sign_in(email)
+    stop = halt(front, visitor)
+    assert {front.visitor().sign_in(email, f"guess number {n}").status_code for n in range(50)} == {401}
+    assert front.visitor().sign_in(email).status_code == 429
+    assert visitor.json("POST", f"/api/system/halts/{stop}/lift", {"password": PASSWORD}).status_code == 200
+
+
 def test_another_spelling_of_an_e_mail_is_not_another_e_mail(front: Front) -> None:
     email, thief = front.person(), front.visitor()
     spellings = [email, email.upper(), f" {email} ", email.replace("s", "\u017f"), email.title()]
