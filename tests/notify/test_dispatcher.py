@@ -132,6 +132,22 @@ def test_a_provider_that_hangs_for_everybody_holds_up_no_other(tmp_path: Path, h
         office.close()
 
 
+def test_two_that_hang_for_the_first_time_hold_up_nobody_of_the_same_provider(tmp_path: Path) -> None:
+    with open_data(tmp_path / "data") as data:
+        office = Office(data, Going())
+        hang, well = (
+            [destination(data, "discord", {"x": "y"}, f"{name} {at}") for at in range(many)] for name, many in (("hang", 2), ("well", 12))
+        )
+        sender = Stuck(hang)
+        office.dispatcher._senders = {Channel.DISCORD: sender}
+        with Threads(office.dispatcher), sender:
+            tell(data, hang)
+            until(lambda: len(sender.held) == 2)
+            tell(data, well)
+            until(lambda: sorted(sender.taken) == sorted(well))
+        office.close()
+
+
 def test_who_fails_again_and_again_holds_up_nobody_of_the_same_provider_who_is_well(tmp_path: Path) -> None:
     with open_data(tmp_path / "data") as data:
         office = Office(data, Going())
