@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import itertools
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,17 @@ def pytest_configure() -> None:
     structlog.configure(
         processors=[structlog.stdlib.add_log_level, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     )
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of tests and all modules stay to the end: the collector of garbage need not look through them while they are made, nor ever again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 NIFTY_YEAR = Path(__file__).resolve().parents[2] / "shared" / "data" / "nifty50_1min_2024.csv.gz"
