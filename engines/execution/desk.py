@@ -43,6 +43,10 @@ _LEFT = frozenset({EventKind.SENT, EventKind.ACCEPTED, EventKind.PARTLY_FILLED, 
 """Events that show that an order has left; the first of them counts its trade (after a crash that may be the broker's word)."""
 
 
+_Closed = tuple[Order, Decimal, Decimal | None]
+"""The exit that closed a position, its price and what the position had cost."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeskTools:
     """What every desk is handed: where facts go, where prices and instruments come from, and who wants to hear of changes."""
@@ -55,7 +59,7 @@ class DeskTools:
     on_durable: Callable[[Desk, Sequence[Fact]], None]
     on_plan: Callable[[Desk, ExitPlan], None]
     on_exit_failed: Callable[[Desk, Order], None]
-    on_flat: Callable[[Order, Decimal, Decimal | None], None]  # the exit that closed a position, its price and what the position had cost
+    on_flat: Callable[[Order, Decimal, Decimal | None], None]  # as in `_Closed`, once it is journaled
     on_trouble: Callable[[str, str, str, str | None], None]  # kind, severity, message, account id
     calendar: Callable[[], Calendar] = load_calendar
 
@@ -161,9 +165,10 @@ class Desk(Ledger):
             if order is None:
                 return None
             facts: list[Fact] = []
-            changed = self._apply(order, kind, facts, detail or {}, changes)
-            self._publish(facts)
-            return changed
+            try:
+                return self._apply(order, kind, facts, detail or {}, changes)
+            finally:
+                self._publish(facts)
 
     def sent(self, order_id: str) -> None:
         """The order's bytes have been written, at the moment that the lane has noted. Journaled with whatever comes next: see `say`."""
@@ -182,19 +187,28 @@ class Desk(Ledger):
                     self._count("strangers_traded")
                 return None
             facts: list[Fact] = []
-            if order.state is OrderState.PLANNED:  # a push that is quicker than the lane: it proves that the order has left
-                order = self._apply(order, EventKind.SENT, facts, {}, {}) or order
-            if order.broker_order_id is None:
-                order = self._adopt(order, report, facts)
-            for fill in news_of(order, report, self._seen, self.tools.clock.now()):
-                order = self._fill(order, fill, facts)
-            kind = order_rules.from_report(order, report)
-            if kind is not None:
-                changes = {"reason": report.message} if report.message and kind is not EventKind.ACCEPTED else {}
-                order = self._apply(order, kind, facts, {"message": report.message} if report.message else {}, changes) or order
-            crash("after-booking-before-durable")
-            self._publish(facts)
+            flat: list[_Closed] = []
+            try:
+                order = self._heed(order, report, facts, flat)
+                crash("after-booking-before-durable")
+            finally:
+                self._publish(facts)  # whoever listens may fail: what is booked is journaled all the same
+            for closed in flat:
+                self.tools.on_flat(*closed)
             return order
+
+    def _heed(self, order: Order, report: OrderReport, facts: list[Fact], flat: list[_Closed]) -> Order:
+        if order.state is OrderState.PLANNED:  # a push that is quicker than the lane: it proves that the order has left
+            order = self._apply(order, EventKind.SENT, facts, {}, {}) or order
+        if order.broker_order_id is None:
+            order = self._adopt(order, report, facts)
+        for fill in news_of(order, report, self._seen, self.tools.clock.now()):
+            order = self._fill(order, fill, facts, flat)
+        kind = order_rules.from_report(order, report)
+        if kind is not None:
+            changes = {"reason": report.message} if report.message and kind is not EventKind.ACCEPTED else {}
+            order = self._apply(order, kind, facts, {"message": report.message} if report.message else {}, changes) or order
+        return order
 
     def _adopt(self, order: Order, report: OrderReport, facts: list[Fact]) -> Order:
         """The first time the broker names our order: keep its id, and leave sending/unknown by evidence."""
@@ -211,7 +225,8 @@ class Desk(Ledger):
             self._keep(changed)
         return changed
 
-    def _fill(self, order: Order, fill: Fill, facts: list[Fact]) -> Order:
+    def _fill(self, order: Order, fill: Fill, facts: list[Fact], flat: list[_Closed]) -> Order:
+        """Book a fill that is new. Nobody is called between the books and `facts`: whoever fails would part them."""
         if (fill.order_id, fill.trade_id) in self._seen:
             return order
         applied = order_rules.apply_fill(order, fill)
@@ -225,15 +240,15 @@ class Desk(Ledger):
         fill = with_charges(fill, order, self.tools.instrument(fill.symbol), self.account.broker)
         changed, kind = applied
         self._keep(changed)
-        if order_rules.overfilled(changed):
-            self.tools.on_trouble("overfill", "critical", f"{order.symbol}: more was filled than ordered", order.account_id)
         entry_price = self.position(fill.position_key).average_price
         position = self._book(fill)
         detail = {"quantity": str(fill.quantity), "price": str(fill.price), "trade_id": fill.trade_id}
         facts.append(FillBooked(fill, changed, position, OrderEvent(order.order_id, kind.value, self.tools.clock.now(), detail)))
+        if order_rules.overfilled(changed):
+            self.tools.on_trouble("overfill", "critical", f"{order.symbol}: more was filled than ordered", order.account_id)
         self._guard(changed, fill, position, facts)
         if not position.quantity or self._is_dust(position):
-            self.tools.on_flat(changed, fill.price, entry_price)
+            flat.append((changed, fill.price, entry_price))
         return changed
 
     def _account_for(self, fill: Fill) -> None:

@@ -134,7 +134,8 @@ class Cancel:
     error: str = ""
 
     def run(self, lane: Lane) -> None:
-        order = lane.desk.orders.get(self.order_id)
+        with lane.desk.lock:
+            order = lane.desk.orders.get(self.order_id)
         if order is not None and (order.live or self.anyway):
             if (wait := lane.free_call()) > 0:
                 lane.put_later(self, wait)

@@ -239,7 +239,8 @@ class Lane:
         if not self.box.claim(order_id):
             return NOT_READY_PAUSE
         self.current = order_id
-        order = self.desk.orders.get(order_id)
+        with self.desk.lock:  # whoever asks whether it may be changed takes it out of the books for a moment
+            order = self.desk.orders.get(order_id)
         pause = self._try(order) if order is not None and order.state is OrderState.PLANNED else None
         self.current = None  # not in `finally`: when this lane dies, it must know whose outcome is open
         self.box.release(order_id)

@@ -80,7 +80,8 @@ class Ledger:
         self._by_broker_id: dict[str, str] = {}
 
     def live_orders(self) -> list[Order]:
-        return [self.orders[order_id] for order_id in self._live]
+        """Safe without the lock, which only several questions that must agree with one another need."""
+        return [order for order_id in tuple(self._live) if (order := self.orders.get(order_id)) is not None]
 
     def key_of(self, signal: Signal) -> PositionKey:
         """The position that a signal is about on this account."""
@@ -91,7 +92,7 @@ class Ledger:
         return book.position if book else position_rules.empty(key)
 
     def open_positions(self) -> list[Position]:
-        held = [book.position for book in self.books.values() if book.position.quantity]
+        held = [book.position for book in tuple(self.books.values()) if book.position.quantity]
         return [position for position in held if not self._is_dust(position)] if self.account.broker in COINS else held
 
     def holds(self, key: PositionKey) -> bool:
