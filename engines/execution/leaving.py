@@ -187,12 +187,17 @@ class Flatten:
         if self.holds is not None and not self.holds():
             return  # lifted by a person
         if self.holds is None and self._orders is None:
-            self._orders = frozenset(order.order_id for order in lane.desk.live_orders())
-            self._keys = frozenset(position.key for position in lane.desk.open_positions())
+            with lane.desk.lock:
+                live, held = lane.desk.live_orders(), lane.desk.open_positions()
+            self._orders = frozenset(order.order_id for order in live)
+            # also what an entry that has no answer yet turns out to have bought
+            self._keys = frozenset({position.key for position in held} | {order.position_key for order in live if order.raises_exposure})
         if not lane.desk.needs_login:
             self._round(lane)
         if self._to_cancel(lane.desk) or self._to_close(lane.desk):
             lane.put_later(self, pause_after(self.progress.rounds) if lane.desk.ready else UNREADY_PAUSE)
+        elif self.holds is not None:
+            lane.put_later(self, FLATTEN_AT_LEAST)  # it ends with the stop: an order can be found much later than its account was flat
 
     def _round(self, lane: Lane) -> None:
         for order in self._to_cancel(lane.desk):
