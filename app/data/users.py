@@ -30,7 +30,8 @@ LOCKED_OUT = (
     "You were switched off here. What they hold keeps its exits; until you are switched on again only your broker closes it sooner."
 )
 Change = Callable[[sqlite3.Connection], object]
-_EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,190}")
+_PLAIN = r"[^@\s\x00-\x1f<>()\[\],;:\"\\]"  # what a mail program reads as more than the address would be another name for the same mailbox
+_EMAIL = re.compile(rf"{_PLAIN}{{1,64}}@(?!\.){_PLAIN}{{1,190}}(?<!\.)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +240,7 @@ def _sets(user_id: str, column: str, value: object) -> Change:
 
 
 def clean_email(email: str) -> str:
-    """Invalid for what cannot be an address."""
+    """Invalid for what cannot be an address, or is one in another dress: `a<x@y>` and `x(a)@y` would each be sent to somebody else's mailbox."""
     address = email.strip()
     if not _EMAIL.fullmatch(address) or not address.isprintable():
         raise Invalid.field("email", "is not an e-mail address")

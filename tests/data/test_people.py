@@ -44,6 +44,13 @@ def test_of_many_on_the_set_up_page_one_becomes_owner(data: Data) -> None:
     assert data.users.count() == 1
 
 
+DRESSED = (
+    "a1<x@example.com>", "<x@example.com>", "x(1)@example.com", "x@example.com(1)", "x@example.com,", "a,x@example.com", "x@example.com;", "a:x@example.com;",
+    '"x"@example.com', "x\\@example.com", "x@[127.0.0.1]", "x@example.com.", "x@.example.com", "x\t@example.com", "x@exam\u2028ple.com", "x\x7f@example.com",
+)  # fmt: skip
+"""Other spellings of one mailbox, or none: each would get a code of its own."""
+
+
 @pytest.mark.parametrize(
     ("email", "password", "field"),
     [
@@ -51,6 +58,7 @@ def test_of_many_on_the_set_up_page_one_becomes_owner(data: Data) -> None:
         ("", PASSWORD, "email"),
         ("a b@example.com", PASSWORD, "email"),
         ("a@b\x00c", PASSWORD, "email"),
+        *((spelt, PASSWORD, "email") for spelt in DRESSED),
         ("a@example.com", "ninechars", "password"),
         ("a@example.com", "x" * 1025, "password"),
     ],
