@@ -56,3 +56,14 @@ def test_strategies_filter_by_field(trader: Person) -> None:
     found = trader.get("/api/strategies?timeframe=15m&instrument=NSE:WIPRO").json["items"]
     assert made["id"] in {row["id"] for row in found}
     assert all(row["timeframe"] == "15m" for row in found)
+
+
+def test_a_strategy_keeps_its_kind_and_what_it_does(trader: Person) -> None:
+    made = trader.strategy(params={"fast": 5, "slow": 20})
+    path = f"/api/strategies/{made['id']}"
+    for body in ({"kind": "threshold"}, {"kind": "threshold", "params": {}}, {"kind": "no such"}):
+        answer = trader.patch(path, {"name": "Another", **body})
+        assert (answer.status_code, list(answer.json["errors"])) == (422, ["kind"]), answer.text
+    assert trader.get(path).json == made
+    changed = trader.patch(path, {"kind": "ema_cross", "params": {"fast": 6, "slow": 20}})
+    assert (changed.status_code, changed.json["params"]["fast"]) == (200, 6)

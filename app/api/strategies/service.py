@@ -107,12 +107,14 @@ def create_strategy(user: User, body: StrategyIn, by: Actor) -> StrategyOut:
 def change_strategy(user: User, strategy_id: str, body: StrategyPatch, by: Actor) -> StrategyOut:
     before = _own(user, strategy_id).strategy
     given = body.model_fields_set
-    changes: dict[str, Any] = {name: getattr(body, name) for name in ("name", "kind", "timeframe", "active") if name in given}
+    if body.kind not in (None, before.kind):
+        raise field_problem("kind", f"stays {before.kind}: make a new strategy for another kind")
+    changes: dict[str, Any] = {name: getattr(body, name) for name in ("name", "timeframe", "active") if name in given}
     if body.instruments is not None:
         _check_instruments(body.instruments)
         changes["instruments"] = tuple(body.instruments)
-    if "params" in given or "kind" in given:
-        changes["params"] = _check_params(body.kind or before.kind, body.params if body.params is not None else before.params)
+    if body.params is not None:
+        changes["params"] = _check_params(before.kind, body.params)
     if "exit_plan" in given:
         changes["exit_plan"] = _exit_plan(body.exit_plan, body.instruments or before.instruments)
     if "reentry" in given:
