@@ -167,5 +167,22 @@ def test_text_that_cannot_be_used(hook: Hook) -> None:
     assert hook.client.post(hook.path, data="{", headers={"Content-Type": "application/json"}).status_code == 400
 
 
+DEFAULT = "order buy @ {} filled on NSE:INFY. New strategy position is {}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(DEFAULT.format("1", position) for position in ("1.2.3", "..", "-", "\u0663", "-.")),
+        DEFAULT.format("1.2.3", "1"),
+        "BUY NSE:INFY \u0663",
+    ],
+)
+def test_a_number_that_is_none_is_told_as_that(trader: Person, account: str, hook: Hook, text: str) -> None:
+    answer = hook.send(text=text)
+    assert answer.status_code == 422, answer.text
+    assert trader.get(f"/api/orders?account_id={account}").json["items"] == []
+
+
 def test_a_wrong_secret_is_not_there(rig: Rig) -> None:
     assert rig.nobody.post("/api/webhooks/not-a-secret", {"symbol": "NSE:INFY", "side": "BUY"}).status_code == 404

@@ -29,12 +29,12 @@ _SIDES = {"BUY": "BUY", "LONG": "BUY", "SELL": "SELL", "SHORT": "SELL"}
 _TYPES = {"MKT": "MARKET", "LMT": "LIMIT", "SLM": "SL-M", "STOP": "SL-M", "STOP_LIMIT": "SL"}
 
 _DEFAULT_TEXT = re.compile(
-    r"order (?P<side>buy|sell) @ (?P<quantity>[\d.]+) filled on (?P<symbol>\S+?)\.?(\s+New strategy position is (?P<position>-?[\d.]+))?\.?\s*$",
-    re.IGNORECASE,
+    r"order (?P<side>buy|sell) @ (?P<quantity>\d+(\.\d+)?) filled on (?P<symbol>\S+?)\.?(\s+New strategy position is (?P<position>-?\d+(\.\d+)?))?\.?\s*$",
+    re.IGNORECASE | re.ASCII,
 )
 _SHORT_TEXT = re.compile(
     r"^\s*(?P<side>buy|sell|long|short)\s+(?P<symbol>[A-Za-z0-9_]+(:\S+)?)(\s+(?P<quantity>\d+(\.\d+)?))?(?P<rest>(\s+\w+=\S+)*)\s*$",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _PAIR = re.compile(r"(\w+)\s*[=:]\s*([^\s,;]+)")
 
