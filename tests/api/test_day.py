@@ -10,6 +10,8 @@ import pytest
 
 from app.api.calendar.table import read_hours
 from app.data import Invalid, UserRole
+from engines.core.facts import JobChanged
+from engines.core.model import JobRun, RunState
 from engines.core.sessions import CalendarDay, session_day
 from tests.api.rig import Person, Rig
 
@@ -57,6 +59,18 @@ def test_another_day_shows_its_plan_or_what_is_on_record(trader: Person) -> None
     assert {job["state"] for job in trader.get(f"/api/timetable?day={ahead}").json["jobs"]} <= {"planned"}
     assert trader.get("/api/timetable?day=2024-01-02").json["jobs"] == []
     assert trader.get("/api/timetable?day=2024-02-31").status_code == 422
+
+
+def test_how_many_accounts_there_are_is_told_to_owners_alone(rig: Rig, owner: Person, trader: Person) -> None:
+    at, account = datetime(2024, 1, 9, 3, 45, tzinfo=UTC).timestamp(), trader.account()["id"]
+    said = {"log_ins": "2 of 3 accounts signed in", f"square_off:{account}:cash": "1 position closed"}
+    for job, detail in said.items():
+        rig.data.journal.commit(JobChanged(JobRun("2024-01-09", job, RunState.DONE, at, at, detail)))
+    told = {
+        name: {job["job"]: job["detail"] for job in person.get("/api/timetable?day=2024-01-09").json["jobs"]}
+        for name, person in {"owner": owner, "trader": trader, "viewer": rig.viewer}.items()
+    }
+    assert told == {"owner": {"log_ins": said["log_ins"]}, "trader": {**said, "log_ins": ""}, "viewer": {"log_ins": ""}}
 
 
 def test_only_what_is_harmless_runs_now_and_only_for_the_owner(owner: Person, trader: Person) -> None:

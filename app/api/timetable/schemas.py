@@ -20,7 +20,7 @@ class TimetableQuery(Body):
 
 class JobOut(Out):
     """`state`: planned, due, started, done, failed or skipped; `at`: of that state. `until`: its last sensible moment, null when any later time will do.
-    `by_hand`: what came of it when a person asked for it since, in words."""
+    `by_hand`: what came of it when a person asked for it since, in words. `detail` and `by_hand` of the machine's own jobs are for owners."""
 
     job: str
     kind: str

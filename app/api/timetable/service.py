@@ -96,7 +96,13 @@ def _jobs(user: User, day: str, now: str) -> list[JobOut]:
         shown = [_planned(entry, user, day == now) for entry in entries]
     else:
         shown = [_recorded(run) for run in workspace().data.day_books.jobs(day)]
-    return [job for job in shown if job.account_id is None or job.account_id in mine]
+    told = [job for job in shown if job.account_id is None or job.account_id in mine]
+    return told if user.role is UserRole.OWNER else [_without_words(job) for job in told]
+
+
+def _without_words(job: JobOut) -> JobOut:
+    """What came of the machine's jobs counts everybody's accounts: that is for owners."""
+    return job if job.account_id is not None else job.model_copy(update={"detail": "", "by_hand": ""})
 
 
 def _planned(entry: Entry, user: User, is_today: bool) -> JobOut:
