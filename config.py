@@ -164,6 +164,8 @@ def _setting(env: str, default: Any, about: str, parse: Callable[[str], Any] = _
     return field(default=default, repr=not secret, metadata={"env": env, "about": about, "parse": parse, "secret": secret})
 
 
+_EVERY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- "every address of this machine" → the machine itself
+
 # --- the table -------------------------------------------------------------------------------------------------------
 
 
@@ -241,13 +243,13 @@ class Settings:
     @property
     def base_url(self) -> str:
         """How links begin. "Every address of this machine" is for listening and opens nowhere else: a link names the machine itself."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        host = _EVERY.get(self.host, self.host)
         return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
     def links_stay_here(self) -> bool:
         """Whether the links that people are sent open on this machine only: nothing says how another device reaches it."""
-        return self.public_url is None and (self.host in ("localhost", "::1", "0.0.0.0", "::") or self.host.startswith("127."))
+        return self.public_url is None and (self.host in ("localhost", "::1", *_EVERY) or self.host.startswith("127."))
 
 
 @dataclass(frozen=True, slots=True)

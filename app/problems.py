@@ -138,6 +138,8 @@ def _message(each: Mapping[str, Any]) -> str:
         return f"must be one of {context['expected']}".replace("'", "").replace(" or ", ", ")
     if kind == "string_pattern_mismatch":
         return _shape(str(context["pattern"]))
+    if kind in ("string_too_short", "too_short") and context.get("min_length") == 1:
+        return "must not be empty"
     template = _MESSAGES.get(kind)
     if template is None:
         said = str(each["msg"])

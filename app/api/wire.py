@@ -25,6 +25,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from app.data.shown import HIDDEN, is_shown
+
 MOST_DIGITS = 15
 MOST_PLACES = 8
 _DECIMAL = re.compile(r"[+-]?(\d{1,15}(\.\d{0,8})?|\.\d{1,8})", re.ASCII)
@@ -41,8 +43,10 @@ class BadValue(ValueError):
 
 def read_decimal(value: Any) -> Decimal:
     """Text or a JSON number as an exact decimal; no exponent in text, at most 15 digits before the point and 8 behind it."""
+    if value is None or value == "":
+        raise BadValue("must not be empty")
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-        raise BadValue("must be a number, or a number written as text")
+        raise BadValue("must be a number")
     if isinstance(value, str):
         if not _DECIMAL.fullmatch(value):
             raise BadValue("must be a plain number such as 1520.05 (at most 15 digits before the point and 8 behind it)")
@@ -121,8 +125,8 @@ LimitPercent = Annotated[
 
 
 def _printable(value: str) -> str:
-    if not value.isprintable():
-        raise BadValue("must not contain control characters")
+    if not is_shown(value):
+        raise BadValue(HIDDEN)
     return value
 
 

@@ -15,7 +15,7 @@ from wtforms.validators import EqualTo, InputRequired, Length
 
 from app.auth.identity import check_form, checks_own_token, guards, sign_out
 from app.auth.sign_up import look, over, post_of
-from app.auth.signin import LEAST, page, show, visitor
+from app.auth.signin import LEAST, at_most, page, show, visitor
 from app.auth.throttle import HASHING
 from app.data import LASTS, Invalid, Purpose
 from app.workspace import workspace
@@ -24,7 +24,7 @@ blueprint = Blueprint("passwords", __name__)
 
 
 class ForgotForm(FlaskForm):
-    email = StringField("E-mail", [InputRequired("Type your e-mail."), Length(max=254)])
+    email = StringField("E-mail", [InputRequired("Type your e-mail."), at_most(254)])
 
 
 class ResetForm(FlaskForm):

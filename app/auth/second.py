@@ -13,10 +13,10 @@ from flask_login import current_user
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import StringField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import InputRequired
 
 from app.auth.identity import check_form, checks_own_token, sign_out
-from app.auth.signin import let_in, page
+from app.auth.signin import at_most, let_in, page
 from app.auth.throttle import Throttle
 from app.data import Actor, User
 from app.problems import too_many
@@ -32,7 +32,7 @@ TEMPLATE = "security/code.html"
 
 
 class CodeForm(FlaskForm):
-    code = StringField("Code", [InputRequired("Type the code."), Length(max=64)])
+    code = StringField("Code", [InputRequired("Type the code."), at_most(64)])
 
 
 def init_app(app: Flask, clock: Clock) -> None:

@@ -16,28 +16,30 @@ from wtforms import PasswordField, StringField
 from wtforms.validators import EqualTo, InputRequired, Length
 
 from app.auth.identity import check_form, checks_own_token, guards
-from app.auth.signin import LEAST, OPEN_SIGN_UP, let_in, page, show, visitor
+from app.auth.signin import LEAST, OPEN_SIGN_UP, again, at_most, let_in, page, refused, show, visitor
 from app.auth.throttle import HASHING
 from app.data import TRIES, Code, Invalid, Post, Purpose, TooSoon, Typed
 from app.workspace import Workspace, workspace
 
 blueprint = Blueprint("sign_up", __name__)
+CODE = "sign_up.code"
 AWAITED = "sign_up"
 """What is in the session while a code is awaited: its id and the address it went to."""
 
 
 class SignUpForm(FlaskForm):
-    name = StringField("Name", [Length(max=100)])
-    email = StringField("E-mail", [InputRequired("Type your e-mail."), Length(max=254)])
+    name = StringField("Name", [at_most(100)])
+    email = StringField("E-mail", [InputRequired("Type your e-mail."), at_most(254)])
     password = PasswordField("Password", [InputRequired("Choose a password."), Length(LEAST, 1000, f"At least {LEAST} characters.")])
+    confirm = PasswordField("Password again", [EqualTo("password", "The two passwords differ.")])
 
 
 class CodeForm(FlaskForm):
-    code = StringField("Code", [InputRequired("Type the code."), Length(max=20)])
+    code = StringField("Code", [InputRequired("Type the code."), at_most(20)])
 
 
 class JoinForm(FlaskForm):
-    name = StringField("Name", [Length(max=100)])
+    name = StringField("Name", [at_most(100)])
     password = PasswordField("Password", [InputRequired("Choose a password."), Length(LEAST, 1000, f"At least {LEAST} characters.")])
     confirm = PasswordField("Password again", [EqualTo("password", "The two passwords differ.")])
 
@@ -89,7 +91,8 @@ def code() -> Response:
     awaited = _awaited()
     if awaited is None or current_user.is_authenticated:
         return redirect(url_for("sign_up.begin"))
-    return _code_page(CodeForm(), awaited[1])
+    form = CodeForm()
+    return _code_page(form, awaited[1], **refused(CODE, form))
 
 
 @blueprint.post("/sign-up/code")
@@ -102,15 +105,15 @@ def type_code() -> Response:
     if not is_open(shop):
         return _closed()
     if not form.validate_on_submit():
-        return _code_page(form, awaited[1], 400 if "csrf_token" in form.errors else 422)
+        return _code_page(form, awaited[1], 400) if "csrf_token" in form.errors else again(CODE, form, 422)
     typed = "".join(form.code.data.split())
     match shop.data.sign_ups.finish(awaited[0], typed, by=visitor()):
         case Typed.WRONG:
             form.form_errors.append(f"This is not the code. After {TRIES} tries a new one has to be sent.")
-            return _code_page(form, awaited[1], 401)
+            return again(CODE, form, 401)
         case Typed.OVER:
             form.form_errors.append("This code is over: used, too old, or tried too often. Have a new one sent.")
-            return _code_page(form, awaited[1], 410)
+            return again(CODE, form, 410)
         case user:
             return let_in(user)
 
@@ -130,10 +133,10 @@ def send_again() -> Response:
         return _code_page(shown, awaited[1], 400)
     try:
         if shop.data.sign_ups.send_again(awaited[0], post=post_of(shop)):
-            return _code_page(shown, awaited[1], said="A new code is on its way; the one before is worth nothing now.")
+            return again(CODE, None, said="A new code is on its way; the one before is worth nothing now.")
     except TooSoon as error:
         shown.form_errors.append(_too_soon(error))
-        return _code_page(shown, awaited[1], 429, retry_after=error.after)
+        return again(CODE, shown, 429, retry_after=error.after)
     session.pop(AWAITED, None)
     return redirect(url_for("sign_up.begin"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, make_response, redirect, render_template, request, session, url_for
 from flask_login import current_user
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as BaseResponse
@@ -28,14 +28,22 @@ _SAID = {
 """What the sign-in page says to somebody who was sent here; only these words, whatever the address asks for."""
 
 
+_REFUSED = "refused"
+"""What is in the session from a refused post until its page is shown again: where, the status, and what was wrong."""
+
+
+def at_most(count: int) -> Length:
+    return Length(max=count, message=f"Must have at most {count} characters")
+
+
 class SignInForm(FlaskForm):
-    email = StringField("E-mail", [InputRequired("Type your e-mail."), Length(max=254)])
-    password = PasswordField("Password", [InputRequired("Type your password."), Length(max=1000)])
+    email = StringField("E-mail", [InputRequired("Type your e-mail."), at_most(254)])
+    password = PasswordField("Password", [InputRequired("Type your password."), at_most(1000)])
 
 
 class SetUpForm(FlaskForm):
-    name = StringField("Name", [Length(max=100)])
-    email = StringField("E-mail", [InputRequired("Type your e-mail."), Length(max=254)])
+    name = StringField("Name", [at_most(100)])
+    email = StringField("E-mail", [InputRequired("Type your e-mail."), at_most(254)])
     password = PasswordField("Password", [InputRequired("Choose a password."), Length(LEAST, 1000, f"At least {LEAST} characters.")])
     confirm = PasswordField("Password again", [EqualTo("password", "The two passwords differ.")])
 
@@ -154,10 +162,31 @@ def show(form: Any, error: Invalid) -> None:
     """What the data service found wrong, beside its field."""
     for name, messages in error.errors.items():
         field = form._fields.get(name)
+        said = [message[:1].upper() + message[1:] for message in messages]
         if field is None:
-            form.form_errors.extend(messages)
+            form.form_errors.extend(said)
         else:
-            field.errors = [*field.errors, *messages]
+            field.errors = [*field.errors, *said]
+
+
+def again(endpoint: str, form: FlaskForm | None, status: int = 200, *, retry_after: float = 0, said: str = "") -> BaseResponse:
+    """Sends the browser to a page that it posted to, which then says what was wrong: going back and forth never offers to post once more."""
+    errors = {} if form is None else {field.name: list(field.errors) for field in form if field.errors}
+    general = [] if form is None else list(form.form_errors)
+    session[_REFUSED] = {"at": endpoint, "status": status, "after": retry_after, "said": said, "errors": errors, "general": general}
+    return redirect(url_for(endpoint), 303)
+
+
+def refused(endpoint: str, form: FlaskForm) -> dict[str, Any]:
+    """What `again` was told for this page, once: its errors stand at `form`, the rest is for `page`."""
+    kept = session.get(_REFUSED)
+    if not isinstance(kept, dict) or kept.get("at") != endpoint:
+        return {}
+    session.pop(_REFUSED)
+    form.form_errors.extend(kept["general"])
+    for field in form:
+        field.errors = [*field.errors, *kept["errors"].get(field.name, ())]
+    return {"status": kept["status"], "retry_after": kept["after"], "said": kept["said"]}
 
 
 def page(template: str, form: FlaskForm | None = None, status: int = 200, *, retry_after: float = 0, **context: Any) -> Response:

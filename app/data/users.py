@@ -15,6 +15,7 @@ from app.data.outbox import Outbox
 from app.data.people import People, user_row
 from app.data.rows import Actor, User, UserRole
 from app.data.shares import Shares
+from app.data.shown import HIDDEN, is_shown
 from app.data.sign_ins import SignIns
 from app.data.store import Store, found
 
@@ -250,8 +251,10 @@ def clean_email(email: str) -> str:
 def clean_name(name: str) -> str:
     """Invalid for what no name holds: it stands in mails and on pages of others."""
     name = name.strip()
-    if not name.isprintable() or len(name) > MOST_NAME:
-        raise Invalid.field("name", f"must be at most {MOST_NAME} characters, and none that steer a terminal or a mail")
+    if len(name) > MOST_NAME:
+        raise Invalid.field("name", f"must have at most {MOST_NAME} characters")
+    if not is_shown(name):
+        raise Invalid.field("name", HIDDEN)
     return name
 
 

@@ -249,3 +249,22 @@ def test_an_empty_change_of_an_order_is_refused(trader: Person) -> None:
 def test_null_is_refused_where_something_must_be(trader: Person, own: dict[str, str]) -> None:
     answer = trader.patch(f"/api/accounts/{own['ACCOUNT']}", {"name": None})
     assert (answer.status_code, list(answer.json["errors"])) == (422, ["name"])
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "says"),
+    [
+        ({"capital": None}, "capital", "must not be empty"),
+        ({"capital": ""}, "capital", "must not be empty"),
+        ({"capital": []}, "capital", "must be a number"),
+        ({"name": ""}, "name", "must not be empty"),
+        ({"name": "x" * 101}, "name", "must have at most 100 characters"),
+        ({"name": "a\u202eb"}, "name", "must not contain control characters or invisible ones"),
+    ],
+)
+def test_what_is_wrong_is_said_in_plain_words(trader: Person, change: dict[str, Any], field: str, says: str) -> None:
+    assert trader.post(A, ACCOUNT | change).json["errors"] == {field: [says]}
+
+
+def test_an_emoji_of_several_is_a_name(trader: Person) -> None:
+    assert trader.post(A, ACCOUNT | {"name": "👩🏽‍💻 desk"}).json["name"] == "👩🏽‍💻 desk"

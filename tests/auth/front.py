@@ -48,16 +48,18 @@ class Visitor:
         return answer
 
     def send(self, path: str, form: dict[str, str] | None = None, *, page: str = "") -> TestResponse:
-        """Fills in the form of `page` (default: of the same address) and sends it; redirects are the caller's to follow."""
+        """Fills in the form of `page` (default: of the same address) and sends it; what was refused is read on the page that says so, any other redirect
+        is the caller's to follow."""
         token = csrf(self.get(page or path).text)
-        return self.client.post(path, data={**(form or {}), "csrf_token": token}, environ_base={"REMOTE_ADDR": self.address})
+        answer = self.client.post(path, data={**(form or {}), "csrf_token": token}, environ_base={"REMOTE_ADDR": self.address})
+        return self.get(answer.location) if answer.status_code == 303 else answer
 
     def json(self, method: str, path: str, body: Any = None) -> TestResponse:
         headers = {"X-CSRFToken": csrf(self.get("/settings").text)}
         return self.client.open(path, method=method, json=body, headers=headers, environ_base={"REMOTE_ADDR": self.address})
 
     def sign_up(self, email: str, password: str = PASSWORD, name: str = "") -> TestResponse:
-        return self.send("/sign-up", {"email": email, "password": password, "name": name})
+        return self.send("/sign-up", {"email": email, "password": password, "confirm": password, "name": name})
 
     def sign_in(self, email: str, password: str = PASSWORD) -> TestResponse:
         return self.send("/login", {"email": email, "password": password})

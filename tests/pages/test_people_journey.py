@@ -117,6 +117,7 @@ def _signs_up_with_the_code_from_the_mail(house: House) -> None:
     ravi.type("[name=email]", RAVI)
     ravi.type("[name=name]", "Ravi Iyer")
     ravi.type("[name=password]", PASSWORD)
+    ravi.type("[name=confirm]", PASSWORD)
     ravi.click("[type=submit]")
     ravi.see("h1", "Type the code")
     ravi.photograph("sign-up-code")
