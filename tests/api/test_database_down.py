@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +24,8 @@ def locked(rig: Rig) -> Iterator[None]:
     finally:
         thief.execute("ROLLBACK")
         thief.close()
+    pause = threading.Event()  # what the engines held meanwhile they let go of when they have seen that it is over
+    assert any((rig.data.journal.healthy and not rig.system.board.journal_down) or pause.wait(0.02) for _ in range(1500))
 
 
 def test_an_order_is_refused_and_never_sent(fresh: Rig) -> None:
