@@ -40,11 +40,11 @@ class ComparePositions:
         compare_now(lane)
 
 
-def compare_now(lane: Lane, *, at_once: bool = False) -> None:
+def compare_now(lane: Lane, *, at_once: bool = False, opening: bool = False) -> None:
     """Read the broker's positions. A difference counts when two reads in a row show it, or (`at_once`) when nothing has traded for a moment.
-    A read that fails, or that something overtook, changes nothing."""
+    A read that fails, or that something overtook, changes nothing. `opening`: the account is signed in and about to become ready."""
     desk = lane.desk
-    if not desk.account.live or not desk.ready:
+    if not desk.account.live or not (desk.ready or opening):
         return
     with desk.lock:
         before, moving = desk.fills_booked, _moving(desk)

@@ -9,9 +9,8 @@ from typing import ClassVar
 from engines.core.model import OrderState
 from engines.core.orders import EventKind
 from engines.execution.compare import ComparePositions, compare_now
-from engines.execution.jobs import SETTLE_PAUSES, Send, Settle, settle
+from engines.execution.jobs import SETTLE_PAUSES, Settle, settle
 from engines.execution.lane import Lane
-from engines.execution.leaving import Exit
 from engines.execution.views import BrokerAnswers, BrokerBook
 from engines.execution.work import AfterDeath
 from engines.ports import NeedsLogin, Refused, TandemError
@@ -48,11 +47,13 @@ class Connect:
             self._again(lane)
             return
         _heed(lane)
+        _look_at_what_is_held(lane)
+        if desk.needs_login:
+            self.done.set()
+            return
         desk.ready, desk.state_detail = True, "ready"
         lane.tools.on_ready(desk)
         if desk.account.live:
-            if any(isinstance(job, Send | Exit) and job.urgent for job in lane.box.waiting()):
-                compare_now(lane, at_once=True)  # a person may have closed at the broker what these are to close
             lane.put(ComparePositions())
         if any(order.state is OrderState.UNKNOWN for order in desk.live_orders()):
             lane.put_later(Settle(), SETTLE_PAUSES[0])
@@ -60,6 +61,15 @@ class Connect:
 
     def _again(self, lane: Lane) -> None:
         lane.put_later(Connect(self.attempt + 1, done=self.done), min(0.5 * 2 ** min(self.attempt, 10), 30.0))
+
+
+def _look_at_what_is_held(lane: Lane) -> None:
+    """A person may have closed at the broker what our books still hold, while nobody looked: the first stop that fires must know of it."""
+    desk = lane.desk
+    if desk.account.live and desk.open_positions():
+        compare_now(lane, at_once=True, opening=True)
+        if desk.suspected.keys() - desk.differences.keys():  # something was booked a moment ago
+            compare_now(lane, at_once=True, opening=True)
 
 
 def _heed(lane: Lane) -> None:

@@ -16,12 +16,15 @@ from engines.core.model import Order, OrderState
 from engines.core.orders import EventKind
 from engines.core.reconcile import reconcile
 from engines.core.sessions import HOME_EXCHANGE, day_start
+from engines.execution.compare import compare_now
 from engines.execution.desk import Desk
 from engines.execution.lane import Lane
 from engines.execution.planning import only_smaller
 from engines.execution.work import AfterDeath
 from engines.ports import Halted, NeedsLogin, TandemError
 
+LONG_WAIT = 5.0
+"""Seconds that an exit may wait until what its broker holds is looked at once more, and between two such looks."""
 SETTLE_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 ABSENT, UNSENT = "the broker never had it: absent from two complete order books", "taken back before it was sent"
 OUTGROWN = "taken back before it was sent: less is held by now"
@@ -36,7 +39,8 @@ class Send:
     order_id: str
     urgent: bool
     after_death: ClassVar[AfterDeath] = AfterDeath.GONE
-    waited: bool = False  # for a session: what is held may have become less meanwhile
+    waited: bool = False  # what is held may have become less meanwhile
+    looked_at: float | None = None  # monotonic: since when nobody has asked the broker what it holds
 
     def run(self, lane: Lane) -> None:
         desk = lane.desk
@@ -44,12 +48,23 @@ class Send:
             return  # its bytes are out already
         if self.waited and desk.ready:
             self.waited = False
+            self._look_again(lane)
             if _taken_back_as_outgrown(desk, self.order_id):
                 return
         pause = lane.send(self.order_id)
         if pause is not None:
-            self.waited = self.waited or not desk.ready
+            self.waited = True
+            self.looked_at = lane.tools.clock.monotonic() if self.looked_at is None else self.looked_at
             lane.put_later(self, pause)
+
+    def _look_again(self, lane: Lane) -> None:
+        """An exit that waits long may find that a person has closed at the broker what it is to close."""
+        now = lane.tools.clock.monotonic()
+        with lane.desk.lock:
+            order = lane.desk.orders.get(self.order_id)
+        if order is not None and not order.raises_exposure and self.looked_at is not None and now - self.looked_at >= LONG_WAIT:
+            self.looked_at = now
+            compare_now(lane, at_once=True)
 
 
 def _taken_back_as_outgrown(desk: Desk, order_id: str) -> bool:
