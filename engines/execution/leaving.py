@@ -79,8 +79,14 @@ class Exit:
         if orders is None:
             self._wait(lane)
             return
-        for order in orders:
-            Send(order.order_id, urgent=True).run(lane)
+        sends = [Send(order.order_id, urgent=True) for order in orders]
+        while sends:
+            try:
+                sends.pop(0).run(lane)
+            except Exception:  # the lane dies of one; of the others it is known that nothing has left
+                for send in sends:
+                    lane.put(send)
+                raise
 
     def _is_over(self, desk: Desk) -> bool:
         """The position that was meant has ended while this exit waited: what is held since is another."""

@@ -17,7 +17,7 @@ from engines.execution.leaving import Exit
 from engines.execution.supervisor import Supervisor, Worker
 from engines.execution.work import AfterDeath
 from engines.ports import NeedsLogin, Retry, SystemClock, Unknown
-from tests.execution.house import INFY, USER, House, WireBroker, account, books_balance
+from tests.execution.house import INFY, NIFTY_FUT, USER, House, WireBroker, account, books_balance
 
 STOP = ExitSpec(stop_price=Decimal(95))
 
@@ -211,6 +211,19 @@ def test_an_exit_of_which_the_lane_dies_takes_out_no_more_than_was_asked():
         house.until(lambda: house.system.roster.lane("A1").idle)
         assert (exits(house), house.held()) == ([4], 6)
         assert outcome.signal_id
+
+
+def test_of_a_sliced_exit_what_has_not_left_when_the_lane_dies_leaves_without_waiting_for_the_rest():
+    """Nobody can say what has become of the slice that it died of; of the others it is known."""
+    with House(account("A1", broker="wire", capital=Decimal(10**9)), absent_after=3600.0) as house:
+        house.send("BUY", 65 * 60, symbol=NIFTY_FUT.symbol, exits=STOP)
+        desk = house.system.roster.desk("A1")
+        desk.on_report = once(desk.on_report, RuntimeError("a bug in booking"))
+        house.feed.price(NIFTY_FUT.symbol, 94.0)
+        house.until(lambda: house.held() == 0)
+        house.until(lambda: house.system.roster.lane("A1").idle)
+        assert exits(house) == [1300, 1300, 1300]
+        assert "thread_died" in house.notifier.incidents()
 
 
 def test_an_exit_that_had_made_nothing_when_the_lane_died_is_made(monkeypatch):
