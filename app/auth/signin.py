@@ -23,6 +23,7 @@ LEAST = 10  # characters of a password
 OPEN_SIGN_UP = "open_sign_up"
 """The workspace's setting; off until an owner switches it on."""
 _SAID = {
+    "ended": "You are signed out. Sign in to go on.",
     "password": "The new password holds. Every browser was signed out: sign in with it.",
 }
 """What the sign-in page says to somebody who was sent here; only these words, whatever the address asks for."""
@@ -113,7 +114,8 @@ def _ask_to_sign_in() -> BaseResponse:
     if workspace().data.users.count() == 0:
         return redirect(url_for("auth.setup"))
     wanted = request.full_path.rstrip("?") if request.method == "GET" else None
-    return redirect(url_for("auth.login", next=wanted if wanted != "/" else None))
+    ended = "ended" if "_user_id" in session else None  # a sign-in that was good once
+    return redirect(url_for("auth.login", said=ended, next=wanted if wanted != "/" else None))
 
 
 def pass_on(user: User, wanted: str | None = None) -> BaseResponse:

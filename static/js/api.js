@@ -1,5 +1,9 @@
 // Writing: JSON to the API with the CSRF header. A retry after a lost answer carries the same Idempotency-Key, so nothing is done twice.
 
+import { back, signedOut } from "./signed_out.js";
+
+const OVER = "You are signed out. What you typed is still here: sign in again, then send it once more.";
+
 export class Failure extends Error {
   constructor(problem, status) {
     super(problem.detail || problem.title || "The request failed.");
@@ -15,6 +19,10 @@ export function freshKey() {
 
 export async function send(target, body, key) {
   const [method, address] = target.split(" ");
+  if (!(await back())) {
+    signedOut(method !== "GET");
+    throw new Failure({ detail: OVER }, 401);
+  }
   const headers = { Accept: "application/json", "X-CSRFToken": document.querySelector("meta[name=csrf-token]").content };
   if (method !== "GET" && method !== "DELETE") headers["Content-Type"] = "application/json";
   if (key && method !== "GET") headers["Idempotency-Key"] = key;
@@ -25,8 +33,8 @@ export async function send(target, body, key) {
     throw new Failure({ detail: "No answer from the server. What you typed is still here; try again." }, 0);
   }
   if (answer.status === 401) {
-    location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
-    throw new Failure({ detail: "You are signed out." }, 401);
+    signedOut();
+    throw new Failure({ detail: OVER }, 401);
   }
   if (answer.status === 204) return {};
   const data = await answer.json().catch(() => ({}));

@@ -17,7 +17,9 @@ export function startForms() {
   document.addEventListener("input", (event) => {
     clearField(event.target.closest("[data-field]"));
     const form = event.target.closest("form[data-api]");
-    if (form) delete form.dataset.key;
+    if (!form) return;
+    delete form.dataset.key;
+    form.dataset.typed = "";
   });
   document.addEventListener("change", (event) => showParts(event.target.closest("form")));
   document.addEventListener("htmx:load", (event) => event.detail.elt.parentElement?.querySelectorAll("form").forEach(showForm));
@@ -137,6 +139,7 @@ async function submit(form, button) {
     const target = filled(form.dataset.api, Object.fromEntries(new FormData(form)));
     const data = await send(target, body, form.dataset.key);
     delete form.dataset.key;
+    delete form.dataset.typed;
     if (shown.has(form)) shown.set(form, whole);
     done(form, data);
   } catch (error) {

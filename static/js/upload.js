@@ -3,6 +3,7 @@
 
 import { Failure, filled } from "./api.js";
 import { clearErrors, showErrors } from "./forms.js";
+import { signedOut } from "./signed_out.js";
 
 document.addEventListener("submit", (event) => {
   const form = event.target.closest("form[data-upload]");
@@ -106,7 +107,7 @@ function answered(form, asked) {
     return;
   }
   if (asked.status === 401) {
-    location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
+    signedOut(true);
     return;
   }
   const lines = told.errors?.file ?? [];
