@@ -1,5 +1,6 @@
 // The exit plan editor: rows of targets that come and go, the shares they leave, and a whole ladder of them at once.
 
+import { showAway } from "./away.js";
 import { PREPARE } from "./forms.js";
 import { drawLadder } from "./ladder.js";
 import { mistyped, plain } from "./numbers.js";
@@ -28,6 +29,7 @@ export function startPlans() {
     document.addEventListener(kind, (event) => {
       const plan = event.target.closest("[data-exits]");
       if (plan) told(plan.querySelector("[data-targets]"));
+      else event.target.closest("form")?.querySelectorAll("[data-exits]").forEach(showAway); // another side, another price
     });
   }
   document.addEventListener("keydown", (event) => {
@@ -36,6 +38,7 @@ export function startPlans() {
     fill(event.target.closest("[data-targets]"));
   });
   for (const kind of ["htmx:load", "tandem:shown"]) document.addEventListener(kind, (event) => toldAll(event.target));
+  for (const kind of ["tandem-price", "tandem:quoted"]) document.addEventListener(kind, () => document.querySelectorAll("[data-exits]").forEach(showAway));
   toldAll(document);
 }
 
@@ -69,6 +72,7 @@ function told(box) {
   note.textContent = rest < 0 ? `${-rest} % too much` : rest > 0 && rows.length && !open ? `${rest} % stays with the stop` : "";
   note.classList.toggle("bad", rest < 0);
   drawLadder(box);
+  showAway(box.closest("[data-exits]"));
 }
 
 // --- a whole ladder --------------------------------------------------------------------------------------------------

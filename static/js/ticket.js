@@ -91,6 +91,7 @@ async function quote(form, symbol) {
         write(cell, items[0][cell.dataset.part]);
       }
     }
+    form.dispatchEvent(new CustomEvent("tandem:quoted", { bubbles: true }));
   } catch {
     box.hidden = true;
   }

@@ -507,6 +507,7 @@ def test_nothing_of_the_ticket_is_cut(chrome: Browser, preview: str) -> None:
         resize(chrome, width, height, phone=width < 500)
         chrome.get(f"{preview}/order?symbol=NSE:INFY")
         one(chrome, "details.more summary").click()
+        chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", one(chrome, "[data-target-add]"))  # clear of the bar that sends
         one(chrome, "[data-target-add]").click()
         prices = "[...document.querySelectorAll('[data-ticket-quote] b')]"
         assert chrome.execute_script(
