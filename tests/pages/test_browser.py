@@ -507,8 +507,9 @@ def test_nothing_of_the_ticket_is_cut(chrome: Browser, preview: str) -> None:
         resize(chrome, width, height, phone=width < 500)
         chrome.get(f"{preview}/order?symbol=NSE:INFY")
         one(chrome, "details.more summary").click()
-        chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", one(chrome, "[data-target-add]"))  # clear of the bar that sends
-        one(chrome, "[data-target-add]").click()
+        add = one(chrome, "[data-target-add]")
+        chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", add)  # clear of the bar that sends
+        add.click()
         prices = "[...document.querySelectorAll('[data-ticket-quote] b')]"
         assert chrome.execute_script(
             f"return {prices}.every((b) => b.getBoundingClientRect().right <= b.closest('.stack').getBoundingClientRect().right)"
