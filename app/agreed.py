@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.data import Data
 from engines.execution.supervisor import Supervisor, Worker
@@ -26,13 +26,13 @@ class ConsentWatch:
     data: Data
     taken_over: Callable[[], None]
     take_back: Callable[[str], object]
+    ended: list[str] = field(default_factory=list)  # accounts that were switched off, until what waited on them is taken back
 
     def start(self, supervisor: Supervisor) -> None:
         supervisor.add(NAME, self.loop)
 
     def loop(self, worker: Worker) -> None:
-        for account_id in self.data.unagreed:  # ran out while nobody looked: it was switched off before the engines started
-            self.take_back(account_id)
+        self.ended.extend(self.data.unagreed)  # ran out while nobody looked: it was switched off before the engines started
         self.data.unagreed = ()
         waited = EVERY
         while not worker.stopping:
@@ -44,14 +44,18 @@ class ConsentWatch:
             waited += BEAT
 
     def look(self) -> tuple[str, ...]:
-        """The accounts that were switched off. While the database cannot be written entries are stopped anyway; the next look comes in a minute."""
+        """The accounts that were switched off. While the database cannot be written entries are stopped anyway; the next look comes in a minute. Where
+        taking over or taking back fails, the next look does it: a consent runs out only once."""
         try:
             ended = self.data.consents.run_out()
         except JournalDown:
-            return ()
+            ended = ()
         if ended:
             log.warning("consents ran out: auto-trade is off on %d account(s)", len(ended))
+            self.ended.extend(ended)
+        if self.ended:
             self.taken_over()
-            for account_id in ended:
-                self.take_back(account_id)
+        while self.ended:
+            self.take_back(self.ended[0])
+            del self.ended[0]
         return ended

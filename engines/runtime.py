@@ -274,9 +274,8 @@ class Runtime:
 
     def _look_after(self) -> None:
         system = self.system
-        if self._changed.is_set():
-            self._changed.clear()
-            self._refresh()
+        self._catch_up()
+        system.roster.try_again()
         if not system.settings.lockstep:  # in lockstep a deadline comes with its instrument's next price, as in a backtest
             system.guard.on_clock(system.clock.now())
             system.candle_store.flush(system.clock.now())
@@ -298,6 +297,27 @@ class Runtime:
         self._watch_journal()
         self._watch_feed()
 
+    def _catch_up(self) -> None:
+        """Take over what a person changed; where that fails it is told and tried again at the next look, and the rest of the looking after goes on."""
+        if not self._changed.is_set():
+            return
+        try:
+            self._take_changes()
+        except Exception as error:
+            log.warning("changes not taken over", error=f"{type(error).__name__}: {error}")
+            message = f"What was changed could not be read and does not hold yet; it is tried again ({type(error).__name__}: {error})"
+            self.system.incident_log.raise_("changes_wait", "critical", message)
+        else:
+            self.system.incident_log.resolve("changes_wait")
+
+    def _take_changes(self) -> None:
+        self._changed.clear()
+        try:
+            self._refresh()
+        except Exception:
+            self._changed.set()  # or what was switched off would trade on, until somebody changes something else
+            raise
+
     def _refresh(self) -> None:
         """Accounts, strategies or mappings were changed by a person: take them over; new accounts begin with their own recovery."""
         system = self.system
@@ -313,8 +333,7 @@ class Runtime:
 
     def refresh_now(self) -> None:
         """For whoever has just written: what is switched on trades at once, and no entry leaves for what is switched off once this returns."""
-        self._changed.clear()
-        self._refresh()
+        self._take_changes()
         for lane in self.system.roster.lanes():
             lane.gate.pass_through(WRITING_PATIENCE)  # whoever asked before the change has written by then
 

@@ -607,7 +607,8 @@ class TradingSystem:
         self.incident_log.raise_("needs_login", "critical", f"{desk.account.name}: {why}", desk.account.account_id)
 
     def _on_ready(self, desk: Desk) -> None:
-        self.incident_log.resolve("needs_login", desk.account.account_id)
+        for kind in ("needs_login", "cannot_connect"):
+            self.incident_log.resolve(kind, desk.account.account_id)
 
     def _stream_trouble(self, kind: str, severity: str, message: str) -> None:
         self.incident_log.raise_(kind, severity, message)

@@ -20,6 +20,8 @@ LASTING = frozenset(
         "thread_died",
         "thread_stuck",
         "needs_login",
+        "cannot_connect",
+        "changes_wait",
         "position_differs",
         "position_elsewhere",
         "login_failed",

@@ -18,10 +18,12 @@ from engines.execution.lane import Lane, LaneTools
 from engines.execution.overtaken import under_way
 from engines.execution.supervisor import Supervisor
 from engines.execution.unconnected import Unconnected
-from engines.ports import Broker, Directory, TandemError
+from engines.ports import Broker, Directory
 
 LANE = "lane "
 """What the name of a lane's thread begins with; the account's id follows."""
+TRY_AGAIN, LONGEST_PAUSE = 2.0, 60.0
+"""Seconds until the client of an account that could not be made for a moment is tried again, each time twice as many."""
 
 BrokerFactory = Callable[[Account, Desk], Broker]
 
@@ -113,10 +115,12 @@ class Roster:
     def refresh(self, start_lanes: bool = True) -> list[Desk]:
         """Take over what the directory says now; the desks of accounts that are new."""
         with self._lock:
+            # All is read before anything is taken over: where a read fails, the next refresh finds what is new as new.
             accounts = {account.account_id: account for account in self._directory.accounts()}
+            strategies, mappings = self._directory.strategies(), self._directory.mappings()
             fresh = self._take_accounts(accounts)
-            self._take_strategies(self._directory.strategies())
-            self._take_mappings(self._directory.mappings())
+            self._take_strategies(strategies)
+            self._take_mappings(mappings)
         if start_lanes:
             for desk in fresh:
                 self.start_lane(desk)
@@ -178,18 +182,35 @@ class Roster:
     def start_lane(self, desk: Desk) -> Lane | None:
         """None where the account is gone meanwhile. An account that cannot even be tried (a kind nobody knows, credentials that are none) has a lane
         too, in which what comes waits; the reason is in the desk's detail."""
-        try:
-            broker = self._brokers(desk.account, desk)
-        except (LookupError, ValueError, TandemError) as error:
-            broker = Unconnected(f"cannot be connected: {error}")
-        return self._put_in_place(desk, broker)
+        return self._put_in_place(desk, self._client(desk))
 
-    def _put_in_place(self, desk: Desk, broker: Broker) -> Lane | None:
+    def try_again(self) -> None:
+        """Accounts whose client could not be made, and not for a reason that a person must see to; called a few times a second."""
+        now = self._desk_tools.clock.monotonic()
+        for lane in self.lanes():
+            if isinstance(lane.broker, Unconnected) and lane.broker.again_at is not None and now >= lane.broker.again_at:
+                self._put_in_place(lane.desk, self._client(lane.desk), lane)
+
+    def _client(self, desk: Desk) -> Broker:
+        try:
+            return self._brokers(desk.account, desk)
+        except (LookupError, ValueError) as error:
+            return Unconnected(f"cannot be connected: {error}")
+        except Exception as error:  # a read that failed, or an adapter's fault: told, and the account has a lane and its next try
+            why = f"cannot be connected: {error}"
+            self._lane_tools.on_trouble("cannot_connect", "critical", f"{desk.account.name} {why}", desk.account.account_id)
+            before = self._lanes.get(desk.account.account_id)
+            tries = before.broker.tries + 1 if before is not None and isinstance(before.broker, Unconnected) else 0
+            pause = min(TRY_AGAIN * 2.0 ** min(tries, 10), LONGEST_PAUSE)
+            return Unconnected(why, self._desk_tools.clock.monotonic() + pause, tries)
+
+    def _put_in_place(self, desk: Desk, broker: Broker, instead_of: Lane | None = None) -> Lane | None:
+        """`instead_of`: nothing is put in place where another lane serves the account by now."""
         key = desk.account.account_id
         lane = None
         with self._changing:
             before = self._lanes.get(key)
-            if self._desks.get(key) is desk:
+            if self._desks.get(key) is desk and instead_of in (None, before):
                 lane = Lane(desk, broker, self._lane_tools, Connect(), before.box if before else None)
                 self._lanes = self._lanes | {key: lane}
                 if before is not None:

@@ -9,8 +9,9 @@ from engines.ports import BrokerTraits, Retry
 
 
 class Unconnected:
-    def __init__(self, why: str) -> None:
-        self.why = why
+    def __init__(self, why: str, again_at: float | None = None, tries: int = 0) -> None:
+        """`again_at`: when it is to be tried again (monotonic); None: a person must put it right. `tries`: how often it has been tried again."""
+        self.why, self.again_at, self.tries = why, again_at, tries
         self.traits = BrokerTraits()
         self.session_expires_at = None
 

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import pytest
 
+from engines.execution.desk import Desk
 from engines.ports import BrokerTraits, NeedsLogin
 from tests.api.rig import Person, Rig
 from tests.support.broker import QuietBroker
@@ -207,11 +208,15 @@ def test_where_there_is_a_connection_login_leads_to_the_broker(tmp_path: Path) -
 
 
 def test_a_create_that_is_refused_leaves_nothing_behind(tmp_path: Path) -> None:
-    def refuse(_account: object, _credentials: object) -> NoReturn:
-        raise RuntimeError("something that nobody expected")
+    with Rig(tmp_path / "data") as rig:
+        trader, refresh = rig.trader, rig.system.roster.refresh
 
-    with Rig(tmp_path / "data", brokers={"zerodha": refuse}) as rig:
-        trader = rig.trader
+        def refuse(start_lanes: bool = True) -> list[Desk]:
+            if any(account.broker == "zerodha" for account in rig.system.directory.accounts()):
+                raise RuntimeError("something that nobody expected")
+            return refresh(start_lanes)
+
+        rig.system.roster.refresh = refuse  # type: ignore[method-assign]
         kite = {"name": "Kite", **KITE, "capital": "100000"}
         account = {"name": "Kite", "broker": "zerodha", "credentials": KITE, "capital": "100000"}
         for path, body in (("/api/accounts", account), ("/api/accounts/create-zerodha", kite)):
@@ -221,6 +226,16 @@ def test_a_create_that_is_refused_leaves_nothing_behind(tmp_path: Path) -> None:
         assert trader.get("/api/accounts").json["items"] == []
         assert trader.get("/api/system/status").json["accounts"]["total"] == 0
         assert trader.account(name="Kite")["state"] == "ready"
+
+
+def test_an_account_whose_client_cannot_be_made_yet_is_there_and_says_why(tmp_path: Path) -> None:
+    def refuse(_account: object, _credentials: object) -> NoReturn:
+        raise RuntimeError("something that nobody expected")
+
+    with Rig(tmp_path / "data", brokers={"zerodha": refuse}) as rig:
+        made = rig.trader.post("/api/accounts", {"name": "Kite", "broker": "zerodha", "credentials": KITE, "capital": "100000"})
+        assert (made.status_code, made.json["state"]) == (201, "error")
+        assert made.json["state_detail"] == "cannot be connected: something that nobody expected"
 
 
 def test_a_live_account_shares_its_name_with_no_other_of_the_same_person(trader: Person) -> None:

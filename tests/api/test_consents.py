@@ -101,6 +101,29 @@ def test_what_ran_out_while_tandem_was_off_is_switched_off_before_anything_start
         assert data.unagreed == (account.account_id,)  # whose waiting entries are taken back once there are engines
 
 
+def test_what_the_watch_could_not_see_to_is_seen_to_at_its_next_look(tmp_path: Path) -> None:
+    clock, told = HandClock(), []
+    with making.opened(tmp_path, clock=clock) as data:
+        user = making.cheap_user(data)
+        account = data.accounts.add(making.account(user, auto_trade=True), {}, by=making.CLI).account
+        data.consents.add(replace(BASE, consent_id="", user_id=user, account_id=account.account_id, until=NOON + DAY), by=making.CLI)
+        clock.wall = NOON + 2 * DAY
+        fails = ["engines", account.account_id]
+
+        def act(what: str) -> None:
+            if what in fails:
+                fails.remove(what)
+                raise OSError("disk I/O error")
+            told.append(what)
+
+        watch = ConsentWatch(data, lambda: act("engines"), act)
+        for _ in range(2):
+            with pytest.raises(OSError, match="disk"):
+                watch.look()
+        assert (watch.look(), watch.ended) == ((), [])
+        assert told == ["engines", "engines", account.account_id]
+
+
 def test_the_watch_takes_back_what_waits_and_ends_with_the_engines(tmp_path: Path) -> None:
     with making.opened(tmp_path) as data:
         data.unagreed = ("A1",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from decimal import Decimal
 import pytest
 
 import engines.execution.lane as lanes
+import engines.execution.roster as roster
 from engines.core.model import ExitSpec, HaltScope, OrderState, OrderType, Role
 from engines.execution.exits import ExitDesk
 from engines.execution.leaving import Exit
@@ -131,6 +133,35 @@ def test_an_order_that_a_replaced_lane_has_in_its_hands_leaves_once_and_by_the_n
 
 def wrong_keys(*_):
     raise ValueError("the credentials cannot be read")
+
+
+def test_an_account_whose_client_cannot_be_made_for_a_moment_is_told_tried_again_and_its_stop_leaves(monkeypatch):
+    monkeypatch.setattr(roster, "TRY_AGAIN", 0.0)
+    with House(account("A1", broker="wire")) as house:
+        house.send("BUY", 10, exits=STOP)
+        fails = [sqlite3.OperationalError("unable to open database file"), Retry("not now")]
+
+        def credentials(account_id):
+            if fails:
+                raise fails.pop(0)
+            return {}
+
+        house.directory.credentials = credentials
+        house.directory.rows[0] = replace(house.directory.rows[0], leverage=Decimal(2))  # a change that needs another connection
+        house.system.runtime.refresh_now()
+        house.feed.price(INFY.symbol, 94.0)
+        house.until(lambda: house.held() == 0)
+        assert (exits(house), fails) == ([10], [])
+        told = [p["incident"] for k, _, p in house.notifier.told if k == "incident" and p["incident"].kind == "cannot_connect"]
+        assert [incident.until is None for incident in told] == [True, False]
+
+
+def test_a_lane_that_is_tried_again_gives_way_to_the_one_that_a_person_made_meanwhile():
+    with House(account("A1", broker="wire")) as house:
+        system, failed = house.system, house.system.roster.lane("A1")
+        now = system.roster.restart_lane(failed.desk)
+        system.roster._put_in_place(failed.desk, house.wires["A1"], failed)
+        assert system.roster.lane("A1") is now
 
 
 def test_what_waits_for_a_log_in_outlives_wrong_keys():

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from dataclasses import replace
 from decimal import Decimal
+
+import pytest
 
 from engines.core.model import OrderState, StrategyConfig, Tick, Timeframe
 from engines.execution.work import AfterDeath
@@ -58,6 +62,32 @@ def test_law_13_a_booking_that_fails_leaves_no_order_behind():
         assert "thread_died" in house.notifier.incidents()
         assert len(house.books["A1"].placed) == 1
         assert house.held() == 10
+
+
+@pytest.mark.parametrize("where", ["accounts", "strategies", "mappings", "combined_rules"])
+@pytest.mark.parametrize("who", ["the risk loop", "a person"])
+def test_law_13_a_change_whose_reading_fails_is_told_and_taken_over_at_the_next_look(where: str, who: str):
+    with House() as house:
+        read, fails = getattr(house.directory, where), [sqlite3.OperationalError("disk I/O error")]
+
+        def once():
+            if fails:
+                raise fails.pop()
+            return read()
+
+        setattr(house.directory, where, once)
+        house.directory.rows[:] = [replace(house.directory.rows[0], enabled=False), account("A2")]
+        if who == "a person":
+            with pytest.raises(sqlite3.OperationalError):
+                house.system.runtime.refresh_now()
+        else:
+            for tell in house.directory.callbacks:
+                tell()
+            house.until(lambda: "changes_wait" in house.notifier.incidents())
+        roster = house.system.roster
+        house.until(lambda: roster.lane("A2") and roster.desk("A2").ready and not roster.desk("A1").account.enabled)
+        house.until(lambda: not any(incident.kind == "changes_wait" for incident in house.system.incidents()))
+        assert {o.account_id: o.state for o in house.send()} == {"A1": OrderState.DENIED, "A2": OrderState.FILLED}
 
 
 def test_law_13_a_tick_stage_that_raises_is_told_and_the_others_go_on():
