@@ -133,14 +133,6 @@ class Server:
         self._clients.append(made)
         return made
 
-    def user(self, email: str, role: str = "trader", password: str = "a long enough password") -> Client:
-        """Another person, added while it runs, and a client with a token of theirs."""
-        self._must(
-            run_command("user", "add", email, "--password-stdin", "--role", role, data_dir=self.data_dir, stdin=password, env=self.env)
-        )
-        token = self._must(run_command("token", "add", email, "--name", "tests", data_dir=self.data_dir, env=self.env)).strip()
-        return self.client(token)
-
     # --- insides
 
     def _read(self, name: str, ready: queue.Queue[str]) -> None:
