@@ -138,21 +138,34 @@ class Aftermath:
             self._tell(order)
 
     def _asked_anew(self, desk: Desk, order: Order) -> bool:
-        """An exit at the market that only the end of a session has kept from leaving: what of it can still leave does after the log-in."""
+        """An exit at the market that only the end of a session has kept from leaving, or that nobody here has ended: what of it can still leave does,
+        after the log-in or in a moment."""
         signed_out = order.state is OrderState.REJECTED and order.reason == Denial.NOT_CONNECTED.value
         lane, position = self.lane(order.account_id), desk.position(order.position_key)
         left = min(order.remaining, desk.free_to_exit(order.position_key)) if position.quantity * order.side.sign < 0 else ZERO
-        if lane is None or order.order_type is not OrderType.MARKET or not (signed_out or order.reason == OUTGROWN) or not left:
+        if lane is None or order.order_type is not OrderType.MARKET or not left:
             return False
-        lane.put(Exit(self.exits, order.position_key, Role.EXIT, left, attempt=1, opened_at=position.opened_at))
+        again = Exit(self.exits, order.position_key, Role.EXIT, left, attempt=1, opened_at=position.opened_at)
+        if signed_out or order.reason == OUTGROWN:
+            lane.put(again)
+            return True
+        shut = refused.is_shut(self.exits.market(desk, order.symbol))
+        known = order.order_id not in desk.earlier  # else an earlier run may have asked for its end
+        if order.state is not OrderState.CANCELLED or shut or not known or self._was_expected(desk, order):
+            return False
+        self._tell_once(desk, order, shut)
+        ended = [each for each in desk.session_orders() if each.position_key == order.position_key and each.state is OrderState.CANCELLED]
+        lane.put_later(again, refused.pause_after(len(ended), shut=False))
         return True
 
-    def _tell_what_stays(self, desk: Desk, order: Order) -> None:
-        """A person sees what has become of their own close, and what is taken back has been asked to be; a strategy asks once and goes on."""
+    def _was_expected(self, desk: Desk, order: Order) -> bool:
+        """A person sees what becomes of their own close, and what is taken back here has been asked to be; a strategy asks once and goes on."""
         tracker = self.outcomes.get(order.signal_key)
         by_hand = tracker is not None and tracker.signal.source is Source.MANUAL
-        expected = order.reason != OUTGROWN and (by_hand or order.state is OrderState.CANCELLED)
-        if expected or not order.remaining or not desk.holds(order.position_key):
+        return order.reason != OUTGROWN and (by_hand or (order.state is OrderState.CANCELLED and order.order_id in desk.taken_back))
+
+    def _tell_what_stays(self, desk: Desk, order: Order) -> None:
+        if self._was_expected(desk, order) or not order.remaining or not desk.holds(order.position_key):
             return
         what = f"{order.symbol}: an exit ended as {order.state.value}: {order.reason or ''}; what it was to close is held, and nothing closes it"
         self.on_trouble("exit_failed", "critical", what, order.account_id)

@@ -55,7 +55,7 @@ class Chaser:
 
     def _chase(self, lane: Lane, order: Order, tries: int) -> None:
         if tries >= MOST_CHASES:
-            lane.put(Cancel(order.order_id))
+            lane.put(Cancel(order.order_id, wanted=False))
             return
         if tries == TOLD_AFTER:
             self._tell(order, "an exit rests at the broker and does not fill; it is priced anew every two seconds")

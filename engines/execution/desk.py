@@ -127,6 +127,7 @@ class Desk(Ledger):
     def _forget_settled(self) -> None:
         for order_id in [key for key in self.orders if key not in self._live]:
             order = self.orders.pop(order_id)
+            self.taken_back.discard(order_id)
             self.references.pop(order_id, None)
             if order.broker_order_id:
                 self._by_broker_id.pop(order.broker_order_id, None)

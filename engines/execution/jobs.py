@@ -143,6 +143,7 @@ class Cancel:
 
     order_id: str
     anyway: bool = False  # also when it is final with us: the broker still has it
+    wanted: bool = True  # that it ends; False: what it was to do is to be asked for anew
     urgent: bool = True
     after_death: ClassVar[AfterDeath] = AfterDeath.ANEW
     done: threading.Event = field(default_factory=threading.Event)
@@ -155,13 +156,15 @@ class Cancel:
             if (wait := lane.free_call()) > 0:
                 lane.put_later(self, wait)
                 return
-            self.error = cancel_now(lane, order)
+            self.error = cancel_now(lane, order, wanted=self.wanted)
         self.done.set()
 
 
-def cancel_now(lane: Lane, order: Order) -> str:
+def cancel_now(lane: Lane, order: Order, *, wanted: bool = True) -> str:
     """Cancel, in the lane. Empty when asked for, else the reason why not."""
     desk = lane.desk
+    if wanted:
+        desk.taken_back.add(order.order_id)
     if order.state is OrderState.PLANNED and not desk.may_have_left(order):
         desk.mark(order.order_id, EventKind.CANCELLED, {"message": UNSENT}, reason=UNSENT)
         return ""

@@ -60,6 +60,7 @@ class Ledger:
         self.deadlines: dict[str, Timestamp] = {}  # by signal key: when what it opened is to leave, from its first fill on
         self.references: dict[str, Decimal] = {}  # order id → the price it was valued at when it was admitted
         self.written: dict[str, Timestamp] = {}  # planned orders whose bytes leave or have left → since when; set by the lane alone
+        self.taken_back: set[str] = set()  # orders whose end was asked for here; what its broker or the chaser ends is not among them
         self.earlier: frozenset[str] = frozenset()  # orders that an earlier run has planned: they may have left
         self.counted: set[str] = set()  # signal keys that count as a trade of the session
         self.day = AccountDay(account.account_id, "")
