@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 MONITOR_EVERY = 0.25
 SUPERVISE_EVERY = 0.5
+SUPERVISOR = "supervisor"
 STRATEGY_NAP = 0.1
 WRITING_PATIENCE = 0.1
 """Seconds that a change of switches waits for an account in the middle of writing an order."""
@@ -141,7 +142,7 @@ class Runtime:
         if self._wakes:
             waker = Waker(self.system.day, self.system.clock)
             add("timetable", waker.run, wake=waker.wake)
-        add("supervisor", self._loop(SUPERVISE_EVERY, self._supervise))
+        add(SUPERVISOR, self._loop(SUPERVISE_EVERY, self._supervise))
 
     def _await_lanes(self) -> None:
         """Most accounts are ready within milliseconds; one that is not goes on connecting while the rest trade."""
@@ -274,6 +275,7 @@ class Runtime:
 
     def _look_after(self) -> None:
         system = self.system
+        system.supervisor.look_after(SUPERVISOR)  # it watches this thread, and this one watches it
         self._catch_up()
         system.roster.try_again()
         if not system.settings.lockstep:  # in lockstep a deadline comes with its instrument's next price, as in a backtest

@@ -44,6 +44,7 @@ class Worker:
         self._clock = clock
         self._beat_at = clock.monotonic()
         self._stop = threading.Event()
+        self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self.restart_at = 0.0
 
@@ -59,9 +60,14 @@ class Worker:
         return self._stop.wait(seconds)
 
     def start(self) -> None:
-        self.beat()
-        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
-        self._thread.start()
+        """RuntimeError when the machine has no thread to give. One that runs is not started a second time."""
+        with self._starting:
+            if self.alive:
+                return
+            self.beat()
+            thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+            thread.start()
+            self._thread = thread  # only now: nobody can wait for the end of one that never began
 
     def ask_to_stop(self) -> None:
         self._stop.set()
@@ -124,13 +130,17 @@ class Supervisor:
         patience: float = 10.0,
         wake: Callable[[], None] = lambda: None,
     ) -> Worker:
-        """`wake` ends a wait of the loop early, so that a stop does not have to sit it out. A worker of the same name is replaced."""
+        """`wake` ends a wait of the loop early, so that a stop does not have to sit it out. A worker of the same name is replaced. One that cannot be
+        started now counts as dead, and is started again like any other."""
         worker = Worker(name, loop, self._clock, depth, patience, wake)
         with self._lock:
             before = self._workers.get(name)
             self._workers[name] = worker
         self._let_go(before)
-        worker.start()
+        try:
+            worker.start()
+        except RuntimeError as error:  # the machine has no thread to give
+            worker.detail = str(error)
         return worker
 
     def remove(self, name: str) -> None:
@@ -154,15 +164,27 @@ class Supervisor:
 
     def check(self) -> None:
         """Look after every thread once; called about twice a second by the supervisor's own thread."""
-        now = self._clock.monotonic()
         for worker in self.workers().values():
-            if worker.stopping:
-                continue
+            self._look_after(worker)
+
+    def look_after(self, name: str) -> None:
+        """As `check`, after one thread: for whoever watches the supervisor's own."""
+        worker = self.workers().get(name)
+        if worker is not None:
+            self._look_after(worker)
+
+    def _look_after(self, worker: Worker) -> None:
+        """Whatever fails here is the matter of one thread, and is tried at the next look."""
+        if worker.stopping:
+            return
+        try:
             if not worker.alive:
-                self._mend(worker, now)
+                self._mend(worker, self._clock.monotonic())
             else:
                 self._watch(worker)
                 self._tell_back(worker)  # it was replaced while it was dead
+        except Exception:
+            log.exception("thread not looked after", thread=worker.name)
 
     def _mend(self, worker: Worker, now: float) -> None:
         if worker.name not in self._reported:

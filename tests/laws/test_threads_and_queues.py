@@ -9,7 +9,8 @@ from decimal import Decimal
 
 import pytest
 
-from engines.core.model import OrderState, StrategyConfig, Tick, Timeframe
+from engines.core.model import ExitSpec, OrderState, StrategyConfig, Tick, Timeframe
+from engines.execution.supervisor import Death, Supervisor
 from engines.execution.work import AfterDeath
 from engines.ports import SystemClock
 from tests.execution.house import INFY, USER, House, account, books_balance
@@ -88,6 +89,73 @@ def test_law_13_a_change_whose_reading_fails_is_told_and_taken_over_at_the_next_
         house.until(lambda: roster.lane("A2") and roster.desk("A2").ready and not roster.desk("A1").account.enabled)
         house.until(lambda: not any(incident.kind == "changes_wait" for incident in house.system.incidents()))
         assert {o.account_id: o.state for o in house.send()} == {"A1": OrderState.DENIED, "A2": OrderState.FILLED}
+
+
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of threads that the machine cannot give: each name that is put in fails once, and is gone then."""
+    names: list[str] = []
+    start = threading.Thread.start
+
+    def starts(thread: threading.Thread) -> None:
+        if thread.name in names:
+            names.remove(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", starts)
+    return names
+
+
+def test_law_13_a_lane_that_the_machine_has_no_thread_for_is_started_at_the_next_look(no_threads: list[str]):
+    with House(account("A1", broker="wire")) as house:
+        house.send("BUY", 10, exits=ExitSpec(stop_price=Decimal(95)))
+        no_threads.append("lane A1")
+        house.system.roster.lane("A1").put(Poison())
+        house.until(lambda: not no_threads)
+        house.feed.price(INFY.symbol, 94.0)
+        house.until(lambda: house.held() == 0)
+        assert house.system.supervisor.workers()["supervisor"].deaths == 0
+
+
+def test_law_13_the_thread_that_restarts_threads_is_watched_and_restarted_too():
+    with House() as house:
+        supervisor, failures = house.system.supervisor, iter([True])
+        check = supervisor.check
+
+        def once() -> None:
+            if next(failures, False):
+                raise RuntimeError("a bug in looking after")
+            check()
+
+        supervisor.check = once
+        house.until(lambda: supervisor.workers()["supervisor"].deaths)
+        told = lambda: [p["incident"] for k, _, p in house.notifier.told if k == "incident" and p["incident"].kind == "thread_died"]  # noqa: E731
+        house.until(lambda: [incident.until is None for incident in told()] == [True, False])
+        assert "supervisor: RuntimeError: a bug in looking after" in told()[0].message
+        house.system.roster.lane("A1").put(Poison())
+        house.until(lambda: house.notifier.incidents().count("thread_died") == 4)
+        assert [o.state for o in house.send()] == [OrderState.FILLED]
+
+
+def test_law_13_what_fails_about_one_thread_keeps_no_other_from_being_looked_after(no_threads: list[str]):
+    told: list[Death] = []
+    supervisor = Supervisor(SystemClock(), told.append)
+    first, second = (supervisor.add(name, lambda worker: None) for name in ("first", "second"))
+    for worker in (first, second):
+        worker.join(10)
+    supervisor.check()
+    first.restart_at = second.restart_at = 0.0
+    no_threads.append("first")
+    supervisor.check()
+    assert [death.name for death in told if death.over] == ["second"]
+    supervisor.check()
+    assert [death.name for death in told if death.over] == ["second", "first"]
+    no_threads.append("third")
+    assert not supervisor.add("third", lambda worker: None).alive
+    supervisor.check()
+    assert (told[-1].name, told[-1].detail) == ("third", "can't start new thread")
+    supervisor.stop(10)
 
 
 def test_law_13_a_tick_stage_that_raises_is_told_and_the_others_go_on():
