@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from engines.core.exits import ExitOrder, check_spec, close, edit, give_back, grow, guarded, levels, make_plan, on_price, stop_for
+from engines.core.exits import ExitOrder, check_spec, close, edit, give_back, gone, grow, guarded, levels, make_plan, on_price, stop_for
 from engines.core.model import ExitPlan, ExitSpec, Instrument, PlanState, Role, Side, TargetSpec
 from engines.core.triggers import Level
 from tests.core.making import INFY, KEY, D
@@ -379,3 +379,20 @@ def test_decimals_stay_exact() -> None:
     after, _ = follow(plan(spec(trail="percent 0.37"), entry="1520.05"), "1533.35 1533.40")
     assert isinstance(after.stop, Decimal)
     assert after.stop % INFY.tick_size == 0
+
+
+@pytest.mark.parametrize(
+    ("left", "held", "rest", "state"),
+    [
+        ("4", "6", "6", PlanState.STOPPED),
+        ("4", "16", "6", PlanState.STOPPED),  # what was added is not its own
+        ("0", "7", "7", PlanState.STOPPED),  # somebody else has taken three out
+        ("10", "5", "0", PlanState.DONE),
+        ("12", "5", "0", PlanState.DONE),
+        ("0", "20", "10", PlanState.STOPPED),
+    ],
+)
+def test_a_plan_that_has_fired_asks_for_what_of_it_has_not_left(left: str, held: str, rest: str, state: PlanState) -> None:
+    fired, _ = follow(plan(spec("95"), quantity="10"), "94")
+    after = gone(fired, D(left), D(held), 3.0)
+    assert (after.quantity, after.state) == (D(rest), state)

@@ -584,18 +584,19 @@ def _unused_ids(journal: MemoryJournal) -> CountingIds:
 
 def books_balance(house: House) -> None:
     """Law 3 on the whole journal: every position is the fold of its fills, and cash is what the fills moved."""
-    fills = house.journal.fills()
     for desk in house.system.roster.desks():
-        mine = [fill for fill in fills if fill.account_id == desk.account.account_id]
-        for key, book in desk.books.items():
+        with desk.lock:  # booked and journaled are one to whoever holds it
+            mine = [fill for fill in house.journal.fills() if fill.account_id == desk.account.account_id]
+            positions, cash = {key: book.position for key, book in desk.books.items()}, desk.cash
+        for key, position in positions.items():
             expected = fold(empty(key), [fill for fill in mine if fill.position_key == key])
-            assert (book.position.quantity, book.position.cash_flow, book.position.realised) == (
+            assert (position.quantity, position.cash_flow, position.realised) == (
                 expected.quantity,
                 expected.cash_flow,
                 expected.realised,
             )
         moved = sum((-fill.side.sign * fill.quantity * fill.price - fill.charges for fill in mine), Decimal(0))
-        assert desk.cash == moved
+        assert cash == moved
 
 
 __all__ = ["ExitSpec", "House", "OrderType", "Product", "Timeframe", "WireBook", "account", "books_balance"]
