@@ -44,7 +44,8 @@ class Worker:
         self._clock = clock
         self._beat_at = clock.monotonic()
         self._stop = threading.Event()
-        self._starting = threading.Lock()
+        self._start_lock = threading.Lock()
+        self.starting = True  # until its first start has come to something, and during each later one: neither alive nor dead
         self._thread: threading.Thread | None = None
         self.restart_at = 0.0
 
@@ -61,13 +62,17 @@ class Worker:
 
     def start(self) -> None:
         """RuntimeError when the machine has no thread to give. One that runs is not started a second time."""
-        with self._starting:
+        with self._start_lock:
             if self.alive:
                 return
-            self.beat()
-            thread = threading.Thread(target=self._run, name=self.name, daemon=True)
-            thread.start()
-            self._thread = thread  # only now: nobody can wait for the end of one that never began
+            self.starting = True
+            try:
+                self.beat()
+                thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+                thread.start()
+                self._thread = thread  # only now: nobody can wait for the end of one that never began
+            finally:
+                self.starting = False
 
     def ask_to_stop(self) -> None:
         self._stop.set()
@@ -175,7 +180,7 @@ class Supervisor:
 
     def _look_after(self, worker: Worker) -> None:
         """Whatever fails here is the matter of one thread, and is tried at the next look."""
-        if worker.stopping:
+        if worker.stopping or worker.starting:
             return
         try:
             if not worker.alive:

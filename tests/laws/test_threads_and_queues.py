@@ -138,6 +138,22 @@ def test_law_13_the_thread_that_restarts_threads_is_watched_and_restarted_too():
         assert [o.state for o in house.send()] == [OrderState.FILLED]
 
 
+def test_law_13_a_thread_that_is_on_its_way_is_not_told_as_dead(monkeypatch: pytest.MonkeyPatch):
+    told: list[Death] = []
+    supervisor = Supervisor(SystemClock(), told.append)
+    start = threading.Thread.start
+
+    def while_others_look(thread: threading.Thread) -> None:
+        supervisor.check()
+        start(thread)
+        supervisor.check()
+
+    monkeypatch.setattr(threading.Thread, "start", while_others_look)
+    supervisor.add("slow", lambda worker: None)
+    assert told == []
+    supervisor.stop(10)
+
+
 def test_law_13_what_fails_about_one_thread_keeps_no_other_from_being_looked_after(no_threads: list[str]):
     told: list[Death] = []
     supervisor = Supervisor(SystemClock(), told.append)
