@@ -51,6 +51,7 @@ class Believed:
     shared: set[str] = field(default_factory=set)
     on: set[str] = field(default_factory=set)  # accounts whose mapping is on
     off: set[str] = field(default_factory=set)
+    hands_off: set[str] = field(default_factory=set)  # people who were switched off once: their accounts' auto-trade stays off
     held: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WHOSE, 0))
     signals: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ACCOUNTS, 0))  # how many each person has been given
     names: set[str] = field(default_factory=set)
@@ -144,6 +145,7 @@ class EachTheirOwn(RuleBasedStateMachine):
         """Nothing comes back by itself."""
         for active in (False, True):
             self.shop.data.users.set_active(self.shop.people[person], active, by=BY)
+        self.true.hands_off.add(person)
         self._without(person)
         self.shop.system.runtime.refresh_now()
 
@@ -211,7 +213,7 @@ class EachTheirOwn(RuleBasedStateMachine):
                 assert all(self._named(order, close) for order in orders)
         assert sorted(order.account_id for order in outcome.orders) == sorted(n for n in reached if WHOSE[n] == OWNER)
         for n in reached:
-            true.held[n] = 0 if close else true.held[n] + UNITS
+            true.held[n] = 0 if close else true.held[n] + (0 if WHOSE[n] in true.hands_off else UNITS)
 
     def _made(self, close: bool, name: str, source: Source) -> Signal:
         shop = self.shop
@@ -222,7 +224,10 @@ class EachTheirOwn(RuleBasedStateMachine):
 
     def _named(self, order: Order, close: bool) -> bool:
         if not close:
-            return (order.role, order.state, order.quantity) == (Role.ENTRY, OrderState.FILLED, UNITS)
+            state, why = (
+                (OrderState.DENIED, "auto_trade_off") if WHOSE[order.account_id] in self.true.hands_off else (OrderState.FILLED, None)
+            )
+            return (order.role, order.state, order.reason, order.quantity) == (Role.ENTRY, state, why, UNITS)
         held = self.true.held[order.account_id]
         state, why = (OrderState.FILLED, None) if held else (OrderState.DENIED, "zero_quantity")
         return (order.role, order.state, order.reason, order.quantity) == (Role.EXIT, state, why, held)
