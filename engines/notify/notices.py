@@ -189,6 +189,8 @@ _TITLES: Mapping[str, tuple[Event, str, str]] = {
     "order_rests": (Event.TROUBLE, "An order does not fill", ""),
     "strategy_quarantined": (Event.TROUBLE, "A strategy was taken out", "A strategy runs again"),
     "journal_down": (Event.TROUBLE, "The database cannot be written", "The database can be written again"),
+    "cannot_connect": (Event.TROUBLE, "An account cannot be connected", "The account can be connected again"),
+    "changes_wait": (Event.TROUBLE, "What was changed does not hold yet", "What was changed holds"),
     "thread_died": (Event.TROUBLE, "A part of the engines has died", "It runs again"),
     "thread_stuck": (Event.TROUBLE, "A part of the engines is stuck", "It runs again"),
     "halt_not_durable": (Event.HALTS, "A stop could not be written to disk", ""),
