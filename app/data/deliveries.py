@@ -70,7 +70,7 @@ _PART = (
     " AND (target, (SELECT json_extract(m.body, '$.thread') FROM messages m WHERE m.message_id = deliveries.message_id))"
     " IN (SELECT target, thread FROM lost)"
 )
-"""Orders that were merged into a summary which reaches nobody after all."""
+"""Orders that were merged into a summary which reaches nobody after all. The index holds the dead and the merged, and wants to be told so in its own words."""
 _HELD = (
     "SELECT d.delivery_id FROM deliveries d JOIN messages m USING (message_id) WHERE d.target = ?"
     f" AND d.{_OPEN} AND d.status = 'pending' AND d.next_at <= ? AND d.expires_at > ? AND json_extract(m.body, '$.event') IN (SELECT value FROM json_each(?))"

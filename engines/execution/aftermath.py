@@ -51,9 +51,8 @@ class Aftermath:
     on_trouble: Callable[[str, str, str, str | None], None]
     _looked_at: float = 0.0
     _left: dict[str, _Left] = field(default_factory=dict)  # by plan id
-    _told: dict[PositionKey, tuple[object, set[object]]] = field(
-        default_factory=dict
-    )  # as things stand → why exits were said to have ended
+    # How things stand, and why exits were said to have ended since they stand so.
+    _told: dict[PositionKey, tuple[object, set[object]]] = field(default_factory=dict)
 
     def step(self) -> None:
         """Called a few times a second: what has fired and is still there, with nobody on the way for it, is asked out anew. So it is after a restart,

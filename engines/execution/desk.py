@@ -41,8 +41,6 @@ from engines.ports import Clock, Ids, Journal, OrderReport
 
 _LEFT = frozenset({EventKind.SENT, EventKind.ACCEPTED, EventKind.PARTLY_FILLED, EventKind.FILLED})
 """Events that show that an order has left; the first of them counts its trade (after a crash that may be the broker's word)."""
-
-
 _Closed = tuple[Order, Decimal, Decimal | None]
 """The exit that closed a position, its price and what the position had cost."""
 

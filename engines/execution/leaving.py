@@ -49,9 +49,8 @@ class Exit:
     plan_id: str | None = None  # the exit plan that asks for it
     once: bool = False  # whoever asks looks again by itself
     not_before: float = 0.0  # monotonic; holds while the market is shut: it was refused a moment ago
-    opened_at: Timestamp | None = (
-        None  # since when the position is open that is to be taken out; where a plan asks for it, from the first look on
-    )
+    # Since when the position is open that is to be taken out; where a plan asks for it, from the first look on.
+    opened_at: Timestamp | None = None
 
     def run(self, lane: Lane) -> None:
         desk = lane.desk
