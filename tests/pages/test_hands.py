@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -110,3 +111,19 @@ def test_the_search_of_the_log_filters_as_one_types(chrome: Browser, preview: st
     assert chrome.switch_to.active_element == find
     assert find.get_attribute("value") == "name"
     one(chrome, "#log-clear a")
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (390, 844)], ids=["desk", "phone"])
+def test_nothing_moves_under_the_hand_when_the_connection_goes(chrome: Browser, preview: str, size: tuple[int, int]) -> None:
+    resize(chrome, *size, phone=size[0] < 500)
+    chrome.get(f"{preview}/positions")
+    places = """
+      const line = document.getElementById('offline');
+      const places = (off) => { line.hidden = !off; return [...document.querySelectorAll('main :is(a, button)')].map((each) => each.getBoundingClientRect().top); };
+      return [places(true), places(false)];
+    """
+    off, on = chrome.execute_script(places)
+    assert off == on != []
+    shown = "const line = document.getElementById('offline'); line.hidden = false; return [line.getBoundingClientRect(), innerWidth]"
+    box, width = chrome.execute_script(shown)
+    assert 0 <= box["left"] < box["right"] <= width, "the whole line is in sight"
