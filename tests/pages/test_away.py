@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pages.test_browser import desk, one, until
+from tests.pages.test_browser import desk
 from tests.support.browser import Browser
+from tests.support.hands import click, one, until
 
 __all__ = ["desk"]
 
@@ -36,7 +37,7 @@ def test_an_exit_plan_says_how_far_its_stop_and_targets_are(chrome: Browser, pre
 )
 def test_a_far_stop_is_usual_for_an_option_alone(chrome: Browser, preview: str, symbol: str, said: str) -> None:
     chrome.get(f"{preview}/order?symbol=NSE:INFY")
-    one(chrome, "details.more summary").click()
+    click(chrome, "details.more summary")
     until(chrome, "document.querySelector('[data-ticket-quote] [data-part=last_price]').dataset.value === '1520.05'")
     chrome.execute_script("document.querySelector('[name=symbol]').value = arguments[0]", symbol)
     choose(chrome, "stop_value", "30")
@@ -45,15 +46,15 @@ def test_a_far_stop_is_usual_for_an_option_alone(chrome: Browser, preview: str, 
 
 def test_the_ticket_knows_which_way_it_trades_and_a_far_target(chrome: Browser, preview: str) -> None:
     chrome.get(f"{preview}/order?symbol=NSE:INFY")
-    one(chrome, "details.more summary").click()
+    click(chrome, "details.more summary")
     place = "document.querySelector('[data-target-add]').getBoundingClientRect().top"
     before = chrome.execute_script(f"return {place}")
     choose(chrome, "stop_value", "2")
     until(chrome, f"{STOP}.textContent === '2 % below the price'")
-    one(chrome, "[value=SELL] + span").click()
+    click(chrome, "[value=SELL] + span")
     until(chrome, f"{STOP}.textContent === '2 % above the price'")
     assert chrome.execute_script(f"return {place}") == before, "nothing moves for it"
-    one(chrome, "[value=BUY] + span").click()
-    one(chrome, "[data-target-add]").click()
+    click(chrome, "[value=BUY] + span")
+    click(chrome, "[data-target-add]")
     one(chrome, "[name='targets[0].value']").send_keys("150")
     until(chrome, f"{TARGET}.textContent === 'T1 150 % above the price: unusually far'")

@@ -6,20 +6,17 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import Select, WebDriverWait
+from selenium.webdriver.support.ui import Select
 
 from app.pages import STATIC
 from app.pages.assets import Assets
 from tests.pages.addresses import ROOMS, THINGS
 from tests.pages.test_format import NUMBERS, SHAPES, SUMS
 from tests.support.browser import Browser, resize
-
-PATIENCE = 10
+from tests.support.hands import click, one, until, waiting
 
 
 @pytest.fixture(autouse=True)
@@ -28,25 +25,6 @@ def desk(chrome: Browser) -> Iterator[None]:
     chrome.get_log("browser")
     yield
     chrome.delete_all_cookies()
-
-
-def one(chrome: Browser, css: str) -> WebElement:
-    """The first visible element, waited for."""
-    found: list[WebElement] = []
-
-    def visible(_: Browser) -> bool:
-        try:
-            found[:] = [element for element in chrome.find_elements(By.CSS_SELECTOR, css) if element.is_displayed()]
-        except StaleElementReferenceException:  # the page drew it anew while we looked
-            return False
-        return bool(found)
-
-    WebDriverWait(chrome, PATIENCE, poll_frequency=0.05).until(visible, css)
-    return found[0]
-
-
-def until(chrome: Browser, script: str) -> None:
-    WebDriverWait(chrome, PATIENCE, poll_frequency=0.05).until(lambda _: chrome.execute_script(f"return {script}"), script)
 
 
 def press(chrome: Browser, *keys: str) -> None:
@@ -71,9 +49,7 @@ PARTS = 6  # an even number; so that the processes of the suite share the work
 def fits(chrome: Browser, width: int, height: int, address: str) -> None:
     """What a script has drawn may need a moment when a page is turned."""
     resize(chrome, width, height, phone=width < 500)
-    WebDriverWait(chrome, PATIENCE, poll_frequency=0.05).until(
-        lambda _: chrome.execute_script(FITS, width), f"{address} is too wide for {width}"
-    )
+    waiting(chrome).until(lambda _: chrome.execute_script(FITS, width), f"{address} is too wide for {width}")
 
 
 @pytest.mark.slow
@@ -170,14 +146,14 @@ def test_a_form_sends_only_what_was_changed_in_it(chrome: Browser, preview: str)
         box = one(chrome, field)
         box.clear()
         box.send_keys("7")
-        one(chrome, "main form[data-api] [type=submit]").click()
+        click(chrome, "main form[data-api] [type=submit]")
         until(chrome, "window.sent")
         assert chrome.execute_script("return window.sent") == {name: "7"}, address
     chrome.get(f"{preview}/limits")
     one(chrome, "[data-dialog='/limits/R1/edit']").click()  # shown in a dialog
     one(chrome, "#sheet #f-target").send_keys("9")
     chrome.execute_script(SENT)
-    one(chrome, "#sheet [type=submit]").click()
+    click(chrome, "#sheet [type=submit]")
     until(chrome, "window.sent")
     assert chrome.execute_script("return Object.keys(window.sent)") == ["target"]
     chrome.get(f"{preview}/mappings/M1/edit")
@@ -197,7 +173,7 @@ def test_a_study_that_was_ended_no_longer_says_running(chrome: Browser, preview:
 def test_errors_appear_beside_their_fields_and_what_was_typed_stays(chrome: Browser, preview: str) -> None:
     chrome.get(f"{preview}/accounts/new")
     one(chrome, "#f-max_daily_loss").send_keys("2500")
-    one(chrome, "form[data-api] [type=submit]").click()
+    click(chrome, "form[data-api] [type=submit]")
     one(chrome, "#e-capital:not(:empty)")
     assert one(chrome, "#e-name").text == "Is required"
     assert one(chrome, "#e-capital").text == "Must be above 0"
@@ -214,7 +190,7 @@ def test_errors_of_a_made_up_account_stand_at_its_fields(chrome: Browser, previe
     wrong = {"accounts.0.capital": "made.capital", "accounts.0.sizing.value": "made.sizing.value", "walk_forward.train_days": "train_days"}
     answer = json.dumps({"errors": {name: ["no"] for name in wrong}})
     chrome.execute_script("const text = arguments[0]; window.fetch = async () => new Response(text, {status: 422})", answer)
-    one(chrome, ".study-form [type=submit]").click()
+    click(chrome, ".study-form [type=submit]")
     for field in wrong.values():
         assert one(chrome, f"[data-field='{field}'] .error:not(:empty)").text == "No"
         assert one(chrome, f"[data-field='{field}'] input").get_attribute("aria-invalid") == "true"
@@ -238,15 +214,15 @@ def test_an_order_by_keyboard_alone(chrome: Browser, preview: str) -> None:
     until(chrome, "document.querySelector('#sheet [name=symbol]').value === 'NSE:INFY'")
     until(chrome, "!document.querySelector('#sheet [data-ticket-quote]').hidden")
     assert chrome.execute_script(places) == before  # whoever is about to touch an account or a side touches that one
-    one(chrome, "#sheet [data-preview=A1] label").click()
-    one(chrome, "#sheet [data-preview=A5] label").click()
+    click(chrome, "#sheet [data-preview=A1] label")
+    click(chrome, "#sheet [data-preview=A5] label")
     until(chrome, "document.querySelector('#sheet [data-preview=A1] [data-preview-quantity]').textContent === '150'")
     assert chrome.find_element(By.CSS_SELECTOR, "#sheet [data-preview=A1] [data-preview-note]").text == ""
     assert one(chrome, "#sheet [data-preview=A5] [data-preview-note]").text == "The kill switch of this account is on."
     assert one(chrome, "#sheet [data-part=ask]").text == "1,520.10"
-    one(chrome, "#sheet [value=SELL] + span").click()
+    click(chrome, "#sheet [value=SELL] + span")
     until(chrome, "document.querySelector('[data-ticket-send]').textContent === 'Sell INFY'")
-    one(chrome, "#sheet [data-preview=A3] label").click()
+    click(chrome, "#sheet [data-preview=A3] label")
     until(chrome, "document.querySelector('[data-ticket-send]').textContent === 'Sell INFY with real money'")
     until(
         chrome,
@@ -259,9 +235,9 @@ def test_an_order_by_keyboard_alone(chrome: Browser, preview: str) -> None:
 def test_parts_of_a_form_that_do_not_apply_are_neither_shown_nor_sent(chrome: Browser, preview: str) -> None:
     chrome.get(f"{preview}/order?symbol=NSE:INFY")
     assert not chrome.find_element(By.ID, "f-price").is_displayed()
-    one(chrome, "[name=order_type][value=LIMIT] + span").click()
+    click(chrome, "[name=order_type][value=LIMIT] + span")
     one(chrome, "#f-price").send_keys("1,500.50")
-    one(chrome, "[name=order_type][value='SL-M'] + span").click()
+    click(chrome, "[name=order_type][value='SL-M'] + span")
     assert not chrome.find_element(By.ID, "f-price").is_enabled()
     one(chrome, "#f-trigger_price")
 
@@ -269,30 +245,30 @@ def test_parts_of_a_form_that_do_not_apply_are_neither_shown_nor_sent(chrome: Br
 def test_the_exit_plan_editor_makes_rows_and_counts_shares(chrome: Browser, preview: str) -> None:
     chrome.get(f"{preview}/positions/P4/plan")
     assert len(chrome.find_elements(By.CSS_SELECTOR, "[data-target-rows] [data-target]")) == 1
-    one(chrome, "[data-target-add]").click()
+    click(chrome, "[data-target-add]")
     press(chrome, "2950", Keys.TAB, "70")
     assert one(chrome, "[data-target-left]").text == "20 % too much"
     names = [field.get_attribute("name") for field in chrome.find_elements(By.CSS_SELECTOR, "[data-target-rows] [name$=value]")]
     assert names == ["targets[0].value", "targets[1].value"]
-    one(chrome, "[data-target-rows] [data-target]:first-child [data-target-remove]").click()
+    click(chrome, "[data-target-rows] [data-target]:first-child [data-target-remove]")
     assert one(chrome, "[data-target-left]").text == "30 % stays with the stop"
 
 
 def test_a_ladder_of_ten_targets_is_two_clicks(chrome: Browser, preview: str) -> None:
     chrome.get(f"{preview}/strategies/S2/edit")
-    one(chrome, "[data-ladder-open]").click()
+    click(chrome, "[data-ladder-open]")
     one(chrome, "[data-ladder-count]").send_keys("0")
-    one(chrome, "[data-ladder-fill]").click()
+    click(chrome, "[data-ladder-fill]")
     assert one(chrome, "[data-targets] > .error").text == "A ladder has 1 to 20 targets", "100 are not cut to 20"
     assert chrome.find_elements(By.CSS_SELECTOR, "[data-target-rows] [data-target]") == []
     press(chrome, "10")  # what is wrong is selected
-    one(chrome, "[data-ladder-fill]").click()
+    click(chrome, "[data-ladder-fill]")
     assert len(chrome.find_elements(By.CSS_SELECTOR, "[data-ladder-view] g")) == 10
     assert chrome.find_element(By.CSS_SELECTOR, "[data-targets] > .error").text == ""
     assert chrome.find_element(By.CSS_SELECTOR, "[data-target-left]").text == ""
     one(chrome, "[name='exits.exit_at']").send_keys("15:10")
     chrome.execute_script("window.fetch = (place, asked) => { window.sent = JSON.parse(asked.body); return new Promise(() => {}); }")
-    one(chrome, "form[data-api] [type=submit]").click()
+    click(chrome, "form[data-api] [type=submit]")
     plan = chrome.execute_script("return window.sent.exit_plan")
     assert plan["stop_loss"] == {"pct": "5"}
     assert [target["pct"] for target in plan["targets"]] == ["0.5", "1", "1.5", "2", "2.5", "3", "3.5", "4", "4.5", "5"]
@@ -337,7 +313,7 @@ def test_a_preset_fills_every_parameter_and_a_changed_field_leaves_it(chrome: Br
 
 def test_a_dangerous_button_asks_and_can_be_left(chrome: Browser, preview: str) -> None:
     chrome.get(f"{preview}/positions")
-    one(chrome, "button[data-api$='close-all']").click()
+    click(chrome, "button[data-api$='close-all']")
     assert one(chrome, "#ask-title").text == "Close every open position?"
     press(chrome, Keys.ESCAPE)
     until(chrome, "!document.querySelector('#ask').open")
@@ -377,7 +353,7 @@ def test_a_table_is_exported_as_it_is_shown_with_exact_values(chrome: Browser, p
     chrome.get(f"{preview}/positions")
     chrome.execute_script("URL.createObjectURL = (blob) => { blob.text().then((text) => (window.exported = text)); return 'blob:x'; }")
     chrome.execute_script("HTMLAnchorElement.prototype.click = function () { window.file = this.download; }")
-    one(chrome, "button[data-csv=t-positions]").click()
+    click(chrome, "button[data-csv=t-positions]")
     until(chrome, "window.exported")
     lines = chrome.execute_script("return window.exported").splitlines()
     assert lines[0].startswith("Instrument,Open P&L,Account") or "Open P&L" in lines[0]
@@ -391,9 +367,9 @@ WATCH_ANSWER = "const real = window.fetch; window.fetch = async (...all) => { co
 def test_light_and_dark_and_the_colours_of_profit_are_kept(chrome: Browser, preview: str) -> None:
     chrome.get(f"{preview}/help")
     for what in ("theme", "palette"):
-        one(chrome, ".who summary").click()
+        click(chrome, ".who summary")
         chrome.execute_script(WATCH_ANSWER)
-        one(chrome, f".drop [data-{what}-toggle]").click()
+        click(chrome, f".drop [data-{what}-toggle]")
         until(chrome, "window.answered")
         chrome.get(f"{preview}/help")
     chrome.get(f"{preview}/")
@@ -416,7 +392,7 @@ def test_the_stop_is_one_click_and_one_confirm(chrome: Browser, preview: str) ->
     for width, height in ((1366, 768), (390, 844)):
         resize(chrome, width, height, phone=width < 500)
         chrome.get(f"{preview}/strategies/S1")
-        one(chrome, "[data-open=estop]").click()
+        click(chrome, "[data-open=estop]")
         assert one(chrome, "#estop[open] [type=submit]").text == "Stop now"
         assert chrome.switch_to.active_element.text == "Stop now"
     resize(chrome, 1366, 768)
@@ -426,7 +402,7 @@ def test_the_menu_of_a_phone_opens_and_closes(chrome: Browser, preview: str) -> 
     resize(chrome, 390, 844, phone=True)
     chrome.get(f"{preview}/")
     assert not chrome.find_element(By.ID, "rail").is_displayed()
-    one(chrome, "[data-menu]").click()
+    click(chrome, "[data-menu]")
     assert "Mappings" in one(chrome, "#rail").text
     press(chrome, Keys.ESCAPE)
     assert not chrome.find_element(By.ID, "rail").is_displayed()
@@ -506,7 +482,7 @@ def test_nothing_of_the_ticket_is_cut(chrome: Browser, preview: str) -> None:
     for width, height in ((1366, 768), (390, 844)):
         resize(chrome, width, height, phone=width < 500)
         chrome.get(f"{preview}/order?symbol=NSE:INFY")
-        one(chrome, "details.more summary").click()
+        click(chrome, "details.more summary")
         add = one(chrome, "[data-target-add]")
         chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", add)  # clear of the bar that sends
         add.click()
@@ -552,7 +528,7 @@ def test_one_stream_for_all_tabs(chrome: Browser, preview: str) -> None:
         chrome.get(f"{preview}/orders")
         held = "navigator.locks.query().then((q) => arguments[0]([q.held.length, q.pending.length]))"
         until(chrome, "document.readyState === 'complete'")
-        WebDriverWait(chrome, PATIENCE).until(lambda _: chrome.execute_async_script(held) == [1, 1])
+        waiting(chrome).until(lambda _: chrome.execute_async_script(held) == [1, 1])
     finally:
         chrome.close()
         chrome.switch_to.window(first)

@@ -6,8 +6,9 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.pages.test_browser import desk, one, press, until
+from tests.pages.test_browser import desk, press
 from tests.support.browser import Browser, resize
+from tests.support.hands import click, one, until
 
 __all__ = ["desk"]
 
@@ -24,7 +25,7 @@ ASKED = """
 def test_enter_says_yes_where_a_password_is_asked(chrome: Browser, preview: str) -> None:
     chrome.get(f"{preview}/settings/security")
     chrome.execute_script(ASKED)
-    one(chrome, "button[data-password]").click()
+    click(chrome, "button[data-password]")
     one(chrome, "#ask-password").send_keys("a long password", Keys.ENTER)
     until(chrome, "window.asked.length === 1")
     assert chrome.execute_script("return window.asked[0][1].password") == "a long password"
@@ -39,12 +40,12 @@ def test_escape_the_cross_and_cancel_leave_a_question_and_nothing_is_done(chrome
     chrome.get(f"{preview}/settings/security")
     chrome.execute_script(ASKED)
     for leave in ("Escape", "#ask .x", "#ask [data-ask-no]"):
-        one(chrome, "button[data-password]").click()
+        click(chrome, "button[data-password]")
         one(chrome, "#ask-password").send_keys("a long password")
         if leave == "Escape":
             press(chrome, Keys.ESCAPE)
         else:
-            one(chrome, leave).click()
+            click(chrome, leave)
         until(chrome, "!document.querySelector('#ask').open")
     assert chrome.execute_script("return window.asked") == []
 
@@ -52,7 +53,7 @@ def test_escape_the_cross_and_cancel_leave_a_question_and_nothing_is_done(chrome
 def test_a_question_is_not_left_while_its_answer_is_on_the_way(chrome: Browser, preview: str) -> None:
     chrome.get(f"{preview}/settings/security")
     chrome.execute_script(ASKED)
-    one(chrome, "button[data-password]").click()
+    click(chrome, "button[data-password]")
     one(chrome, "#ask-password").send_keys("a long password", Keys.ENTER)
     until(chrome, "window.asked.length === 1")
     assert not one(chrome, "#ask [data-ask-no]").is_enabled()
@@ -61,14 +62,14 @@ def test_a_question_is_not_left_while_its_answer_is_on_the_way(chrome: Browser, 
     assert chrome.execute_script("return [document.querySelector('#ask').open, window.asked.length]") == [True, 1]
     chrome.execute_script("window.answer(200)")
     until(chrome, "!document.querySelector('#ask').open")
-    one(chrome, "button[data-password]").click()
+    click(chrome, "button[data-password]")
     assert one(chrome, "#ask [data-ask-no]").is_enabled()
 
 
 def test_enter_stops_in_the_dialog_of_the_emergency_stop(chrome: Browser, preview: str) -> None:
     chrome.get(f"{preview}/strategies/S1")
     chrome.execute_script(ASKED)
-    one(chrome, "[data-open=estop]").click()
+    click(chrome, "[data-open=estop]")
     one(chrome, "#estop [name=reason]").send_keys("fire", Keys.ENTER)
     until(chrome, "window.asked.length === 1")
     assert chrome.execute_script("return window.asked[0]") == [
@@ -83,7 +84,7 @@ SEND = "document.querySelector('[data-ticket-send]').getBoundingClientRect()"
 def test_on_a_phone_the_ticket_is_sent_from_above_the_tab_bar(chrome: Browser, preview: str) -> None:
     resize(chrome, 390, 844, phone=True)
     chrome.get(f"{preview}/order?symbol=NSE:INFY")
-    one(chrome, "[data-ticket-all]").click()
+    click(chrome, "[data-ticket-all]")
     until(chrome, "document.querySelector('[data-preview=A1] [data-preview-quantity]').textContent === '150'")
     bar = "document.querySelector('.tabbar').getBoundingClientRect().top"
     for place in (0, 99_999):  # wherever the page is scrolled to

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select, WebDriverWait
+from selenium.webdriver.support.ui import Select
 
 from tests.support.browser import browser
-from tests.support.person import PATIENCE, Person
+from tests.support.hands import waiting
+from tests.support.person import Person
 from tests.support.server import Server
 
 PASSWORD = "a long enough password"
@@ -148,7 +149,7 @@ def _watches_the_position(person: Person) -> None:
     box.send_keys("inf")
     before = person.see("#t-positions [data-key$='.last_price']").text
     person.photograph("positions")
-    WebDriverWait(person.chrome, PATIENCE).until(lambda _: person.see("#t-positions [data-key$='.last_price']").text != before)
+    waiting(person.chrome).until(lambda _: person.see("#t-positions [data-key$='.last_price']").text != before)
     active = person.chrome.switch_to.active_element
     assert active.get_attribute("value") == "inf"
     assert person.chrome.execute_script("return performance.getEntriesByType('navigation').length") == 1

@@ -9,15 +9,14 @@ from typing import Any
 
 import pytest
 from flask import Response
-from selenium.webdriver.support.ui import WebDriverWait
 from werkzeug.serving import make_server
 
 from tests.pages.preview import create_preview
 from tests.pages.sample import Sample
 from tests.pages.things import ACCOUNTS
 from tests.support.browser import Browser
+from tests.support.hands import waiting
 
-PATIENCE = 10
 REAL, PAPER, SUM = "-129.82", "6950.73", "6820.91"
 
 
@@ -73,6 +72,6 @@ def test_a_result_that_is_told_is_shown_by_whose_money_it_is(
         return figures(chrome, ".strip .purse .num") == header
 
     chrome.get(f"{told}/")
-    WebDriverWait(chrome, PATIENCE, poll_frequency=0.05).until(shown, f"the header does not say {header}")
+    waiting(chrome).until(shown, f"the header does not say {header}")
     assert SUM not in figures(chrome, "[data-value]")
     assert figures(chrome, "#str-S1 td .num")[:2] == strategy

@@ -18,8 +18,8 @@ from app.look import Colours, Look
 from tests.pages.preview import create_preview
 from tests.pages.sample import Sample
 from tests.pages.test_assets import tokens
-from tests.pages.test_browser import one, until
 from tests.support.browser import Browser
+from tests.support.hands import click, one, until
 
 HEX = st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06x}")
 OWN = st.none() | HEX
@@ -260,17 +260,17 @@ def test_colours_are_worn_while_one_types_and_kept_when_saved(chrome: Browser, p
     body.send_keys("#6b6b6b")
     until(chrome, "document.querySelector('[id=\"e-dark.body\"]').textContent.includes('4.5 : 1 is needed')")
     assert ground(chrome, "body") == "#0b0f16", "what cannot be read is not worn"
-    one(chrome, "[id='e-dark.body'] button").click()
+    click(chrome, "[id='e-dark.body'] button")
     until(chrome, "!document.querySelector('[id=\"e-dark.body\"]').textContent")
     taken = body.get_attribute("value")
     assert ground(chrome, "body") == taken
     assert one(chrome, ".top .mode.live").value_of_css_property("background-color") == "rgba(255, 176, 32, 1)"
-    one(chrome, "form[data-look] [type=submit]").click()
+    click(chrome, "form[data-look] [type=submit]")
     until(chrome, "document.querySelector('link[data-own-look]') && document.readyState === 'complete'")
     chrome.get(f"{preview}/positions")
     assert (ground(chrome, ".top"), ground(chrome, "body")) == ("#1d3a8a", taken)
     chrome.get(f"{preview}/settings/look")
-    one(chrome, "[data-look-reset]").click()
+    click(chrome, "[data-look-reset]")
     until(chrome, "getComputedStyle(document.querySelector('.top')).backgroundColor === 'rgb(11, 15, 22)'")
     chrome.delete_all_cookies()
 
@@ -279,8 +279,8 @@ def test_the_device_decides_also_while_the_page_is_open(chrome: Browser, preview
     try:
         device(chrome, "light")
         chrome.get(f"{preview}/settings/look")
-        one(chrome, "[name=theme][value=system] + span").click()
-        one(chrome, "form[data-look] [type=submit]").click()
+        click(chrome, "[name=theme][value=system] + span")
+        click(chrome, "form[data-look] [type=submit]")
         until(chrome, "document.querySelector('script[src*=\"early.js\"]') && document.readyState === 'complete'")
         assert chrome.find_element(By.TAG_NAME, "html").get_attribute("data-bs-theme") == "light"
         device(chrome, "dark")

@@ -7,8 +7,9 @@ from selenium.webdriver.common.by import By
 
 from app.pages import STATIC
 from app.pages.assets import Assets
-from tests.pages.test_browser import SENT, desk, one
+from tests.pages.test_browser import SENT, desk
 from tests.support.browser import Browser
+from tests.support.hands import click, one
 
 __all__ = ["desk"]
 
@@ -62,7 +63,7 @@ def test_a_decimal_comma_is_refused_at_its_field_and_nothing_is_sent(
     box = one(chrome, field)
     box.clear()
     box.send_keys("2500,50")
-    one(chrome, "main form[data-api] .btn-primary[type=submit]").click()
+    click(chrome, "main form[data-api] .btn-primary[type=submit]")
     assert one(chrome, f"{error}:not(:empty)").text == "Write 2500.50 with a point: commas are only between thousands"
     assert box.get_attribute("aria-invalid") == "true"
     assert box.get_attribute("value") == "2500,50"
@@ -74,11 +75,11 @@ def test_a_decimal_comma_is_refused_at_its_field_and_nothing_is_sent(
 
 def test_a_ladder_is_not_filled_from_a_decimal_comma(chrome: Browser, preview: str) -> None:
     chrome.get(f"{preview}/positions/P1/plan")
-    one(chrome, "[data-ladder-open]").click()
+    click(chrome, "[data-ladder-open]")
     step = one(chrome, "[data-ladder-step]")
     rows = chrome.execute_script("return document.querySelectorAll('[data-target-rows] [data-target]').length")
     step.clear()
     step.send_keys("0,5")
-    one(chrome, "[data-ladder-fill]").click()
+    click(chrome, "[data-ladder-fill]")
     assert one(chrome, "[data-targets] > .error:not(:empty)").text == "Write 0.5 with a point: commas are only between thousands"
     assert chrome.execute_script("return document.querySelectorAll('[data-target-rows] [data-target]').length") == rows

@@ -17,7 +17,8 @@ from selenium.webdriver.support.ui import Select
 
 from tests.notify.mailbox import Mailbox, mailbox, text_of
 from tests.support.browser import browser
-from tests.support.person import PATIENCE, Person
+from tests.support.hands import PATIENCE
+from tests.support.person import Person
 from tests.support.server import OWNER, Server
 
 PASSWORD = "a long enough password"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pages.test_browser import one, until
 from tests.support.browser import Browser, resize
+from tests.support.hands import click, one, until
 
 SENT = "window.fetch = (place, asked) => { window.sent = JSON.parse(asked.body); return new Promise(() => {}); }"
 
@@ -19,7 +19,7 @@ def test_arming_and_taking_away_name_the_plan_that_was_looked_at(chrome: Browser
     chrome.execute_script(SENT)
     if not guarded:
         one(chrome, "#f-stop_value, [name=stop_value]").send_keys("1")
-    one(chrome, "main form[data-api] [type=submit]").click()
+    click(chrome, "main form[data-api] [type=submit]")
     until(chrome, "window.sent")
     assert chrome.execute_script("return window.sent.version") == shown
     if guarded:

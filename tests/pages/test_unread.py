@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 
 import pytest
 from flask import Response, jsonify
-from selenium.webdriver.support.ui import WebDriverWait
 from werkzeug.serving import make_server
 
 from tests.pages.preview import create_preview
 from tests.pages.sample import Sample
 from tests.support.browser import Browser, resize
+from tests.support.hands import waiting
 
-PATIENCE = 10
 SHOWN = """
   return [...document.querySelectorAll("[data-key=unread]")].filter((each) => each.checkVisibility()).map((each) => each.textContent);
 """
@@ -62,7 +61,7 @@ def box(monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
 
 def shows(chrome: Browser, *texts: str) -> None:
     said = f"the page does not say {texts}"
-    WebDriverWait(chrome, PATIENCE, poll_frequency=0.05).until(lambda _: chrome.execute_script(SHOWN) == list(texts), said)
+    waiting(chrome).until(lambda _: chrome.execute_script(SHOWN) == list(texts), said)
 
 
 @pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])

@@ -5,22 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.support.browser import Browser, resize
-
-PATIENCE = 20
-
-
-def _redrawn(error: WebDriverException) -> bool:
-    """False, to look again, where the element went away with a part of the page that was drawn anew; whatever else it is goes on its way."""
-    if isinstance(error, StaleElementReferenceException) or "does not belong to the document" in str(error.msg):
-        return False
-    raise error
+from tests.support.hands import click, one, until
 
 
 class Person:
@@ -33,29 +22,10 @@ class Person:
         self.chrome.get(self.base + path)
 
     def see(self, css: str, text: str = "") -> WebElement:
-        found: list[WebElement] = []
-
-        def there(_: Browser) -> bool:
-            try:
-                found[:] = [e for e in self.chrome.find_elements(By.CSS_SELECTOR, css) if e.is_displayed() and text in e.text]
-            except WebDriverException as error:  # the page refreshed a part of itself while we looked
-                return _redrawn(error)
-            return bool(found)
-
-        WebDriverWait(self.chrome, PATIENCE, poll_frequency=0.05).until(there, f"{css} {text}")
-        return found[0]
+        return one(self.chrome, css, text)
 
     def click(self, css: str, text: str = "") -> None:
-        def clicked(_: Browser) -> bool:
-            if self.chrome.execute_script("return document.readyState") != "complete":
-                return False  # scripts are not there yet
-            try:
-                self.see(css, text).click()
-            except WebDriverException as error:
-                return _redrawn(error)
-            return True
-
-        WebDriverWait(self.chrome, PATIENCE, poll_frequency=0.05).until(clicked, f"click {css} {text}")
+        click(self.chrome, css, text)
 
     def type(self, css: str, text: str) -> None:
         field = self.see(css)
@@ -66,7 +36,7 @@ class Person:
         ActionChains(self.chrome).send_keys(*keys).perform()
 
     def until(self, script: str) -> None:
-        WebDriverWait(self.chrome, PATIENCE, poll_frequency=0.05).until(lambda _: self.chrome.execute_script(f"return {script}"), script)
+        until(self.chrome, script)
 
     def photograph(self, name: str) -> None:
         folder = os.environ.get("TANDEM_SHOTS")
