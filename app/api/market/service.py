@@ -16,8 +16,9 @@ from app.api.market.schemas import (
     RefreshAnswer,
     RefreshIn,
 )
-from app.api.wire import BadValue, Page, make_cursor, moment, moment_or_none, open_cursor
-from app.data import Actor, Conflict, Invalid, User, UserRole
+from app.api.pages import offset_of
+from app.api.wire import Page, make_cursor, moment, moment_or_none
+from app.data import Actor, Conflict, User, UserRole
 from app.problems import Problem, field_problem
 from app.workspace import Workspace, workspace
 from engines.core.model import Candle, Instrument, Tick
@@ -31,7 +32,7 @@ _CENT = Decimal("0.01")
 def instruments(_user: User, query: InstrumentQuery = _ALL) -> Page[InstrumentOut]:
     """The best matches first; without `q` by symbol."""
     table = workspace().system.instruments
-    start = _offset(query.cursor)
+    start = offset_of(query.cursor)
     following = start + query.limit
     if query.symbol is not None:
         only = table.get(query.symbol)
@@ -93,7 +94,7 @@ def quotes(_user: User, query: QuoteQuery) -> Page[QuoteOut]:
     for symbol in symbols:
         if shop.system.instruments.get(symbol) is None:
             raise field_problem("symbols", f"{symbol[:80]} is not a known instrument")
-    start = _offset(query.cursor)
+    start = offset_of(query.cursor)
     shown = symbols[start : start + query.limit]
     ticks = {tick.symbol: tick for tick in shop.system.quotes(shown)}
     following = start + query.limit
@@ -111,7 +112,7 @@ def candles(_user: User, query: CandleQuery) -> Page[CandleOut]:
         raise field_problem("symbol", f"{query.symbol} is not a known instrument")
     end = query.to if query.to is not None else shop.clock.now() + 1
     if query.cursor is not None:
-        end = min(end, float(_offset(query.cursor)))
+        end = min(end, float(offset_of(query.cursor)))
     start = query.from_ if query.from_ is not None else 0.0
     if start > end and query.cursor is None:
         raise field_problem("from", "must be before to")
@@ -163,15 +164,3 @@ def candle_out(candle: Candle, size: Decimal) -> CandleOut:
         close=to_tick(candle.close, size),
         volume=Decimal(repr(candle.volume)),
     )
-
-
-def _offset(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    try:
-        text = open_cursor(cursor)
-    except BadValue as error:
-        raise Invalid.field("cursor", str(error)) from error
-    if not text.isdecimal() or len(text) > 12:
-        raise Invalid.field("cursor", "is not one of ours")
-    return int(text)

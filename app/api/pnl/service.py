@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from app.api.money import HOME, currency_of, home_of
+from app.api.pages import offset_of
 from app.api.pnl.schemas import (
     AccountPnlOut,
     DailyQuery,
@@ -17,8 +18,8 @@ from app.api.pnl.schemas import (
     RealtimeOut,
     StrategyPnlOut,
 )
-from app.api.wire import BadValue, Page, make_cursor, moment, open_cursor
-from app.data import DayPnl, Invalid, User
+from app.api.wire import Page, make_cursor, moment
+from app.data import DayPnl, User
 from app.workspace import Workspace, workspace
 from engines.execution.views import AccountView, PnlRow
 
@@ -82,7 +83,7 @@ def _by_purse(held: Mapping[str, _Purse], home: str) -> dict[_Purse, list[str]]:
 def daily(user: User, query: DailyQuery = _ALL) -> Page[DayPnlOut]:
     """Newest day first."""
     rows = _days(user, query)
-    start = _offset(query.cursor)
+    start = offset_of(query.cursor)
     shown = rows[start : start + query.limit]
     items = [
         DayPnlOut(
@@ -150,19 +151,6 @@ def equity(user: User, query: EquityQuery = _CURVE) -> Page[EquityPointOut]:
             for point in points
         ]
     )
-
-
-def _offset(cursor: str | None) -> int:
-    """Days only ever grow at the new end and a page is read within a day, so a plain count is a good enough cursor."""
-    if cursor is None:
-        return 0
-    try:
-        text = open_cursor(cursor)
-    except BadValue as error:
-        raise Invalid.field("cursor", str(error)) from error
-    if not text.isdecimal() or len(text) > 9:
-        raise Invalid.field("cursor", "is not one of ours")
-    return int(text)
 
 
 def _row(row: PnlRow) -> dict[str, Any]:
