@@ -88,6 +88,10 @@ class Books(Protocol):
         """Of an instrument; empty when nobody knows it."""
         ...
 
+    def tick(self, symbol: str) -> Decimal | None:
+        """The smallest step of an instrument's price; None when nobody knows it."""
+        ...
+
     def guard(self, order: Order) -> tuple[Decimal | None, tuple[Decimal, ...]]:
         """Stop and targets that guard what this order opened; nothing where that cannot be said for sure."""
         ...
@@ -107,6 +111,10 @@ class LiveBooks:
     def segment(self, symbol: str) -> str:
         instrument = self.system.instruments.get(symbol)
         return instrument.segment if instrument is not None else ""
+
+    def tick(self, symbol: str) -> Decimal | None:
+        instrument = self.system.instruments.get(symbol)
+        return instrument.tick_size if instrument is not None else None
 
     def guard(self, order: Order) -> tuple[Decimal | None, tuple[Decimal, ...]]:
         desk = self.system.roster.desk(order.account_id)
@@ -328,13 +336,14 @@ class _Edition:
             **({"charges": cost.charges, "realised": cost.realised} if cost else {}),
             stop=stop,
             targets=targets,
+            tick=self.room.books.tick(order.symbol),
         )
         return words.of_order(row.message_id, row.at, news)
 
     def _signal(self, row: NewMessage, signal: Signal) -> Message:
         orders = self.signal_orders.get(row.ref, ())
         accounts = {key: account for key in {order.account_id for order in orders} if (account := self.account(key)) is not None}
-        news = words.SignalNews(signal, orders, accounts, self.strategy(row, signal.strategy_id))
+        news = words.SignalNews(signal, orders, accounts, self.strategy(row, signal.strategy_id), self.room.books.tick(signal.symbol))
         said = words.of_signal(row.message_id, row.at, news)
         return replace(said, covers=self.newest) if all(order.state in FINAL_STATES for order in orders) else said
 

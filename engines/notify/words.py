@@ -36,8 +36,8 @@ class AccountNews:
 
 @dataclass(frozen=True, slots=True)
 class OrderNews:
-    """An order after its last word, or without one. `segment`: of its instrument, empty when nobody knows it; `realised` and `charges`: of its own fills;
-    `stop` and `targets`: of the plan that guards what it opened."""
+    """An order after its last word, or without one. `segment` and `tick`: of its instrument, empty and None when nobody knows it; `realised` and `charges`:
+    of its own fills; `stop` and `targets`: of the plan that guards what it opened."""
 
     order: Order
     account: AccountNews
@@ -48,16 +48,29 @@ class OrderNews:
     realised: Decimal | None = None
     stop: Decimal | None = None
     targets: tuple[Decimal, ...] = ()
+    tick: Decimal | None = None
+
+    def price(self, value: Decimal) -> str:
+        return _price(value, self.order.symbol, self.tick)
 
 
 @dataclass(frozen=True, slots=True)
 class SignalNews:
-    """A signal and what became of it on every account of one person."""
+    """A signal and what became of it on every account of one person. `tick`: of its instrument, None when nobody knows it."""
 
     signal: Signal
     orders: tuple[Order, ...]
     accounts: Mapping[str, AccountNews]
     strategy: str = ""
+    tick: Decimal | None = None
+
+    def price(self, value: Decimal) -> str:
+        return _price(value, self.signal.symbol, self.tick)
+
+
+def _price(value: Decimal, symbol: str, tick: Decimal | None) -> str:
+    """With the places of the instrument's tick, as on pages."""
+    return figures.priced(value, figures.price_shape(symbol, tick))
 
 
 # --- an order -------------------------------------------------------------------------------------------------------
@@ -104,7 +117,7 @@ def of_order(message_id: int, at: Timestamp, news: OrderNews) -> Message:
         at,
         title,
         Tone.WARN if partly else _TONES.get(order.state, Tone.MUTED),
-        _headline(order, account),
+        _headline(news),
         tuple(_order_lines(news)),
         _ids(order, news.signal_id),
         order.signal_key,
@@ -112,17 +125,18 @@ def of_order(message_id: int, at: Timestamp, news: OrderNews) -> Message:
     )
 
 
-def _headline(order: Order, account: AccountNews) -> str:
+def _headline(news: OrderNews) -> str:
     """Like this: 20 of 50 @ 1,520.05 on Main. It was cancelled before it traded in full."""
+    order, account = news.order, news.account
     traded = order.filled_quantity and order.average_price is not None
-    at = f" @ {_price_of(order.symbol)(order.average_price)}" if traded and order.average_price is not None else ""
+    at = f" @ {news.price(order.average_price)}" if traded and order.average_price is not None else ""
     return (
         f"{_quantity(order) if traded else figures.quantity(order.quantity)}{at} on {account.name}. {_PLAIN.get(order.state, '')}".rstrip()
     )
 
 
 def _order_lines(news: OrderNews) -> list[Line]:
-    order, account, price = news.order, news.account, _price_of(news.order.symbol)
+    order, account, price = news.order, news.account, news.price
     traded = order.filled_quantity and order.average_price is not None
     entry = order.role is Role.ENTRY
     lines = [
@@ -171,13 +185,6 @@ def _quantity(order: Order) -> str:
 def _sentence(order: Order) -> str:
     """A denial in our words, a refusal in the broker's."""
     return reason(order.reason)
-
-
-_PRICES = {"price": figures.price, "coin": figures.coin, "rate": figures.rate}
-
-
-def _price_of(symbol: str) -> Callable[[Decimal], str]:
-    return _PRICES[figures.price_shape(symbol)]
 
 
 def _millis(seconds: float) -> str:
@@ -269,7 +276,7 @@ def _story(counts: Mapping[int, int], total: int) -> str:
 def _signal_lines(
     news: SignalNews, by_account: Mapping[str, Sequence[Order]], classes: Mapping[int, Sequence[str]], *, mixed: bool
 ) -> list[Line]:
-    signal, price = news.signal, _price_of(news.signal.symbol)
+    signal = news.signal
 
     def name(account_id: str) -> str:
         account = news.accounts.get(account_id)
@@ -286,7 +293,7 @@ def _signal_lines(
         if which in _WITH_REASON:
             value = "\n".join(f"{_names([name(key) for key in keys])}: {why}" for why, keys in _by_reason(accounts, by_account).items())
         else:
-            value = _names([f"{name(key)} {_done(by_account[key], price)}".rstrip() for key in accounts])
+            value = _names([f"{name(key)} {_done(by_account[key], news.price)}".rstrip() for key in accounts])
         lines.append(Line(f"{_NAMES[which]} ({len(accounts)})", value, short=False))
     return lines
 

@@ -1,4 +1,4 @@
-"""What the newsroom asks the running engines: which stop and targets guard what an order opened."""
+"""What the newsroom asks the running engines: which stop and targets guard what an order opened, and the tick of its instrument."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from app.newsroom import LiveBooks
 from engines.core.model import ExitSpec, Order, TargetSpec
-from tests.execution.house import House, account
+from tests.execution.house import INFY, House, account
 
 D = Decimal
 LOW = ExitSpec(stop_price=D(95), targets=(TargetSpec(D(100), price=D(105)),))
@@ -61,3 +61,8 @@ def test_an_order_of_an_account_that_is_gone_has_no_guard_that_anybody_knows(hou
     order = send(house, "BUY", 10, LOW)
     elsewhere = replace(order, account_id="GONE")
     assert guard(house, elsewhere) == (None, ())
+
+
+def test_the_tick_of_an_instrument_is_known_while_it_is_listed(house: House) -> None:
+    books = LiveBooks(house.system)
+    assert (books.tick(INFY.symbol), books.tick("NSE:GONE")) == (INFY.tick_size, None)

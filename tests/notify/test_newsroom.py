@@ -42,12 +42,16 @@ class PlainBooks:
     """What the engines would say of accounts."""
 
     guards: dict[str, tuple[Decimal | None, tuple[Decimal, ...]]] = field(default_factory=dict)
+    ticks: dict[str, Decimal] = field(default_factory=dict)
 
     def balance(self, account_id: str) -> Decimal | None:
         return D(100_500)
 
     def segment(self, symbol: str) -> str:
         return "EQ" if symbol.startswith("NSE:") else ""
+
+    def tick(self, symbol: str) -> Decimal | None:
+        return self.ticks.get(symbol)
 
     def guard(self, order: Order) -> tuple[Decimal | None, tuple[Decimal, ...]]:
         return self.guards.get(order.order_id, (None, ()))
@@ -201,6 +205,17 @@ def test_a_fill_is_told_with_its_cost_its_guard_and_the_balance(room: Room) -> N
     assert lines["Leverage"] == "5×"
     assert (lines["Stop"], lines["Target"], lines["Charges"], lines["Balance"]) == ("1,490.00", "1,520.00", "₹2.50", "₹1,00,500.00")
     assert room.later(60) == 0
+
+
+def test_an_order_and_its_summary_write_prices_to_the_tick(room: Room) -> None:
+    room.books.ticks["NSE:INFY"] = D("0.001")
+    room.to(room.signal("A1").orders[0], OrderState.FILLED, filled_quantity=D(10), average_price=D("1500.5"))
+    room.later(1)
+    summary, single = (row.message for row in room.told())
+    assert summary is not None
+    assert single is not None
+    assert {line.name: line.value for line in summary.lines}["Filled (1)"] == "Paper 1 10 @ 1,500.500"
+    assert "10 @ 1,500.500 on Paper 1" in single.text
 
 
 def test_an_unknown_that_is_resolved_in_time_is_never_told(room: Room) -> None:

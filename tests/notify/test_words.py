@@ -162,6 +162,27 @@ def test_a_currency_is_told_to_the_tick(exchange: str) -> None:
     assert "50 @ 83.2575 on Main" in message.text
 
 
+@pytest.mark.parametrize(
+    ("symbol", "tick", "told"),
+    [
+        ("NSE:IDEA", "0.01", ("7.25", "7.20", "7.30 · 7.50")),
+        ("CDS:USDINR26JANFUT", "0.0025", ("7.2500", "7.2000", "7.3000 · 7.5000")),
+        ("BINANCE:DOGEUSDT", "0.00001", ("7.25000", "7.20000", "7.30000 · 7.50000")),
+        ("MCX:GOLDM26FEBFUT", "1", ("7.25", "7.20", "7.30 · 7.50")),
+    ],
+)
+def test_prices_have_the_places_of_the_instruments_tick_as_on_pages(symbol: str, tick: str, told: tuple[str, str, str]) -> None:
+    filled = replace(order(OrderState.FILLED, "50"), symbol=symbol, average_price=D("7.25"))
+    news = OrderNews(filled, MAIN, stop=D("7.2"), targets=(D("7.3"), D("7.5")), tick=D(tick))
+    message = words.of_order(7, NOON, news)
+    assert tuple(lines(message)[name] for name in ("Entry price", "Stop", "Targets")) == told
+    assert f"50 @ {told[0]} on Main" in message.text
+    limit = replace(order(OrderState.CANCELLED), symbol=symbol, order_type=OrderType.LIMIT, price=D("7.25"))
+    assert lines(words.of_order(7, NOON, OrderNews(limit, MAIN, tick=D(tick))))["Limit price"] == told[0]
+    whole = words.of_signal(8, NOON, SignalNews(replace(SIGNAL, symbol=symbol), (filled,), {"A1": MAIN}, tick=D(tick)))
+    assert lines(whole)["Filled (1)"] == f"Main 50 @ {told[0]}"
+
+
 # --- a signal ------------------------------------------------------------------------------------------------------------
 
 
