@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import takewhile
@@ -22,7 +22,7 @@ from engines.core.codec import from_plain, loads
 from engines.core.messages import Event, Message, Quiet
 from engines.core.model import Timestamp
 from engines.notify.outbox import MAILS, Batch, Channel, Claimed, Due, Health, Outcome, SecretMail, Status, Verdict
-from engines.notify.quiet import not_before
+from engines.notify.quiet import not_before, quiet_now
 
 log = logging.getLogger("tandem.data")
 
@@ -45,7 +45,7 @@ _AGENDA = (
     " LEFT JOIN users u USING (user_id) WHERE u.user_id IS NULL OR u.active"
 )
 _CLAIM = (
-    f"SELECT d.delivery_id, d.target, d.attempts, d.expires_at, d.sealed, m.body FROM deliveries d LEFT JOIN messages m USING (message_id)"
+    f"SELECT d.delivery_id, d.target, d.attempts, d.created_at, d.expires_at, d.sealed, m.body FROM deliveries d LEFT JOIN messages m USING (message_id)"
     f" WHERE %s AND d.{_OPEN} AND d.status = 'pending' AND d.next_at <= ? AND d.expires_at > ? ORDER BY %s LIMIT ?"
 )
 _FIRST_TOLD = "d.delivery_id"
@@ -73,7 +73,8 @@ _PART = (
 """Orders that were merged into a summary which reaches nobody after all. The index holds the dead and the merged, and wants to be told so in its own words."""
 _HELD = (
     "SELECT d.delivery_id FROM deliveries d JOIN messages m USING (message_id) WHERE d.target = ?"
-    f" AND d.{_OPEN} AND d.status = 'pending' AND d.next_at <= ? AND d.expires_at > ? AND json_extract(m.body, '$.event') IN (SELECT value FROM json_each(?))"
+    f" AND d.{_OPEN} AND d.status = 'pending' AND d.next_at <= ? AND d.expires_at > ? AND d.created_at < ?"
+    " AND json_extract(m.body, '$.event') IN (SELECT value FROM json_each(?))"
 )
 _OUTCOME = (
     "UPDATE deliveries SET status = :status, attempts = :attempts, next_at = :next_at, error = :error, provider_id = :provider_id,"
@@ -86,9 +87,11 @@ _VERDICT = (
 
 
 class _Hold(NamedTuple):
-    """What the quiet hours of a destination hold back now, and until when."""
+    """What the quiet hours of a destination hold back now: what was put on its way before `since`, when they began or were set. What is due and came
+    later was sent again by hand within them, and whoever does that wants it now."""
 
     events: frozenset[str] = frozenset()
+    since: int = 0
     until: int = 0
 
 
@@ -121,7 +124,7 @@ class Deliveries:
             self._merge(target)
         mail = place is not None and place["channel"] == Channel.EMAIL
         hold = _hold(place, now)
-        claim = partial(_claim, target=target, most=most, now=micros(now), alike=mail, held=hold.events)
+        claim = partial(_claim, target=target, most=most, now=micros(now), alike=mail, hold=hold)
         rows, more = self.store.journal.run(claim)
         if more and not rows:
             self._hold_back(target, hold, micros(now))
@@ -224,7 +227,7 @@ class Deliveries:
 
     def _hold_back(self, target: str, hold: _Hold, now: int) -> None:
         """What fell due in quiet hours: it failed before they began, or waited when they were set. It is worth telling so much longer."""
-        held = self.store.readers.all(_HELD, (target, now, now, to_json(sorted(hold.events))))
+        held = self.store.readers.all(_HELD, (target, now, now, hold.since, to_json(sorted(hold.events))))
         later = f"next_at = {hold.until}, expires_at = expires_at + {hold.until - now}"
         self._in_pieces(f"UPDATE deliveries SET {later} WHERE delivery_id = ? AND status = 'pending'", held)
 
@@ -292,13 +295,14 @@ def _hold(place: sqlite3.Row | None, now: Timestamp) -> _Hold:
     if place is None or place["quiet"] is None:
         return _Hold()
     quiet = loads(Quiet, place["quiet"])
-    opens = {event: not_before(event, quiet, now) for event in Event}
-    return _Hold(frozenset(event for event, at in opens.items() if at > now), micros(max(opens.values())))
+    hours = quiet_now(quiet, now)
+    if hours is None:
+        return _Hold()
+    held = frozenset(event for event in Event if not_before(event, quiet, now) > now)
+    return _Hold(held, max(micros(hours[0]), place["updated_at"]), micros(hours[1]))
 
 
-def _claim(
-    db: sqlite3.Connection, *, target: str, most: int, now: int, alike: bool, held: Collection[str]
-) -> tuple[list[sqlite3.Row], bool]:
+def _claim(db: sqlite3.Connection, *, target: str, most: int, now: int, alike: bool, hold: _Hold) -> tuple[list[sqlite3.Row], bool]:
     """What is taken, and whether more is due; nothing, but more, where some of it is held back by quiet hours. `alike`: only what was tried as
     often as the first; so what failed together goes together again, as the same mail."""
     where, names, order = (_IS_MAIL, (), _LEAST_TRIED) if target == MAILS else ("d.target = ?", (target,), _FIRST_TOLD)
@@ -313,7 +317,7 @@ def _claim(
     taken = rows[:most]
     if alike:
         taken = list(takewhile(lambda row: row["attempts"] == rows[0]["attempts"], taken))
-    if held and any(from_json(row["body"] or "{}").get("event") in held for row in taken):
+    if any(row["created_at"] < hold.since and from_json(row["body"] or "{}").get("event") in hold.events for row in taken):
         return [], True
     db.executemany("UPDATE deliveries SET status = 'sending' WHERE delivery_id = ?", [(row["delivery_id"],) for row in taken])
     return taken, len(rows) > len(taken)

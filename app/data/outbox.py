@@ -258,7 +258,8 @@ class Outbox:
         return (row[0], row[1]) if row else (0, 0)
 
     def resend(self, user_id: str, delivery_id: int, *, by: Actor) -> None:
-        """Try again what was given up. NotFound for what is unknown, another's or a mail with a secret; Conflict for what has not failed."""
+        """Try again what was given up, at once: it counts as put on its way now, so quiet hours that hold do not hold it back. NotFound for what is
+        unknown, another's or a mail with a secret; Conflict for what has not failed."""
 
         def work(db: sqlite3.Connection) -> None:
             sql = "SELECT status, target FROM deliveries WHERE delivery_id = ? AND user_id = ? AND message_id > 0"
@@ -267,8 +268,8 @@ class Outbox:
                 raise Conflict("only what was given up can be sent again")
             found(db.execute("SELECT 1 FROM destinations WHERE destination_id = ?", (row["target"],)).fetchone(), "destination")
             now = self.store.now()
-            again = "UPDATE deliveries SET status = 'pending', attempts = 0, next_at = ?, expires_at = ?, error = '' WHERE delivery_id = ?"
-            db.execute(again, (now, now + micros(AGAIN), delivery_id))
+            again = "UPDATE deliveries SET status = 'pending', attempts = 0, created_at = ?, next_at = ?, expires_at = ?, error = '' WHERE delivery_id = ?"
+            db.execute(again, (now, now, now + micros(AGAIN), delivery_id))
             self.store.audit(db, by, "message.resent", str(delivery_id))
 
         self.store.write(work)

@@ -18,6 +18,12 @@ def not_before(event: Event | None, quiet: Quiet | None, now: Timestamp) -> Time
     """Now, or the end of the quiet hours that hold now. A test never waits, what is urgent only for `strict` ones."""
     if event is None or quiet is None or (event in URGENT and not quiet.strict):
         return now
+    hours = quiet_now(quiet, now)
+    return now if hours is None else hours[1]
+
+
+def quiet_now(quiet: Quiet, now: Timestamp) -> tuple[Timestamp, Timestamp] | None:
+    """Beginning and end of the quiet hours that hold now; None: none do."""
     local = datetime.fromtimestamp(now, UTC).astimezone(ZoneInfo(quiet.zone))
     for day in (-1, 0):  # those of yesterday may last into today
         date = local.date() + timedelta(days=day)
@@ -25,8 +31,8 @@ def not_before(event: Event | None, quiet: Quiet | None, now: Timestamp) -> Time
         last = date + timedelta(days=quiet.end <= quiet.start)
         start, end = _moment(date.isoformat(), quiet.start, quiet.zone), _moment(last.isoformat(), quiet.end, quiet.zone)
         if start <= now < end:
-            return end
-    return now
+            return start, end
+    return None
 
 
 def expires_at(event: Event | None, sent_from: Timestamp) -> Timestamp:

@@ -372,6 +372,33 @@ def test_what_was_given_up_is_sent_again_by_hand_and_by_nobody_else(data: Data) 
     assert data.deliveries.claim(there, 1, START + 2) is not None
 
 
+def test_what_is_sent_again_by_hand_in_quiet_hours_goes_at_once_also_when_it_is_tried_again(data: Data, clock: HandClock) -> None:
+    there = destination(data, "discord", DISCORD)
+    (given_up,) = tell(data, [there], lasts=1)
+    tell(data, [there])
+    clock.passed = 2 * 3600
+    data.deliveries.sweep(clock.now())
+    quiet(data, strict=True)
+    data.outbox.resend("U1", 1, by=BY)
+    for _ in range(2):
+        batch = data.deliveries.claim(there, 10, clock.now())
+        assert batch is not None
+        assert titles(batch) == [given_up]
+        data.deliveries.record(batch, *settle(batch, Answer(Fate.FAILED, 1, "no"), clock.now(), lambda: 0.5), clock.now())
+        clock.passed += 100
+
+
+def test_what_was_sent_again_is_held_back_by_quiet_hours_that_are_set_after_it(data: Data, clock: HandClock) -> None:
+    there = destination(data, "discord", DISCORD)
+    tell(data, [there], lasts=1)
+    clock.passed = 2 * 3600
+    data.deliveries.sweep(clock.now())
+    data.outbox.resend("U1", 1, by=BY)
+    clock.passed += 1
+    data.destinations.change("U1", there, {"quiet": Quiet("09:00", "17:00", "UTC")}, by=BY)
+    assert data.deliveries.claim(there, 10, clock.now()) is None
+
+
 def test_everybody_sees_their_own_messages_and_what_is_meant_for_all(data: Data) -> None:
     mine, hers = destination(data, "discord", DISCORD), destination(data, "discord", DISCORD, "HERS", "U2")
     for at, user_id in enumerate(("U1", "U2", "", "@")):
