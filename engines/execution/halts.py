@@ -117,6 +117,10 @@ class HaltBoard:
     def engines_on(self, user_id: str | None) -> bool:
         return None not in self._off and (user_id is None or user_id not in self._off)
 
+    def is_off(self, user_id: str | None) -> bool:
+        """Whether this switch itself is off; that of the whole system (None) is another."""
+        return user_id in self._off
+
     def kill_reason(self, account_id: str) -> str | None:
         kill = self._killed.get(account_id)
         return None if kill is None else kill.reason

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engines.core.facts import EngineSwitched, HaltChanged, KillSwitched
@@ -55,33 +55,38 @@ class Stopper:
     # --- halts
 
     def stop(self, scope: HaltScope, scope_id: str | None, reason: str, by: str, flatten: bool) -> tuple[Halt, bool]:
-        """Halt now; when this returns no exposure-raising order of the scope will be written to any socket (law 4). A new stop of everything, or of
-        a person, switches those engines off as well: it ends with lift and start, also where the machine dies in the middle of it."""
+        """Halt now; when this returns no exposure-raising order of the scope will be written to any socket (law 4). A stop of everything, or of
+        a person, switches those engines off as well: it ends with lift and start, also where the machine dies in the middle of it. One that holds
+        already does all of it again: engines may be on again since, and accounts there that were not."""
         asked = Halt(self.ids.new(), scope, scope_id, reason, self.clock.now(), by, flatten)
         early = self.board.add(asked)
         with self._changing:
             added = self.board.add(asked)  # again: it may have been lifted before its turn came
             halt = added.halt
             created = added.created or halt.halt_id not in self.running
-            new = created or early.widened or added.widened
-            whose = [scope_id if scope is HaltScope.USER else None] if created and scope in (HaltScope.SYSTEM, HaltScope.USER) else []
-            kept = [self._put_off(user_id, by, halt.since) for user_id in whose]  # on disk before the halt that they belong to
-            # Also for one that holds already: its latch may have failed.
+            whose = [scope_id if scope is HaltScope.USER else None] if scope in (HaltScope.SYSTEM, HaltScope.USER) else []
+            off = [user_id for user_id in whose if created or not self._are_off(user_id)]
+            kept = [self._put_off(user_id, by, asked.since) for user_id in off]  # on disk before the halt that they belong to
+            # Also what holds already: its latch may have failed.
+            kept += [self.latch.set(off_as_halt(user_id, asked.since, by)) for user_id in whose if user_id not in off]
             kept.append(self.latch.set(halt))
-            if new:
+            if created or early.widened or added.widened:
                 self.journal.append(HaltChanged(halt))
-                self.running.setdefault(halt.halt_id, _Running(halt, self.clock.monotonic()))
+            self.running.setdefault(halt.halt_id, _Running(halt, self.clock.monotonic()))
         self._told_if_lost(all(kept))
         lanes = self._lanes_of(halt)
         self.barrier(lanes)  # also for one that holds already: whoever set it may still be on the way through the gates
-        if not new:
-            return halt, False
         crash("after-halt-before-flatten")
-        self._begin(halt, lanes)
+        self._begin(halt.halt_id, lanes)
         self.tell("halt", None, {"halt": halt})
-        for user_id in whose:
+        for user_id in off:
             self.tell("engine", user_id, {"on": False})
         return halt, created
+
+    def _are_off(self, user_id: str | None) -> bool:
+        """Off for good and not only for this run. The caller holds the lock."""
+        record = off_as_halt(user_id, self.clock.now(), "").halt_id
+        return self.board.is_off(user_id) and any(halt.halt_id == record for halt in self.latch.active())
 
     def _put_off(self, user_id: str | None, by: str, now: Timestamp) -> bool:
         """Engines off, on board, latch and journal; False when it is not on disk. The caller holds the lock and passes the barrier."""
@@ -114,24 +119,32 @@ class Stopper:
     def resume(self, halts: Sequence[Halt], killed: Sequence[Halt]) -> None:
         """After a restart the halts and kill switches still hold and their flattening goes on."""
         for halt in halts:
-            self._begin(halt, self._lanes_of(halt))
+            self._begin(halt.halt_id, self._lanes_of(halt))
         for halt in killed:
             for lane in self._lanes_of(halt):
                 self._close_killed(lane)
 
-    def _begin(self, halt: Halt, lanes: Sequence[Lane]) -> None:
-        running = self.running[halt.halt_id] = _Running(halt, self.clock.monotonic())
-        for lane in lanes:
-            progress = running.progress[lane.desk.account.account_id] = Progress()
-            lane.put(
-                Flatten(
-                    self.exits,
-                    progress,
-                    close=halt.flatten,
-                    holds=lambda: self.board.find(halt.halt_id) is not None,
-                    strategy_id=halt.scope_id if halt.scope is HaltScope.STRATEGY else None,
+    def _begin(self, halt_id: str, lanes: Sequence[Lane]) -> None:
+        """Cancel and close as the halt asks for by now; what was begun for it before ends with that, and its figures go on."""
+        with self._changing:
+            halt = self.board.find(halt_id)
+            if halt is None:
+                return  # lifted meanwhile
+            before = self.running.get(halt_id)
+            running = self.running[halt_id] = _Running(halt, self.clock.monotonic())
+            if before is not None:
+                running.progress |= {key: replace(done, rounds=0) for key, done in before.progress.items()}
+            for lane in lanes:
+                progress = running.progress.setdefault(lane.desk.account.account_id, Progress())
+                lane.put(
+                    Flatten(
+                        self.exits,
+                        progress,
+                        close=halt.flatten,
+                        holds=lambda: self.board.find(halt_id) is not None and self.running.get(halt_id) is running,
+                        strategy_id=halt.scope_id if halt.scope is HaltScope.STRATEGY else None,
+                    )
                 )
-            )
 
     def lift(self, halt_id: str, by: str) -> Halt | None:
         with self._changing:

@@ -125,6 +125,20 @@ def test_a_traders_emergency_stop_covers_the_traders_accounts_only(fresh: Rig) -
     assert fresh.trader.buy(mine)["orders"][0]["state"] == "filled"
 
 
+@pytest.mark.parametrize("scope", ["system", "user"])
+def test_a_stop_that_is_pressed_again_switches_the_engines_off_again_and_is_written_down(fresh: Rig, scope: str) -> None:
+    owner = fresh.owner
+    body = {"scope": scope, "flatten": False}
+    halt = owner.post("/api/system/emergency-stop", body).json["halt_id"]
+    for whose in (None, owner.user.user_id):
+        fresh.system.set_engines(True, whose, owner.user.user_id)  # a start that was asked for before the stop, and carried out after it
+    again = owner.post("/api/system/emergency-stop", body | {"reason": "again"})
+    assert (again.status_code, again.json["halt_id"]) == (200, halt)
+    assert not owner.get("/api/system/status").json["on"]
+    shown = owner.get("/api/audit?action=emergency_stop").json["items"]
+    assert [row["object_id"] for row in shown] == [halt, halt]
+
+
 def test_an_owner_may_stop_only_what_is_the_owners(fresh: Rig) -> None:
     theirs = fresh.trader.account()["id"]
     assert fresh.owner.post("/api/system/emergency-stop", {"scope": "user"}).json["scope"] == "user"

@@ -7,9 +7,11 @@ from decimal import Decimal
 
 import pytest
 
-from engines.core.model import HaltScope, Limits, OrderState, OrderType, Role
+from engines.core.facts import EngineSwitched
+from engines.core.model import HaltScope, Limits, OrderState, OrderType, Role, Source, StrategyConfig, Timeframe
 from engines.execution.jobs import Modify
-from engines.ports import JournalDown, SystemClock
+from engines.execution.leaving import Flatten
+from engines.ports import JournalDown, OrderRequest, SystemClock
 from engines.system import Conflict
 from tests.execution.house import INFY, USER, House, account, books_balance
 
@@ -299,6 +301,98 @@ def test_a_stop_that_keeps_positions_can_be_followed_by_one_that_closes_them():
         with house.restart() as later:
             (held,) = later.system.halts()
             assert held.flatten
+
+
+SCOPES = [(HaltScope.SYSTEM, None), (HaltScope.USER, USER), (HaltScope.ACCOUNT, "A1"), (HaltScope.STRATEGY, "S1")]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize(("scope", "whose"), SCOPES[:2])
+def test_law_4_a_stop_that_is_pressed_again_switches_off_engines_that_are_on_again(scope: HaltScope, whose: str | None, restarted: bool):
+    with House() as first:
+        halt, _ = first.system.emergency_stop(scope, whose, "drill", USER)
+        first.system.set_engines(True, whose, USER)
+        with first.restart() if restarted else first as house:
+            again, created = house.system.emergency_stop(scope, whose, "again", USER)
+            assert (again.halt_id, created, house.system.engines_on(whose)) == (halt.halt_id, False, False)
+            assert ("engine", whose, {"on": False}) in house.notifier.told
+            assert house.system.lift(halt.halt_id, USER)
+            assert [o.reason for o in house.send()] == ["halted"]
+            assert set(house.journal.load(0.0).engines_off) == {whose}
+            with house.restart() as later:
+                assert [o.reason for o in later.send()] == ["halted"], "on disk as well"
+                later.system.set_engines(True, whose, USER)
+                assert [o.reason for o in later.send()] == [None]
+
+
+def test_a_stop_that_is_pressed_again_switches_off_a_persons_engines_though_those_of_all_are_off():
+    with House() as house:
+        halt, _ = house.system.emergency_stop(HaltScope.USER, USER, "mine", USER)
+        house.system.set_engines(True, USER, USER)
+        house.system.set_engines(False, None, USER)
+        house.system.emergency_stop(HaltScope.USER, USER, "again", USER)
+        house.system.set_engines(True, None, USER)
+        house.system.lift(halt.halt_id, USER)
+        assert [o.reason for o in house.send()] == ["halted"]
+
+
+def test_a_stop_that_is_pressed_again_tells_of_the_engines_only_where_it_has_switched_them_off():
+    with House() as house:
+        for _ in range(3):
+            house.system.emergency_stop(HaltScope.SYSTEM, None, "drill", USER)
+        assert [type(fact) for fact in house.journal.facts].count(EngineSwitched) == 1
+        house.system.set_engines(True, None, USER)
+        for _ in range(2):
+            house.system.emergency_stop(HaltScope.SYSTEM, None, "drill", USER)
+        assert [fact.on for fact in house.journal.facts if isinstance(fact, EngineSwitched)] == [False, True, False]
+
+
+def test_a_stop_that_is_pressed_again_is_put_on_disk_again_with_its_engines():
+    with House() as house:
+        house.latch.works = False
+        halt = stop(house)
+        assert house.notifier.incidents() == ["halt_not_durable"]
+        house.latch.works = True
+        house.system.emergency_stop(HaltScope.SYSTEM, None, "again", USER)
+        assert {row.halt_id for row in house.latch.active()} == {halt.halt_id, "off:"}
+
+
+@pytest.mark.parametrize(("scope", "whose"), SCOPES)
+def test_a_stop_that_is_pressed_again_looks_again_at_once(scope: HaltScope, whose: str | None, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("engines.execution.leaving.FLATTEN_AT_LEAST", 1e6)  # by itself it would not
+    strategy = StrategyConfig("S1", USER, "Cross", "ema_cross", Timeframe.M1, (INFY.symbol,), active=True)
+    with House(account("A1", broker="wire"), strategies=[strategy]) as house:
+        house.script = lambda request: "fill" if request.reduce_only else "lose_before"
+        (entry,) = house.send("BUY", 10, wait=0.0, strategy_id="S1", source=Source.WEBHOOK)
+        house.until(lambda: house.journal.orders()[entry.order_id].state is OrderState.NOT_PLACED)
+        halt, _ = house.system.emergency_stop(scope, whose, "drill", USER)
+        lane = house.system.roster.lane("A1")
+        house.until(lambda: lane.idle and any(isinstance(job, Flatten) for job in lane.box.waiting()))
+        late = OrderRequest(entry.client_id, INFY, entry.side, entry.quantity, entry.order_type, entry.product)
+        wire = house.wires["A1"]
+        report = house.books["A1"].reports[entry.client_id] = wire._report(late, "fill")  # placed late, as brokers have been seen to do
+        wire.on_report(report)
+        house.until(lambda: house.held() == 10)
+        house.system.emergency_stop(scope, whose, "again", USER)
+        house.until(lambda: house.held() == 0)
+        house.system.emergency_stop(scope, whose, "and again", USER)
+        (row,) = house.system.halt_report(halt.halt_id).accounts
+        assert (row.account_id, row.flattened) == ("A1", 1), "its figures go on"
+
+
+def test_what_a_stop_has_begun_ends_when_it_is_pressed_again():
+    with House(account("A1", broker="wire"), script=lambda request: "refuse" if request.reduce_only else "fill") as house:
+        house.send("BUY", 10)
+        lane, waiting = house.system.roster.lane("A1"), []
+        lane.put_later = lambda job, seconds: waiting.append(job)  # what would be tried again after a pause
+        stop(house)
+        house.until(lambda: waiting and lane.idle)
+        (begun,) = waiting
+        house.system.emergency_stop(HaltScope.SYSTEM, None, "again", USER)
+        house.until(lambda: len(waiting) == 2 and lane.idle)
+        lane.put(begun)
+        house.until(lambda: lane.idle)
+        assert (begun in waiting[1:], len(waiting)) == (False, 2)
 
 
 @pytest.mark.parametrize("what", ["kill switch", "engines of a person", "engines of all"])

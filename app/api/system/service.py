@@ -131,10 +131,9 @@ def emergency_stop(user: User, body: EmergencyStopIn, by: Actor) -> tuple[StopAn
     scope = _scope(user, body.scope)
     halt_scope, scope_id = (HaltScope.SYSTEM, None) if scope == "system" else (HaltScope.USER, user.user_id)
     halt, created = shop.system.emergency_stop(halt_scope, scope_id, body.reason or "emergency stop", user.user_id, flatten=body.flatten)
-    if created:
-        after = {"scope": scope, "reason": body.reason, "flatten": body.flatten}
-        shop.data.audit.add(by, "emergency_stop", "halt", halt.halt_id, after=after)
-        shop.written()
+    after = {"scope": scope, "reason": body.reason, "flatten": body.flatten}
+    shop.data.audit.add(by, "emergency_stop", "halt", halt.halt_id, after=after)
+    shop.written()
     answer = StopAnswer(halt_id=halt.halt_id, state="halted", report=f"/api/system/halts/{halt.halt_id}", scope=halt.scope.value)
     return answer, 202 if created else 200
 
