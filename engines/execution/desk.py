@@ -104,6 +104,7 @@ class Desk(Ledger):
                 if plan.state is PlanState.ARMED or exit_rules.still_leaving(plan, self.position(plan.key)):
                     self.plans[plan.key] = plan
                     self._note_deadline(plan)
+                    self._note_fired(plan)
 
     def open_day(self, now: Timestamp, exchange: str = "NSE") -> bool:
         """Begin a new session's counts when a new day has come; True when it did. A clock that jumps back begins nothing a second time."""
@@ -118,6 +119,7 @@ class Desk(Ledger):
             for key, book in list(self.books.items()):
                 self.books[key] = Book(book.position, book.position)
             self._forget_settled()
+            self.let_go = {key: left for key, plans in self.let_go.items() if (left := {name: u for name, u in plans.items() if u})}
             self.deadlines = {key: deadline for key, deadline in self.deadlines.items() if deadline > now - DAY}
             self.tools.journal.append(DayChanged(self.day))
             return True
@@ -281,6 +283,7 @@ class Desk(Ledger):
 
     def _guard(self, order: Order, fill: Fill, position: Position, facts: list[Fact]) -> None:
         """Arm, grow or close the exit plan of the position that this fill has changed."""
+        self._note_left(order, abs(fill.moved), position)
         plan = self.plans.get(position.key)
         if plan is not None and plan.state is PlanState.DONE:
             plan = None
@@ -300,6 +303,17 @@ class Desk(Ledger):
             return
         if changed is not None:
             self._set_plan(changed, facts)
+
+    def _note_fired(self, plan: ExitPlan) -> None:
+        if plan.state is PlanState.STOPPED:
+            self.let_go.setdefault(plan.key, {}).setdefault(plan.plan_id, plan.quantity)
+
+    def _note_left(self, order: Order, moved: Decimal, position: Position) -> None:
+        """What has left of the units that fired plans let go of: what their own exits took out, and whatever is not held any more."""
+        held = ZERO if self._is_dust(position) else abs(position.quantity)
+        for plan_id, units in self.let_go.get(position.key, {}).items():
+            own = moved if order.plan_id == plan_id else ZERO
+            self.let_go[position.key][plan_id] = max(ZERO, min(units - own, held))
 
     def _let_go(self, plan: ExitPlan, order: Order, moved: Decimal, held: Decimal, facts: list[Fact]) -> None:
         """Less is held: a plan that has fired asks for less by that, and one that is armed guards what is left. What its own targets take out it has let go
@@ -347,6 +361,7 @@ class Desk(Ledger):
             plan = exit_rules.gone(plan, ZERO, held, plan.updated_at) if held else plan
         self.plans[plan.key] = plan
         self._note_deadline(plan)
+        self._note_fired(plan)
         if plan.state is not PlanState.ARMED:
             self.plans.pop(plan.key) if plan.state is PlanState.DONE else None
         self._tell_plan(plan, facts)

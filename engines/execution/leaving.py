@@ -62,6 +62,8 @@ class Exit:
         if lane.tools.clock.monotonic() < self.not_before and refused.is_shut(self.desk_exits.market(desk, self.key.symbol)):
             lane.put_later(self, refused.LOOK_EVERY)
             return
+        if not self._is_left(desk):
+            return
         if self.role is Role.EXIT and self.plan is None and not self.attempt:
             compare_now(lane, at_once=True)  # a person has the time to ask what is really there; a stop has not, its watch asks beforehand
         if not self.once and self._makes_way(lane):
@@ -96,6 +98,17 @@ class Exit:
         before = self.opened_at
         self.opened_at = before or opened_at
         return before is not None and (not held or (opened_at is not None and opened_at > before))
+
+    def _is_left(self, desk: Desk) -> bool:
+        """Whether anything of what its plan let go of is still to leave, and no more than that: a person may have closed some of it while this waited, and
+        what was bought since is not the plan's."""
+        if self.role not in (Role.STOP, Role.SQUARE_OFF):
+            return True
+        with desk.lock:
+            left = desk.left_of(self.key, self.plan_id)
+        if left is not None:
+            self.quantity = left if self.quantity is None else min(self.quantity, left)
+        return left is None or left > ZERO
 
     def _facts(self, desk: Desk) -> tuple[PlanChanged, ...]:
         """The plan that fired, as it is by now; one that has been replaced or has ended meanwhile says nothing any more."""

@@ -56,6 +56,8 @@ class Ledger:
         self.orders: dict[str, Order] = {}  # live ones, and the settled ones of the session
         self.books: dict[PositionKey, Book] = {}
         self.plans: dict[PositionKey, ExitPlan] = {}
+        # Units that plans which have fired let go of and that are still held, by plan id: also of those that another plan has replaced since, or that are done.
+        self.let_go: dict[PositionKey, dict[str, Decimal]] = {}
         self.specs: dict[str, ExitSpec] = {}  # by signal key, for fills that are still to come
         self.deadlines: dict[str, Timestamp] = {}  # by signal key: when what it opened is to leave, from its first fill on
         self.references: dict[str, Decimal] = {}  # order id → the price it was valued at when it was admitted
@@ -123,9 +125,15 @@ class Ledger:
         return max(ZERO, self._room(key))
 
     def outgrown(self, order: Order) -> bool:
-        """Whether this exit, planned a while ago, would with the others on their way take out more than is there by now."""
-        held = self.position(order.position_key).quantity
-        return held * order.side.sign >= 0 or self._room(order.position_key) < 0
+        """Whether this exit, planned a while ago, would with the others on their way take out more than is there by now, or than is there of its plan's."""
+        held, left = self.position(order.position_key).quantity, self.left_of(order.position_key, order.plan_id)
+        return held * order.side.sign >= 0 or self._room(order.position_key) < 0 or (left is not None and left < 0)
+
+    def left_of(self, key: PositionKey, plan_id: str | None) -> Decimal | None:
+        """Units that a plan which has fired let go of and that are neither gone nor leaving for it: whatever else is held was added since. None for a plan
+        that has not fired, or of which that is not known."""
+        units = self.let_go.get(key, {}).get(plan_id or "")
+        return None if units is None else units - sum((o.remaining for o in self.live_orders() if o.plan_id == plan_id), ZERO)
 
     def _room(self, key: PositionKey) -> Decimal:
         """As `free_to_exit`; below zero where more is on its way out than is there."""

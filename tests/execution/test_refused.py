@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from engines.core.model import ExitSpec, HaltScope, Order, OrderState, Role
-from engines.execution import refused
+from engines.execution import aftermath, refused
+from engines.execution.compare import ComparePositions
+from engines.execution.jobs import Send
 from engines.execution.leaving import Exit
 from engines.ports import OrderReport, OrderRequest, Permit, Refused
 from tests.execution.house import INFY, USER, House, account
@@ -30,6 +34,16 @@ def refuses(house: House, words: Sequence[str]) -> None:
         raise Refused(left.pop(0) if len(left) > 1 else left[0])
 
     house.wires["A1"].place = no  # type: ignore[method-assign]
+
+
+def held_up(house: House, monkeypatch: pytest.MonkeyPatch) -> list[Exit | Send]:
+    """From now on exits that are to be tried again wait here, until the test hands them back; nobody asks in their place."""
+    lane, kept = house.system.roster.lane("A1"), []
+    later = lane.put_later
+    monkeypatch.setattr(aftermath, "LEFT_FOR", math.inf)
+    monkeypatch.setattr(aftermath, "UNSURE_FOR", math.inf)
+    monkeypatch.setattr(lane, "put_later", lambda job, pause: kept.append(job) if isinstance(job, Exit | Send) else later(job, pause))
+    return kept
 
 
 def trades_again(house: House) -> None:
@@ -140,3 +154,71 @@ def test_a_refused_square_off_by_the_clock_leaves_when_the_market_opens(monkeypa
         assert h.held() == 10
         shut(h, False)
         h.until(lambda: h.held() == 0)
+
+
+def sold(house: House) -> list[Decimal]:
+    return [request.quantity for request in house.books["A1"].placed if request.reduce_only]
+
+
+@pytest.mark.parametrize("exits", [ExitSpec(), ExitSpec(stop_price=Decimal(80))], ids=["alone", "under a stop of its own"])
+@pytest.mark.parametrize(("closed", "bought", "leaves"), [(6, 6, [4]), (6, 0, [4]), (6, 20, [4]), (10, 10, []), (0, 5, [10])])
+def test_a_refused_stop_that_is_tried_again_takes_out_only_what_its_trade_still_holds(
+    closed: int, bought: int, leaves: list[int], exits: ExitSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with House(account("A1", broker="wire")) as h:
+        h.send("BUY", 10, exits=STOP)
+        again = held_up(h, monkeypatch)
+        refuses(h, ["margin is short"])
+        h.feed.price(INFY.symbol, 94.0)
+        h.until(lambda: again)
+        trades_again(h)
+        by_hand = [Decimal(closed)] if closed else []
+        h.send("SELL", closed) if closed else None
+        h.send("BUY", bought, exits=exits) if bought else None
+        lane = h.system.roster.lane("A1")
+        lane.put(again.pop())
+        h.until(lambda: lane.idle and not any(order.live for order in h.journal.orders().values()))
+        assert sold(h) == [*by_hand, *leaves]
+        assert (h.held(), again) == (10 - closed + bought - sum(leaves), [])
+
+
+def test_of_a_stop_in_slices_the_second_that_is_tried_again_finds_what_the_first_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    with House(account("A1", broker="wire"), instruments=(replace(INFY, freeze_quantity=5),)) as h:
+        h.send("BUY", 5, exits=STOP)
+        h.send("BUY", 5)
+        again = held_up(h, monkeypatch)
+        refuses(h, ["margin is short"])
+        h.feed.price(INFY.symbol, 94.0)
+        h.until(lambda: len(again) == 2)
+        trades_again(h)
+        h.send("SELL", 5)
+        h.send("SELL", 1)
+        h.send("BUY", 5)
+        lane = h.system.roster.lane("A1")
+        while again:
+            lane.put(again.pop())
+        h.until(lambda: lane.idle and not any(order.live for order in h.journal.orders().values()))
+        assert (sold(h), h.held()) == ([5, 1, 4], 5)
+
+
+def test_a_stop_that_could_not_leave_yet_leaves_for_what_its_trade_still_holds_by_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    with House(account("A1", broker="wire")) as h:
+        h.send("BUY", 10, exits=STOP)
+        again, desk, lane = held_up(h, monkeypatch), h.system.roster.desk("A1"), h.system.roster.lane("A1")
+        h.script = lambda request: "retry" if request.reduce_only else "fill"
+        h.feed.price(INFY.symbol, 94.0)
+        h.until(lambda: again)
+        waits = again.pop()
+        h.books["A1"].elsewhere[INFY.symbol] = Decimal(-6)
+        for _ in range(2):
+            lane.put(ComparePositions())
+        h.until(lambda: desk.differences)
+        (position,) = desk.open_positions()
+        h.system.closed_elsewhere(position.position_id)
+        h.send("BUY", 6)
+        h.script = lambda request: "fill"
+        lane.put(waits)
+        h.until(lambda: again)
+        lane.put(again.pop())
+        h.until(lambda: lane.idle and not any(order.live for order in h.journal.orders().values()))
+        assert (sold(h), h.held()) == ([4], 6)
