@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from itertools import islice
 
+from app.data.mailboxes import email_key
 from engines.ports import Clock
 
 MOST_KEYS = 10_000
@@ -85,7 +86,7 @@ class Guards:
 
     def book(self, email: str, address: str) -> float:
         """A password is about to be looked at: it counts for all of them, or for none where one of them has to wait."""
-        return self._book((self.address, _near(address)), *self._at(_folded(email), address))
+        return self._book((self.address, _near(address)), *self._at(email_key(email), address))
 
     def book_own(self, user_id: str, address: str) -> float:
         """The same of somebody who is signed in."""
@@ -102,7 +103,7 @@ class Guards:
 
     def succeeded(self, email: str, address: str) -> None:
         """What was booked was right."""
-        self._right(_folded(email), address)
+        self._right(email_key(email), address)
         self.address.give_back(_near(address))
 
     def own_succeeded(self, user_id: str, address: str) -> None:
@@ -110,7 +111,7 @@ class Guards:
 
     def own_failed(self, email: str, address: str) -> None:
         """Whoever guesses while signed in has no tries more at the door, from where they are."""
-        pair = f"{_folded(email)}|{_near(address)}"
+        pair = f"{email_key(email)}|{_near(address)}"
         for throttle, key in ((self.pair, pair), (self.pairs, pair), (self.address, _near(address))):
             throttle.book(key)
 
@@ -122,16 +123,12 @@ class Guards:
 
     def forgiven(self, email: str, address: str) -> None:
         """Somebody has shown that the e-mail is theirs."""
-        for throttle, key in self._at(_folded(email), address):
+        for throttle, key in self._at(email_key(email), address):
             throttle.succeeded(key)
 
     def ask(self, what: str, address: str) -> float:
         """Counts one more request of this kind; seconds to wait when there were too many, and then it does not count."""
         return self.asked.book(f"{what}|{_near(address)}")
-
-
-def _folded(email: str) -> str:
-    return email.strip().casefold()
 
 
 def _own(user_id: str) -> str:

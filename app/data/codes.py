@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from app.data.credentials import CredentialBox
+from app.data.mailboxes import BY_EMAIL, email_key, email_keys
 from app.data.outbox import Outbox
 from app.data.rows import User, UserRole
 from app.data.store import Store, found
@@ -151,7 +152,7 @@ class Codes:
                 code_id,
                 purpose,
                 email,
-                email.casefold(),
+                email_key(email),
                 user_id,
                 to_json(dict(body)),
                 hashed,
@@ -187,7 +188,7 @@ class Codes:
         """TooSoon when this address was sent one within the minute, or five within the hour, by whichever way."""
         now = self.store.clock.now()
         sql = "SELECT max(sent_at) AS newest, min(created_at) AS oldest, sum(sends) AS sends FROM codes WHERE email_key = ? AND purpose = ? AND created_at > ?"
-        row = db.execute(sql, (email.casefold(), purpose, micros(now - HOUR))).fetchone()
+        row = db.execute(sql, (email_key(email), purpose, micros(now - HOUR))).fetchone()
         if row["sends"] is None:
             return
         wait = seconds(row["oldest"]) + HOUR - now if row["sends"] >= PER_HOUR else seconds(row["newest"]) + RESEND_AFTER - now
@@ -214,7 +215,7 @@ def new_token() -> str:
 
 
 def user_id_of(db: sqlite3.Connection, email: str) -> str | None:
-    row = db.execute("SELECT user_id FROM users WHERE email_key = ?", (email.casefold(),)).fetchone()
+    row = db.execute(BY_EMAIL, email_keys(email)).fetchone()
     return None if row is None else str(row["user_id"])
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from app.data.credentials import CredentialBox
 from app.data.errors import Conflict, Invalid
+from app.data.mailboxes import email_key
 from app.data.outbox import Outbox
 from app.data.rows import Actor
 from app.data.store import Store, found
@@ -294,7 +295,7 @@ _PENDING = frozenset({"code", "tries", "until", "sent_at"})
 
 
 def _identity(secret: Mapping[str, str]) -> dict[str, str]:
-    return {name: value.casefold() if name == "to" else value for name, value in secret.items() if name not in _PENDING}
+    return {name: email_key(value) if name == "to" else value for name, value in secret.items() if name not in _PENDING}
 
 
 def _hashed(destination_id: str, code: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from app.data.codes import HOUR, LASTS, RESEND_AFTER, Code, Codes, Post, Purpose, TooSoon, body_of, code_of, new_token, row_of, user_id_of
 from app.data.errors import Conflict, NotFound
+from app.data.mailboxes import email_key
 from app.data.may import refuse_who_is_no_owner
 from app.data.rows import Actor, User, UserRole
 from app.data.users import clean_email, clean_name, hash_password
@@ -31,9 +32,9 @@ class Invites:
             refuse_who_is_no_owner(db, by)
             if user_id_of(db, address) is not None:
                 raise Conflict("this e-mail address has an account")
-            if self.codes.open(db, "email_key = ? AND purpose = ?", (address.casefold(), Purpose.INVITE)) is not None:
+            if self.codes.open(db, "email_key = ? AND purpose = ?", (email_key(address), Purpose.INVITE)) is not None:
                 raise Conflict("this e-mail address is invited already: send that invitation again, or withdraw it")
-            db.execute("DELETE FROM codes WHERE email_key = ? AND purpose = ? AND used_at IS NULL", (address.casefold(), Purpose.INVITE))
+            db.execute("DELETE FROM codes WHERE email_key = ? AND purpose = ? AND used_at IS NULL", (email_key(address), Purpose.INVITE))
             self.codes.insert(db, code_id, Purpose.INVITE, address, body, token, sealed, None)
             self._mail(db, code_id, address, inviter, role, token, post)
             self.codes.store.audit(db, by, "invite.created", code_id, after={"email": address, "role": role.value})

@@ -9,6 +9,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from app.data.codes import LASTS, Codes, Post, Purpose, TooSoon, new_token
+from app.data.mailboxes import BY_EMAIL, email_keys
 from app.data.rows import Actor, User
 from app.data.users import hash_password
 
@@ -28,7 +29,8 @@ class Resets:
                 self.codes.not_too_soon(db, address, Purpose.RESET)
             except TooSoon:
                 return
-            row = db.execute("SELECT user_id, email FROM users WHERE email_key = ? AND active", (address.casefold(),)).fetchone()
+            row = db.execute(BY_EMAIL, email_keys(address)).fetchone()
+            row = row if row and row["active"] else None
             user_id = row["user_id"] if row else None
             self.codes.insert(db, code_id, Purpose.RESET, address, {}, token, sealed, user_id)
             if row is None:

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from app.data.errors import Conflict, Invalid
+from app.data.mailboxes import BY_EMAIL, email_keys
 from app.data.may import refuse_who_may_not_trade
 from app.data.outbox import Outbox
 from app.data.people import user_row
@@ -61,8 +62,8 @@ class Shares:
         def work(db: sqlite3.Connection) -> Share:
             strategy = _own(db, owner_id, strategy_id)
             refuse_who_may_not_trade(db, owner_id)
-            row = db.execute("SELECT * FROM users WHERE email_key = ? AND active", (email.strip().casefold(),)).fetchone()
-            if row is None:
+            row = db.execute(BY_EMAIL, email_keys(email)).fetchone()
+            if row is None or not row["active"]:
                 raise Invalid.field("email", NOBODY)
             person = user_row(row)
             if person.user_id == owner_id:

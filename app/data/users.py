@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from app.data.errors import Conflict, Invalid, NotFound
+from app.data.mailboxes import BY_EMAIL, ascii_domain, email_key, email_keys
 from app.data.may import refuse_who_is_no_owner
 from app.data.outbox import Outbox
 from app.data.people import People, user_row
@@ -88,7 +89,7 @@ class Users:
         return self.people.user(user_id)
 
     def find(self, email: str) -> User | None:
-        row = self.store.readers.one("SELECT * FROM users WHERE email_key = ?", (email.strip().casefold(),))
+        row = self.store.readers.one(BY_EMAIL, email_keys(email))
         return None if row is None else user_row(row)
 
     def all(self) -> tuple[User, ...]:
@@ -96,7 +97,7 @@ class Users:
 
     def verify(self, email: str, password: str) -> User | None:
         """Whom these belong to; takes as long for an unknown address as for a wrong password."""
-        row = self.store.readers.one("SELECT * FROM users WHERE email_key = ?", (email.strip().casefold(),))
+        row = self.store.readers.one(BY_EMAIL, email_keys(email))
         right = _fits(row["password_hash"] if row else _nobodys_hash(), password)
         return user_row(row) if row and right and row["active"] else None
 
@@ -245,6 +246,8 @@ def clean_email(email: str) -> str:
     address = email.strip()
     if not _EMAIL.fullmatch(address) or not address.isprintable():
         raise Invalid.field("email", "is not an e-mail address")
+    if ascii_domain(address.rpartition("@")[2]) is None:
+        raise Invalid.field("email", "has a domain behind the @ that cannot be one")
     return address
 
 
@@ -260,11 +263,11 @@ def clean_name(name: str) -> str:
 
 def insert_user(db: sqlite3.Connection, user_id: str, email: str, name: str, role: UserRole, hashed: str, now: int) -> None:
     """Conflict when the address is taken."""
-    if db.execute("SELECT 1 FROM users WHERE email_key = ?", (email.casefold(),)).fetchone():
+    if db.execute(BY_EMAIL, email_keys(email)).fetchone():
         raise Conflict("this e-mail address is taken")
     db.execute(
         "INSERT INTO users (user_id, email, email_key, name, role, password_hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (user_id, email, email.casefold(), clean_name(name), role.value, hashed, now),
+        (user_id, email, email_key(email), clean_name(name), role.value, hashed, now),
     )
 
 

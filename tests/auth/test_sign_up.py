@@ -173,6 +173,7 @@ def test_sign_up_is_closed_until_an_owner_opens_it(front: Front) -> None:
         ({"email": ""}, "Type your e-mail"),
         ({"email": "no address"}, "is not an e-mail address"),
         ({"email": "a1<x@example.com>"}, "is not an e-mail address"),
+        ({"email": "asha@xn--a.example"}, "has a domain behind the @ that cannot be one"),
         ({"email": "a@b.example\r\nBcc: x@y.example"}, "is not an e-mail address"),
         ({"password": "short"}, "At least 10"),
         ({"confirm": "another password"}, "The two passwords differ"),

@@ -24,6 +24,7 @@ from app.api.destinations.schemas import (
 from app.api.wire import Page, moment, moment_or_none
 from app.data import Actor, Address, Conflict, DestinationRow, Invalid, NotFound, User
 from app.data.credentials import is_masked, unless_shown
+from app.data.mailboxes import email_key
 from app.data.users import clean_email
 from app.problems import Problem, field_problem
 from app.workspace import workspace
@@ -195,9 +196,9 @@ def _address(user: User, channel: str, given: Mapping[str, str]) -> tuple[Addres
     _mail_or_conflict()
     try:
         to = clean_email(given.get("to") or user.email)
-    except Invalid:
-        raise field_problem("to", "is not an e-mail address") from None
-    return Address({"to": to}, {"to": to}), None if to.casefold() == user.email.casefold() else _code()
+    except Invalid as error:
+        raise field_problem("to", error.errors["email"][0]) from None
+    return Address({"to": to}, {"to": to}), None if email_key(to) == email_key(user.email) else _code()
 
 
 def _webhook(url: str) -> str:
