@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from app.data import Data
@@ -46,13 +47,13 @@ class ConsentWatch:
     def look(self) -> tuple[str, ...]:
         """The accounts that were switched off. While the database cannot be written entries are stopped anyway; the next look comes in a minute. Where
         taking over or taking back fails, the next look does it: a consent runs out only once."""
-        try:
-            ended = self.data.consents.run_out()
-        except JournalDown:
-            ended = ()
+        before = len(self.ended)
+        with suppress(JournalDown):
+            for account_id in self.data.consents.run_out():
+                self.ended.append(account_id)
+        ended = tuple(self.ended[before:])
         if ended:
             log.warning("consents ran out: auto-trade is off on %d account(s)", len(ended))
-            self.ended.extend(ended)
         if self.ended:
             self.taken_over()
         while self.ended:

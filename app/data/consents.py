@@ -7,7 +7,7 @@ switches anything on.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
@@ -183,10 +183,13 @@ class Consents:
 
         return self.store.write(work)
 
-    def run_out(self) -> tuple[str, ...]:
-        """Switches auto-trade off wherever nobody agrees any longer, each in a transaction of its own; the accounts that it was on for."""
-        unagreed = [str(row["account_id"]) for row in self.store.readers.all(_UNAGREED, {"now": self.store.now()})]
-        return tuple(key for key in unagreed if self.store.write(partial(self._run_out, account_id=key)))
+    def run_out(self) -> Iterator[str]:
+        """Switches auto-trade off wherever nobody agrees any longer, each in a transaction of its own; each account that it was on for, as soon as it is
+        off: whoever asks knows of it also when the database goes away before the next."""
+        for row in self.store.readers.all(_UNAGREED, {"now": self.store.now()}):
+            account_id = str(row["account_id"])
+            if self.store.write(partial(self._run_out, account_id=account_id)):
+                yield account_id
 
     def _run_out(self, db: sqlite3.Connection, account_id: str) -> bool:
         consents = of_account(db, account_id)

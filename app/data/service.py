@@ -110,7 +110,7 @@ class Data:
             self.idempotency.free_unfinished()
             self.datasets.sweep()
             self._end_incidents()
-            self.unagreed = self.consents.run_out()
+            self.unagreed = tuple(self.consents.run_out())
             store.changes.watch()
 
     def _end_incidents(self) -> None:

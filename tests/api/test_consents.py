@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from app.agreed import ConsentWatch
 from app.data import Conflict, Consent, ConsentScope, Relation, objection
 from engines.execution.supervisor import Supervisor
-from engines.ports import SystemClock
+from engines.ports import JournalDown, SystemClock
 from tests.api.rig import Person, Rig
 from tests.api.test_groups import until
 from tests.api.test_webhooks import Hook, now
@@ -63,7 +64,7 @@ def test_running_out_switches_off_in_one_transaction_and_is_told_once(tmp_path: 
             return {row.account.name: row.account.auto_trade for row in data.accounts.list(user)}
 
         clock.wall = NOON + 2 * DAY
-        assert (data.consents.run_out(), on()) == ((), {"Hers": True, "Mine": True})
+        assert (tuple(data.consents.run_out()), on()) == ((), {"Hers": True, "Mine": True})
         clock.wall = NOON + 3 * DAY
         told: list[str] = []
         watch = ConsentWatch(data, lambda: told.append("engines"), told.append)
@@ -124,14 +125,41 @@ def test_what_the_watch_could_not_see_to_is_seen_to_at_its_next_look(tmp_path: P
         assert told == ["engines", "engines", account.account_id]
 
 
+def test_what_ran_out_before_the_database_went_away_is_seen_to_and_the_rest_at_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, told = HandClock(), list[str]()
+    with making.opened(tmp_path, clock=clock) as data:
+        user = making.cheap_user(data)
+        accounts = sorted(
+            data.accounts.add(making.account(user, name=name, auto_trade=True), {}, by=making.CLI).account.account_id
+            for name in ("One", "Two")
+        )
+        for key in accounts:
+            data.consents.add(replace(BASE, consent_id="", user_id=user, account_id=key, until=NOON + DAY), by=making.CLI)
+        clock.wall = NOON + 2 * DAY
+        watch = ConsentWatch(data, lambda: told.append("engines"), told.append)
+        run, runs = data.journal.run, [0]
+
+        def away(work: Callable[[Any], Any], *more: float) -> Any:
+            runs[0] += 1
+            if runs[0] == 2:
+                raise JournalDown("the disk is full")
+            return run(work, *more)
+
+        monkeypatch.setattr(data.journal, "run", away)
+        assert (watch.look(), told) == ((accounts[0],), ["engines", accounts[0]])
+        assert (watch.look(), told[2:]) == ((accounts[1],), ["engines", accounts[1]])
+
+
 def test_the_watch_takes_back_what_waits_and_ends_with_the_engines(tmp_path: Path) -> None:
     with making.opened(tmp_path) as data:
         data.unagreed = ("A1",)
         asked: queue.SimpleQueue[str] = queue.SimpleQueue()
         supervisor = Supervisor(SystemClock(), lambda death: asked.put(str(death)))
         ConsentWatch(data, lambda: None, asked.put).start(supervisor)
-        assert asked.get(timeout=5) == "A1"
-        supervisor.stop(5)
+        assert asked.get(timeout=30) == "A1"
+        supervisor.stop(30)
         assert not any(worker.alive for worker in supervisor.workers().values())
         assert data.unagreed == ()
 
