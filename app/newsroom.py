@@ -57,7 +57,7 @@ SIGNAL_WAITS = 30.0  # seconds after which a summary does not wait any longer
 RESTS_AFTER = 2.0  # seconds after which a limit order counts as resting
 LASTS = 5.0  # seconds that trouble must last to be worth telling
 ONE_TIME = 60.0  # seconds by which the engines' clock and the wall may differ while both tell the time of now
-OLD_DAY = 2 * 86_400.0  # books of days further back are written again without a word
+OLD_DAY = 31 * 86_400.0  # a day further back has no year in its title, and is told no more; that it is told once is on record for longer
 _AT_ONCE = frozenset({"limit_warning", "limit_reached", "combined_left"})
 _STATE_OF = {
     "f": OrderState.FILLED,

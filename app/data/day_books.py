@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 
 from app.data import decode
@@ -17,8 +18,14 @@ from app.data.values import micros
 from engines.core.facts import DayClosed
 from engines.core.model import ZERO, DayBook, JobRun
 from engines.core.sessions import DAY, HOME_EXCHANGE, midnight
+from engines.core.timetable import JobKind
 
 _MOST_DAYS = 370
+_UNENDED = (
+    "SELECT day FROM job_runs WHERE job = :job AND state <> 'skipped' AND day < :today"
+    " AND day >= coalesce((SELECT max(day) FROM job_runs WHERE job = :job AND state = 'done' AND day < :today), '')"
+)
+"""Each day that begins ends those before it: what is left is the last that did so, and whatever began since and could not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,11 @@ class DayBooks:
         if books:
             self.store.journal.commit(*(DayClosed(book, tell is None or book.account_id in tell) for book in books))
         return tuple(books)
+
+    def unended(self, today: str) -> Sequence[str]:
+        """ISO dates whose last word is due when `today` begins: yesterday, and earlier ones that began here before Tandem was off for days."""
+        rows = self.store.readers.all(_UNENDED, {"today": today, "job": JobKind.DAY_START})
+        return sorted({row["day"] for row in rows} | {(date.fromisoformat(today) - timedelta(days=1)).isoformat()})
 
     def list(
         self, user_id: str | None, *, since: str | None = None, until: str | None = None, account_id: str | None = None

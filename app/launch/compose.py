@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -158,8 +157,10 @@ def _streams(clock: Clock, master: Instruments, endpoints: BrokerEndpoints):
 
 
 def _turn_of_day(system: TradingSystem, data: Data, job: Job) -> str:
-    """A new day, and the last word on the one before: paper and coins trade on after its books were written."""
-    data.day_books.close((date.fromisoformat(job.day) - timedelta(days=1)).isoformat())
+    """A new day, and the last word on the one before: paper and coins trade on after its books were written. Where Tandem was off all of yesterday, also
+    on the last day that it was on."""
+    for day in data.day_books.unended(job.day):
+        data.day_books.close(day)
     return begin_day(system, job)
 
 

@@ -14,12 +14,12 @@ import pytest
 from app.data import Data
 from app.launch.compose import _close_books, _turn_of_day
 from engines.core import facts as f
-from engines.core.model import Account, AccountDay, PaperSettings, PositionKey, Product
+from engines.core.model import Account, AccountDay, JobRun, PaperSettings, PositionKey, Product, RunState
 from engines.core.sessions import load_calendar
 from engines.core.timetable import Job, JobKind, jobs_of
 from tests.data.making import CLI, NOON, HandClock, account, cheap_user, opened
 
-MONDAY, TUESDAY = "2026-01-05", "2026-01-06"
+MONDAY, TUESDAY, THURSDAY, FRIDAY = "2026-01-05", "2026-01-06", "2026-01-08", "2026-01-09"
 IN_HOURS = PaperSettings(session_hours=True)
 
 
@@ -102,3 +102,26 @@ def test_a_day_that_is_closed_late_is_told_to_everybody(house: House) -> None:
     house.clock.wall = job_of(JobKind.DAY_START, TUESDAY).at + 3600
     house.run(JobKind.END_OF_DAY)
     assert house.told() == {user}
+
+
+@pytest.mark.parametrize("again", [RunState.STARTED, RunState.FAILED, None])
+def test_whoever_traded_on_hears_of_the_day_when_tandem_is_next_on_and_once(house: House, again: RunState | None) -> None:
+    """It was off on Tuesday and Wednesday; the first start on Wednesday, where there was one, came to nothing."""
+    house.data.journal.commit(f.JobChanged(JobRun(MONDAY, JobKind.DAY_START, RunState.DONE, NOON, NOON)))
+    user = house.person("paper", ANY_HOUR)
+    house.clock.wall = job_of(JobKind.END_OF_DAY, MONDAY).at
+    house.run(JobKind.END_OF_DAY)
+    assert house.told() == set()
+    if again is not None:
+        house.data.journal.commit(f.JobChanged(JobRun("2026-01-07", JobKind.DAY_START, again, NOON, NOON)))
+    for day in (THURSDAY, FRIDAY):
+        house.clock.wall = job_of(JobKind.DAY_START, day).at + 3600
+        house.run(JobKind.DAY_START, day)
+        house.data.journal.commit(f.JobChanged(JobRun(day, JobKind.DAY_START, RunState.DONE, NOON, NOON)))
+        assert [(row.user_id, row.ref) for row in house.data.outbox.new(100)] == [(user, MONDAY)]
+
+
+def test_days_that_were_ended_long_ago_are_not_looked_at_again(house: House) -> None:
+    runs = [("2026-01-02", RunState.FAILED), (MONDAY, RunState.DONE), (TUESDAY, RunState.FAILED), ("2026-01-07", RunState.SKIPPED)]
+    house.data.journal.commit(*(f.JobChanged(JobRun(day, JobKind.DAY_START, state, NOON, NOON)) for day, state in runs))
+    assert house.data.day_books.unended(FRIDAY) == [MONDAY, TUESDAY, THURSDAY]

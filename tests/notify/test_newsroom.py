@@ -418,14 +418,15 @@ def test_the_same_trouble_again_and_again_is_told_once_in_a_while(room: Room) ->
     assert room.titles() == ["An exit failed"] * 2
 
 
-def test_the_day_is_told_once_for_each_person_and_never_late(room: Room) -> None:
+def test_the_day_is_told_once_for_each_person_late_where_tandem_was_off_and_never_a_month_late(room: Room) -> None:
     book = DayBook("A1", "2026-01-05", D(500), D(20), at=room.clock.now())
     room.fact(f.DayClosed(book), f.DayClosed(replace(book, account_id="A2", realised=D(-100))))
     room.later(1)
     room.fact(f.DayClosed(replace(book, realised=D(900))))  # written again at midnight
     room.fact(f.DayClosed(replace(book, day="2025-12-01")))  # an old one, made up for
+    room.fact(f.DayClosed(replace(book, day="2025-12-10")))
     room.later(1)
-    assert room.titles() == ["5 Jan: +₹360.00 paper"]
+    assert room.titles() == ["5 Jan: +₹360.00 paper", "10 Dec: +₹480.00 paper"]
     assert room.told(room.other) == []
 
 
