@@ -13,7 +13,7 @@ from config import Settings
 from engines.execution.supervisor import Supervisor
 from engines.notify.answers import Sender
 from engines.notify.discord import Discord, check_url
-from engines.notify.dispatcher import GATHER, POLL, WORKERS, Dispatcher, Errand
+from engines.notify.dispatcher import GATHER, POLL, SPARES, WORKERS, Dispatcher, Errand
 from engines.notify.mail import Mailer, MailServer
 from engines.notify.outbox import Channel
 from engines.notify.telegram import PACE, Telegram, check_chat, check_token
@@ -61,7 +61,7 @@ class PostOffice:
             dispatcher.ask(self._data.box.warm_up)  # mails with secrets are sealed in the transaction of what they are about
         self._data.outbox.on_due(dispatcher.wake)
         self._data.on_change(dispatcher.wake)  # a mail is written with a change of people or codes
-        for number in range(1, WORKERS + 1):
+        for number in range(1, WORKERS + SPARES + 1):
             supervisor.add(f"{NAME} {number}", dispatcher.loop, depth=dispatcher.depth, patience=PATIENCE, wake=dispatcher.wake)
 
     def close(self) -> None:

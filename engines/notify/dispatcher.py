@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from engines.core.model import Timestamp
 from engines.notify.answers import Answer, Fate, Sender
@@ -23,6 +23,9 @@ log = logging.getLogger("tandem.notify")
 
 WORKERS = 6
 """One for each of those in _HELD_BY, and two that are left over."""
+SPARES = 3
+"""In place of as many workers whose requests hang: so the others of their provider need not wait until the time-out."""
+HANGS = 3.0  # seconds after which a request is said to
 GATHER = 1.0  # seconds that the first of a burst waits for the rest of it
 POLL = 1.0  # seconds after which is looked in any case: a wake-up may be lost, a row may not
 SWEEP = 60.0
@@ -69,12 +72,24 @@ class Errand:
             self._done.set()
 
 
+class _Turn(NamedTuple):
+    """A request that is under way: by whom it may be held up, whether its target is well, and since when."""
+
+    held_by: str
+    well: bool
+    since: float
+
+    @property
+    def place(self) -> tuple[str, bool]:
+        return self.held_by, self.well
+
+
 @dataclass(slots=True)
 class _State:
     """What the workers share; only touched with the lock held."""
 
     agenda: dict[str, Due] = field(default_factory=dict)
-    busy: dict[str, tuple[str, bool]] = field(default_factory=dict)  # target → by whom it may be held up, and whether it is well
+    busy: dict[str, _Turn] = field(default_factory=dict)  # by target
     served: dict[str, int] = field(default_factory=dict)  # target → when it had its turn last, in turns
     singly: dict[str, int] = field(default_factory=dict)  # target → how many are to be sent one by one
     closed: dict[Channel, Timestamp] = field(default_factory=dict)  # the whole channel was asked to wait
@@ -159,7 +174,7 @@ class Dispatcher:
         with self._lock:
             errand = self._errands.popleft() if self._errand_waits() else None
             if errand is not None:
-                self._state.busy[_ERRAND] = (_HELD_BY[None], True)
+                self._state.busy[_ERRAND] = _Turn(_HELD_BY[None], True, self._clock.monotonic())
         if errand is not None:
             try:
                 errand.run()
@@ -195,8 +210,8 @@ class Dispatcher:
                 self._lock.wait(min(self._poll, self._until_next()))
 
     def _until_next(self) -> float:
-        now = self._clock.now()
-        waits = [self._due_at(due) - now for due in self._state.agenda.values() if self._fits(due)]
+        now, held = self._clock.now(), self._held()
+        waits = [self._due_at(due) - now for due in self._state.agenda.values() if self._fits(due, held)]
         return max(0.02, min(waits, default=self._poll))
 
     def _errand_waits(self) -> bool:
@@ -205,15 +220,21 @@ class Dispatcher:
     def _place(self, due: Due) -> tuple[str, bool]:
         return _HELD_BY[due.channel], not (self._mails.failures if due.target == MAILS else due.failing)
 
-    def _fits(self, due: Due) -> bool:
+    def _held(self) -> list[_Turn]:
+        """What keeps a worker from others: all that is under way, but for those that have hung the longest, as many as there are spares."""
+        tick, busy = self._clock.monotonic(), sorted(self._state.busy.values(), key=lambda turn: turn.since)
+        hanging = sum(tick - turn.since >= HANGS for turn in busy)
+        return busy[min(hanging, SPARES) :]
+
+    def _fits(self, due: Due, held: Sequence[_Turn]) -> bool:
         """Whoever hangs holds up no other: each provider keeps a worker for a target of its own that is well, and so do errands. Who failed
         last time, one of a provider at once, and a second one of a provider get what is left over."""
         busy, place = self._state.busy, self._place(due)
-        taken, well = place in busy.values(), place[1]
-        if due.target in busy or (taken and not well):
+        if due.target in busy or (not place[1] and any(turn.place == place for turn in busy.values())):
             return False
-        kept = len(set(_HELD_BY.values()) - {name for name, is_well in busy.values() if is_well})
-        return (well and not taken) or WORKERS - len(busy) > kept
+        kept = len(set(_HELD_BY.values()) - {turn.held_by for turn in held if turn.well})
+        free = place[1] and all(turn.place != place for turn in held)
+        return free or WORKERS - len(held) > kept
 
     def _due_at(self, due: Due) -> Timestamp:
         gather = 0.0 if due.channel is Channel.MAIL else self._gather
@@ -229,13 +250,14 @@ class Dispatcher:
                 state.stale, state.looked_at = False, tick
                 state.agenda = {due.target: due for due in self._outbox.agenda()}
             now = self._clock.now()
-            ready = [due for due in state.agenda.values() if self._fits(due) and self._due_at(due) <= now]
+            held = self._held()
+            ready = [due for due in state.agenda.values() if self._fits(due, held) and self._due_at(due) <= now]
             if not ready:
                 return None
             chosen = min(ready, key=lambda due: (state.served.get(due.target, 0), due.at))
             state.turns += 1
             state.served[chosen.target] = state.turns
-            state.busy[chosen.target] = self._place(chosen)
+            state.busy[chosen.target] = _Turn(*self._place(chosen), tick)
             state.agenda.pop(chosen.target, None)
             return chosen
 

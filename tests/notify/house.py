@@ -12,7 +12,7 @@ from app.data import Data, Send
 from app.data.outbox import NewMessage
 from engines.core.messages import Event, Line, Message, Tone
 from engines.notify.discord import Discord
-from engines.notify.dispatcher import WORKERS, Dispatcher
+from engines.notify.dispatcher import SPARES, WORKERS, Dispatcher
 from engines.notify.mail import Mailer, MailServer
 from engines.notify.outbox import Channel
 from engines.notify.telegram import Telegram
@@ -130,7 +130,7 @@ class Threads:
 
     stopping = False
 
-    def __init__(self, dispatcher: Dispatcher, count: int = WORKERS) -> None:
+    def __init__(self, dispatcher: Dispatcher, count: int = WORKERS + SPARES) -> None:
         self._dispatcher = dispatcher
         self._threads = [threading.Thread(target=dispatcher.loop, args=(self,), daemon=True) for _ in range(count)]
 

@@ -15,7 +15,7 @@ import pytest
 from app.data import Data, open_data
 from config import ROOT
 from engines.notify.answers import Answer, Fate
-from engines.notify.dispatcher import Dispatcher
+from engines.notify.dispatcher import HANGS, Dispatcher
 from engines.notify.outbox import Batch, Channel, Due, Outcome, Verdict
 from engines.ports import JournalDown
 from tests.notify.house import PATIENCE, Hand, HandClock, Office, Threads, counts, destination, states, target, tell, until
@@ -146,6 +146,26 @@ def test_two_that_hang_for_the_first_time_hold_up_nobody_of_the_same_provider(tm
             tell(data, well)
             until(lambda: sorted(sender.taken) == sorted(well))
         office.close()
+
+
+def test_more_that_hang_for_the_first_time_hold_up_the_others_of_their_provider_for_a_few_seconds_only(
+    data: Data, clock: HandClock
+) -> None:
+    office = Office(data, clock)
+    hang, well = (
+        [destination(data, "discord", {"x": "y"}, f"{name} {at}") for at in range(many)] for name, many in (("hang", 5), ("well", 12))
+    )
+    other = destination(data, "telegram", {"x": "y"}, "other")
+    sender = Stuck(hang)
+    office.dispatcher._senders = dict.fromkeys(Channel, sender)
+    with Threads(office.dispatcher), sender:
+        tell(data, hang)
+        until(lambda: len(sender.held) == 3)
+        tell(data, [*well, other])
+        clock.passed += HANGS
+        until(lambda: len(sender.held) == 5)
+        until(lambda: sorted(sender.taken) == sorted([*well, other]))
+    office.close()
 
 
 def test_who_fails_again_and_again_holds_up_nobody_of_the_same_provider_who_is_well(tmp_path: Path) -> None:
