@@ -7,8 +7,7 @@ export function startPickers() {
   document.addEventListener("input", (event) => {
     const box = comboOf(event.target);
     if (!box) return;
-    clearTimeout(timer);
-    asked += 1; // an answer on its way is about what was there before
+    forget();
     if (!box.input.value.trim()) {
       hide(box);
       return;
@@ -33,6 +32,12 @@ export function startPickers() {
     const remove = event.target.closest(".pill button");
     if (remove) remove.closest(".pill").remove();
   });
+}
+
+// What was to be asked and what is on its way are about what was there before.
+function forget() {
+  clearTimeout(timer);
+  asked += 1;
 }
 
 function comboOf(input) {
@@ -111,12 +116,14 @@ function steer(box, event) {
   } else if (event.key === "Escape" && !box.list.hidden) {
     event.preventDefault();
     event.stopPropagation();
+    forget();
     hide(box);
   } else if (event.key === "Tab" && !box.list.hidden && lines[at] && box.input.value) choose(box, lines[at]);
 }
 
 function choose(box, line) {
   const symbol = line.dataset.symbolOption;
+  forget();
   hide(box);
   if (!box.many) {
     box.input.value = symbol;
