@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import pytest
-from werkzeug.serving import make_server
 
-from tests.pages import preview as preview_module
-from tests.pages.preview import create_preview
+from tests.pages.preview import create_preview, served
 from tests.support.browser import Browser, browser
 
 
 @pytest.fixture(scope="session")
 def preview() -> Iterator[str]:
     """The base address of the sample book."""
-    preview_module.STREAM_SECONDS = 1
-    server = make_server("127.0.0.1", 0, create_preview(), threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join(timeout=5)
-    server.server_close()
+    with served(create_preview()) as base:
+        yield base
 
 
 @pytest.fixture(scope="session")
 def chrome() -> Iterator[Browser]:
     with browser() as opened:
         yield opened
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a browser is waited for may take half a minute for each of a test's steps, on a machine that stands still now and then."""
+    for item in items:
+        if "chrome" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(300))

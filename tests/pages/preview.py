@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 from flask import Blueprint, Flask, Response, redirect, request, session
 from flask_login import LoginManager
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.serving import make_server
 
 from app import ROOT, SECURITY
 from app.api.look import service as look_service
@@ -22,7 +25,8 @@ from app.api.look.schemas import PreviewQuery
 from app.pages import errors, init_app
 from tests.pages.sample import Sample
 
-STREAM_SECONDS = 10
+PULSE = 1.0
+"""Seconds between two signs of life on the stream: who has gone is noticed at the next."""
 BOOKS: dict[str, dict[str, bool]] = {"full": {}, "empty": {"empty": True}, "halted": {"halted": True}, "off": {"on": False}}
 
 
@@ -156,13 +160,27 @@ def _api() -> Blueprint:
 
     @routes.get("/stream")
     def stream() -> Response:
-        def open_for_a_while() -> Iterator[str]:
+        def silent() -> Iterator[str]:
             yield "retry: 1000\n: connected\n\n"
-            time.sleep(STREAM_SECONDS)
+            while True:
+                time.sleep(PULSE)
+                yield ": still here\n\n"
 
-        return Response(open_for_a_while(), content_type="text/event-stream")
+        return Response(silent(), content_type="text/event-stream")
 
     return routes
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """Its base address."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join(timeout=5)
+    server.server_close()
 
 
 if __name__ == "__main__":

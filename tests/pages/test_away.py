@@ -6,7 +6,7 @@ import pytest
 
 from tests.pages.test_browser import desk
 from tests.support.browser import Browser
-from tests.support.hands import click, one, until
+from tests.support.hands import becomes, click, one, until
 
 __all__ = ["desk"]
 
@@ -26,10 +26,10 @@ def test_an_exit_plan_says_how_far_its_stop_and_targets_are(chrome: Browser, pre
     choose(chrome, "stop_form", "price")
     choose(chrome, "stop_value", "600")
     until(chrome, f"{STOP}.textContent === '26 % below the price: unusually far'")
-    assert chrome.execute_script(f"return {STOP}.className") == "away tiny warn"
+    becomes(chrome, f"return {STOP}.className", "away tiny warn")
     choose(chrome, "stop_value", "800")
     until(chrome, f"{STOP}.textContent === '1.5 % below the price'")
-    assert chrome.execute_script(f"return {STOP}.className") == "away tiny muted"
+    becomes(chrome, f"return {STOP}.className", "away tiny muted")
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,14 @@ def test_a_far_stop_is_usual_for_an_option_alone(chrome: Browser, preview: str, 
 def test_the_ticket_knows_which_way_it_trades_and_a_far_target(chrome: Browser, preview: str) -> None:
     chrome.get(f"{preview}/order?symbol=NSE:INFY")
     click(chrome, "details.more summary")
+    until(chrome, "document.querySelector('[data-ticket-quote] [data-part=last_price]').dataset.value === '1520.05'")
     place = "document.querySelector('[data-target-add]').getBoundingClientRect().top"
     before = chrome.execute_script(f"return {place}")
     choose(chrome, "stop_value", "2")
     until(chrome, f"{STOP}.textContent === '2 % below the price'")
     click(chrome, "[value=SELL] + span")
     until(chrome, f"{STOP}.textContent === '2 % above the price'")
-    assert chrome.execute_script(f"return {place}") == before, "nothing moves for it"
+    becomes(chrome, f"return {place}", before)  # nothing moves for it
     click(chrome, "[value=BUY] + span")
     click(chrome, "[data-target-add]")
     one(chrome, "[name='targets[0].value']").send_keys("150")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.pages.test_browser import desk, press
+from tests.pages.test_browser import desk
 from tests.support.browser import Browser, resize
-from tests.support.hands import click, one, until
+from tests.support.hands import becomes, click, one, press, until
 
 __all__ = ["desk"]
 
@@ -31,7 +30,7 @@ def test_enter_says_yes_where_a_password_is_asked(chrome: Browser, preview: str)
     assert chrome.execute_script("return window.asked[0][1].password") == "a long password"
     chrome.execute_script("window.answer(403)")
     until(chrome, "document.querySelector('[data-ask-error]').textContent !== ''")
-    assert chrome.execute_script("return document.querySelector('#ask').open"), "what was refused can be tried again"
+    until(chrome, "document.querySelector('#ask').open && !document.querySelector('[data-ask-yes]').disabled")  # it can be tried again
     one(chrome, "#ask-password").send_keys(Keys.ENTER)
     until(chrome, "window.asked.length === 2")
 
@@ -56,14 +55,14 @@ def test_a_question_is_not_left_while_its_answer_is_on_the_way(chrome: Browser, 
     click(chrome, "button[data-password]")
     one(chrome, "#ask-password").send_keys("a long password", Keys.ENTER)
     until(chrome, "window.asked.length === 1")
-    assert not one(chrome, "#ask [data-ask-no]").is_enabled()
+    until(chrome, "document.querySelector('#ask [data-ask-no]').disabled")
     press(chrome, Keys.ENTER)
     press(chrome, Keys.ESCAPE)
     assert chrome.execute_script("return [document.querySelector('#ask').open, window.asked.length]") == [True, 1]
     chrome.execute_script("window.answer(200)")
     until(chrome, "!document.querySelector('#ask').open")
     click(chrome, "button[data-password]")
-    assert one(chrome, "#ask [data-ask-no]").is_enabled()
+    one(chrome, "#ask [data-ask-no]:enabled")
 
 
 def test_enter_stops_in_the_dialog_of_the_emergency_stop(chrome: Browser, preview: str) -> None:
@@ -89,14 +88,12 @@ def test_on_a_phone_the_ticket_is_sent_from_above_the_tab_bar(chrome: Browser, p
     bar = "document.querySelector('.tabbar').getBoundingClientRect().top"
     for place in (0, 99_999):  # wherever the page is scrolled to
         chrome.execute_script("document.querySelector('main').scrollTop = arguments[0]", place)
-        assert chrome.execute_script(f"return {SEND}.bottom <= {bar} && {SEND}.top > 0"), place
+        until(chrome, f"{SEND}.bottom <= {bar} && {SEND}.top > 0")
         on_top = "document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2).closest('[data-ticket-send]')"
-        assert chrome.execute_script(f"const box = {SEND}; return Boolean({on_top})"), place
+        until(chrome, f"((box) => Boolean({on_top}))({SEND})")
     last = "document.querySelector('[data-preview-sum]').getBoundingClientRect().bottom"
-    assert chrome.execute_script(f"return {last} <= document.querySelector('.dialog-foot').getBoundingClientRect().top"), (
-        "the last row is in sight"
-    )
-    assert chrome.execute_script("return document.querySelector('[data-ticket-all]').getBoundingClientRect().height") >= 32
+    until(chrome, f"{last} <= document.querySelector('.dialog-foot').getBoundingClientRect().top")  # the last row is in sight
+    until(chrome, "document.querySelector('[data-ticket-all]').getBoundingClientRect().height >= 32")
 
 
 def test_the_search_of_the_log_filters_as_one_types(chrome: Browser, preview: str) -> None:
@@ -106,11 +103,8 @@ def test_the_search_of_the_log_filters_as_one_types(chrome: Browser, preview: st
     find.send_keys("nam")
     find.send_keys("e")
     until(chrome, "document.getElementById('log-rows') !== window.before && location.search.includes('q=name')")
-    link = chrome.find_element(By.CSS_SELECTOR, "#log-csv").get_attribute("href") or ""
-    assert "q=name" in link
-    assert "object_kind=account" in link
-    assert chrome.switch_to.active_element == find
-    assert find.get_attribute("value") == "name"
+    until(chrome, "['q=name', 'object_kind=account'].every((each) => document.getElementById('log-csv').href.includes(each))")
+    becomes(chrome, "return [document.activeElement.id, document.activeElement.value]", ["log-find", "name"])
     one(chrome, "#log-clear a")
 
 

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from tests.support.browser import browser
-from tests.support.hands import waiting
 from tests.support.person import Person
 from tests.support.server import Server
 
@@ -27,7 +25,7 @@ def person(data_dir: Path) -> Iterator[Person]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 def test_from_set_up_to_the_first_signal_the_stop_and_back(person: Person) -> None:
     _sets_up(person)
     _adds_an_account(person)
@@ -147,9 +145,9 @@ def _watches_the_position(person: Person) -> None:
     person.see("#t-positions", "INFY")
     box = person.see("main [type=search]")
     box.send_keys("inf")
-    before = person.see("#t-positions [data-key$='.last_price']").text
+    before = person.read("#t-positions [data-key$='.last_price']")
     person.photograph("positions")
-    waiting(person.chrome).until(lambda _: person.see("#t-positions [data-key$='.last_price']").text != before)
+    person.until(f"document.querySelector(\"#t-positions [data-key$='.last_price']\").textContent !== {before!r}")
     active = person.chrome.switch_to.active_element
     assert active.get_attribute("value") == "inf"
     assert person.chrome.execute_script("return performance.getEntriesByType('navigation').length") == 1
@@ -159,6 +157,7 @@ def _changes_the_exit_plan(person: Person) -> None:
     person.click("#t-positions a", "Plan")
     person.see("#sheet h2", "Exit plan")
     person.click("#sheet [data-target-add]")
+    person.until("document.activeElement.matches('#sheet [data-target] input')")
     person.press("4", Keys.TAB, "50")
     Select(person.see("#sheet [name=target_form]")).select_by_value("pct")
     person.photograph("exit-plan")
@@ -180,7 +179,7 @@ def _stops_everything(person: Person) -> None:
     person.see(".empty", "Nothing is held")
     person.see(".halt-banner")
     person.go("/strategies")
-    assert person.see("#t-strategies .badge").text == "halted"
+    person.see("#t-strategies .badge", "halted")
 
 
 def _lifts_the_halt(person: Person) -> None:
@@ -189,7 +188,7 @@ def _lifts_the_halt(person: Person) -> None:
     person.type("#ask-password", "not my password")
     person.click("[data-ask-yes]")
     person.see("[data-ask-error]:not(:empty)", "not your sign-in password")
-    assert person.chrome.find_element(By.CSS_SELECTOR, ".halt-banner").text.startswith("Halted")
+    person.see(".halt-banner", "Halted")
     person.type("#ask-password", PASSWORD)
     person.click("[data-ask-yes]")
     person.see(".badge", "lifted")

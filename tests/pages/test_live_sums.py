@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from flask import Response
-from werkzeug.serving import make_server
 
-from tests.pages.preview import create_preview
+from tests.pages.preview import create_preview, served
 from tests.pages.sample import Sample
 from tests.pages.things import ACCOUNTS
 from tests.support.browser import Browser
-from tests.support.hands import waiting
+from tests.support.hands import becomes
 
 REAL, PAPER, SUM = "-129.82", "6950.73", "6820.91"
 
@@ -38,25 +35,22 @@ TOLD = {
 
 
 @pytest.fixture(scope="module")
-def told() -> Iterator[str]:
-    """The sample book, whose stream tells of a result at once."""
+def told(chrome: Browser) -> Iterator[str]:
+    """The sample book, whose stream tells of a result again and again."""
     app = create_preview()
     name = next(rule.endpoint for rule in app.url_map.iter_rules() if rule.rule == "/api/stream")
     said = f"retry: 200\nevent: pnl\ndata: {json.dumps(TOLD)}\n\n"
     app.view_functions[name] = lambda: Response(said, content_type="text/event-stream")
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join(timeout=5)
-    server.server_close()
+    with served(app) as base:
+        yield base
+        chrome.get("about:blank")  # no page complains that its server is gone
 
 
-def figures(chrome: Browser, css: str) -> list[str]:
-    return [
-        str(value) for value in chrome.execute_script(f"return [...document.querySelectorAll('{css}')].map((each) => each.dataset.value)")
-    ]
+FIGURES = """
+  const [css, never] = arguments;
+  const figures = (found) => [...document.querySelectorAll(found)].map((each) => each.dataset.value);
+  return [figures('.strip .purse .num'), figures(css).slice(0, 2), figures('[data-value]').includes(never)];
+"""
 
 
 @pytest.mark.parametrize(
@@ -68,10 +62,5 @@ def test_a_result_that_is_told_is_shown_by_whose_money_it_is(
     if paper_only:
         monkeypatch.setattr(Sample, "accounts", lambda self, **_: [one for one in ACCOUNTS if one.broker == "paper"])
 
-    def shown(_: Any) -> bool:
-        return figures(chrome, ".strip .purse .num") == header
-
     chrome.get(f"{told}/")
-    waiting(chrome).until(shown, f"the header does not say {header}")
-    assert SUM not in figures(chrome, "[data-value]")
-    assert figures(chrome, "#str-S1 td .num")[:2] == strategy
+    becomes(chrome, FIGURES, [header, strategy, False], "#str-S1 td .num", SUM)

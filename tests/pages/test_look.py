@@ -9,8 +9,6 @@ from functools import cache
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.color import Color
 
 from app import look, shades
 from app.colours import READABLE, VISIBLE, contrast, is_colour, over
@@ -19,7 +17,7 @@ from tests.pages.preview import create_preview
 from tests.pages.sample import Sample
 from tests.pages.test_assets import tokens
 from tests.support.browser import Browser
-from tests.support.hands import click, one, until
+from tests.support.hands import becomes, click, one, until
 
 HEX = st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06x}")
 OWN = st.none() | HEX
@@ -241,8 +239,10 @@ def test_before_sign_in_the_look_is_tandem_s_own() -> None:
 # --- in the browser --------------------------------------------------------------------------------------------------
 
 
-def ground(chrome: Browser, css: str) -> str:
-    return str(Color.from_string(one(chrome, css).value_of_css_property("background-color")).hex)
+def grounded(chrome: Browser, css: str, colour: str) -> None:
+    """It comes to stand on this colour."""
+    rgb = ", ".join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))
+    becomes(chrome, "return getComputedStyle(document.querySelector(arguments[0])).backgroundColor", f"rgb({rgb})", css)
 
 
 def device(chrome: Browser, scheme: str) -> None:
@@ -254,24 +254,25 @@ def test_colours_are_worn_while_one_types_and_kept_when_saved(chrome: Browser, p
     until(chrome, "document.querySelector('[data-look-preset][aria-pressed=true]')")
     header = one(chrome, "[id='f-dark.header']")
     header.send_keys("1D3A8A")
-    until(chrome, "getComputedStyle(document.querySelector('.top')).backgroundColor === 'rgb(29, 58, 138)'")
-    assert "white text, 10.1 : 1" in one(chrome, "[id='c-dark.header']").text
+    grounded(chrome, ".top", "#1d3a8a")
+    one(chrome, "[id='c-dark.header']", "white text, 10.1 : 1")
     body = one(chrome, "[id='f-dark.body']")
     body.send_keys("#6b6b6b")
     until(chrome, "document.querySelector('[id=\"e-dark.body\"]').textContent.includes('4.5 : 1 is needed')")
-    assert ground(chrome, "body") == "#0b0f16", "what cannot be read is not worn"
+    grounded(chrome, "body", "#0b0f16")  # what cannot be read is not worn
     click(chrome, "[id='e-dark.body'] button")
     until(chrome, "!document.querySelector('[id=\"e-dark.body\"]').textContent")
-    taken = body.get_attribute("value")
-    assert ground(chrome, "body") == taken
-    assert one(chrome, ".top .mode.live").value_of_css_property("background-color") == "rgba(255, 176, 32, 1)"
+    taken = body.get_attribute("value") or ""
+    grounded(chrome, "body", taken)
+    grounded(chrome, ".top .mode.live", "#ffb020")
     click(chrome, "form[data-look] [type=submit]")
     until(chrome, "document.querySelector('link[data-own-look]') && document.readyState === 'complete'")
     chrome.get(f"{preview}/positions")
-    assert (ground(chrome, ".top"), ground(chrome, "body")) == ("#1d3a8a", taken)
+    grounded(chrome, ".top", "#1d3a8a")
+    grounded(chrome, "body", taken)
     chrome.get(f"{preview}/settings/look")
     click(chrome, "[data-look-reset]")
-    until(chrome, "getComputedStyle(document.querySelector('.top')).backgroundColor === 'rgb(11, 15, 22)'")
+    grounded(chrome, ".top", "#0b0f16")
     chrome.delete_all_cookies()
 
 
@@ -282,7 +283,7 @@ def test_the_device_decides_also_while_the_page_is_open(chrome: Browser, preview
         click(chrome, "[name=theme][value=system] + span")
         click(chrome, "form[data-look] [type=submit]")
         until(chrome, "document.querySelector('script[src*=\"early.js\"]') && document.readyState === 'complete'")
-        assert chrome.find_element(By.TAG_NAME, "html").get_attribute("data-bs-theme") == "light"
+        until(chrome, "document.documentElement.dataset.bsTheme === 'light'")
         device(chrome, "dark")
         until(chrome, "document.documentElement.dataset.bsTheme === 'dark'")
     finally:

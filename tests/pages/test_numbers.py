@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from selenium.webdriver.common.by import By
 
 from app.pages import STATIC
 from app.pages.assets import Assets
 from tests.pages.test_browser import SENT, desk
 from tests.support.browser import Browser
-from tests.support.hands import click, one
+from tests.support.hands import click, one, says
 
 __all__ = ["desk"]
 
@@ -64,13 +63,13 @@ def test_a_decimal_comma_is_refused_at_its_field_and_nothing_is_sent(
     box.clear()
     box.send_keys("2500,50")
     click(chrome, "main form[data-api] .btn-primary[type=submit]")
-    assert one(chrome, f"{error}:not(:empty)").text == "Write 2500.50 with a point: commas are only between thousands"
+    says(chrome, f"{error}:not(:empty)", "Write 2500.50 with a point: commas are only between thousands")
     assert box.get_attribute("aria-invalid") == "true"
     assert box.get_attribute("value") == "2500,50"
     assert not chrome.execute_script("return window.sent")
     box.clear()
     box.send_keys("2,500.50")
-    assert chrome.find_element(By.CSS_SELECTOR, error).text == ""
+    says(chrome, error, "")
 
 
 def test_a_ladder_is_not_filled_from_a_decimal_comma(chrome: Browser, preview: str) -> None:
@@ -81,5 +80,5 @@ def test_a_ladder_is_not_filled_from_a_decimal_comma(chrome: Browser, preview: s
     step.clear()
     step.send_keys("0,5")
     click(chrome, "[data-ladder-fill]")
-    assert one(chrome, "[data-targets] > .error:not(:empty)").text == "Write 0.5 with a point: commas are only between thousands"
+    says(chrome, "[data-targets] > .error:not(:empty)", "Write 0.5 with a point: commas are only between thousands")
     assert chrome.execute_script("return document.querySelectorAll('[data-target-rows] [data-target]').length") == rows

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 
 import pytest
 from flask import Response, jsonify
-from werkzeug.serving import make_server
 
-from tests.pages.preview import create_preview
+from tests.pages.preview import create_preview, served
 from tests.pages.sample import Sample
 from tests.support.browser import Browser, resize
-from tests.support.hands import waiting
+from tests.support.hands import PATIENCE, becomes
 
 SHOWN = """
   return [...document.querySelectorAll("[data-key=unread]")].filter((each) => each.checkVisibility()).map((each) => each.textContent);
@@ -35,7 +34,7 @@ class Box:
 
 
 @pytest.fixture
-def box(monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
+def box(chrome: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
     """The sample book, whose stream tells again and again that there is something to read."""
     made = Box()
     monkeypatch.setattr(Sample, "unread", lambda _: made.unread)
@@ -49,19 +48,13 @@ def box(monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
     for rule in app.url_map.iter_rules():
         if rule.rule in answers:
             app.view_functions[rule.endpoint] = answers[rule.rule]
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    made.base = f"http://127.0.0.1:{server.server_port}"
-    yield made
-    server.shutdown()
-    thread.join(timeout=5)
-    server.server_close()
+    with served(app) as made.base:
+        yield made
+        chrome.get("about:blank")  # no page complains that its server is gone
 
 
 def shows(chrome: Browser, *texts: str) -> None:
-    said = f"the page does not say {texts}"
-    waiting(chrome).until(lambda _: chrome.execute_script(SHOWN) == list(texts), said)
+    becomes(chrome, SHOWN, list(texts))
 
 
 @pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
@@ -74,7 +67,7 @@ def test_what_is_unread_is_counted_live_and_read_by_looking(chrome: Browser, box
     assert not box.read.is_set(), "only who looks at them reads them"
     chrome.get(f"{box.base}/messages")
     shows(chrome)
-    assert box.read.is_set()
+    assert box.read.wait(PATIENCE)
     chrome.get(f"{box.base}/help")
     shows(chrome)
     box.unread = 1

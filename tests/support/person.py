@@ -5,11 +5,20 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.remote.webelement import WebElement
 
+from tests.support import hands
 from tests.support.browser import Browser, resize
-from tests.support.hands import click, one, until
+
+# A message leaves after some seconds, which may have passed before anybody looks: each that was to be seen is kept.
+TOLD = """
+  window.told = [];
+  addEventListener('DOMContentLoaded', () => {
+    const box = document.getElementById('toasts');
+    const keep = (note) => note.checkVisibility() && window.told.push(note.textContent);
+    if (box) new MutationObserver((all) => all.forEach(({ addedNodes }) => addedNodes.forEach(keep))).observe(box, { childList: true });
+  });
+"""
 
 
 class Person:
@@ -17,26 +26,35 @@ class Person:
 
     def __init__(self, chrome: Browser, base: str) -> None:
         self.chrome, self.base, self.step = chrome, base, 0
+        chrome.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": TOLD})
 
     def go(self, path: str) -> None:
         self.chrome.get(self.base + path)
 
     def see(self, css: str, text: str = "") -> WebElement:
-        return one(self.chrome, css, text)
+        return hands.one(self.chrome, css, text)
+
+    def read(self, css: str, text: str = "") -> str:
+        return hands.read(self.chrome, css, text)
+
+    def told(self, text: str) -> None:
+        """A message in the corner said this, on the page that is shown."""
+        self.until(f"window.told.some((each) => each.includes({text!r}))")
 
     def click(self, css: str, text: str = "") -> None:
-        click(self.chrome, css, text)
+        hands.click(self.chrome, css, text)
+
+    def strike(self, css: str, text: str = "") -> None:
+        hands.strike(self.chrome, css, text)
 
     def type(self, css: str, text: str) -> None:
-        field = self.see(css)
-        field.clear()
-        field.send_keys(text)
+        hands.write(self.chrome, css, text)
 
     def press(self, *keys: str) -> None:
-        ActionChains(self.chrome).send_keys(*keys).perform()
+        hands.press(self.chrome, *keys)
 
     def until(self, script: str) -> None:
-        until(self.chrome, script)
+        hands.until(self.chrome, script)
 
     def photograph(self, name: str) -> None:
         folder = os.environ.get("TANDEM_SHOTS")
