@@ -146,6 +146,7 @@ class Desk(Ledger):
             for order in orders:
                 self.orders.pop(order.order_id, None)
                 self._live.discard(order.order_id)
+                self.behind.discard(order.order_id)
                 self.references.pop(order.order_id, None)
 
     def trades_today(self) -> int:
@@ -430,6 +431,7 @@ class Desk(Ledger):
             self._live.add(order.order_id)
         else:
             self._live.discard(order.order_id)
+            self.behind.discard(order.order_id)
             self.references.pop(order.order_id, None)
             self.written.pop(order.order_id, None)
 

@@ -14,17 +14,16 @@ from decimal import Decimal
 import structlog
 
 from engines.core.facts import SignalPlanned
-from engines.core.model import AccountMapping, Order, OrderState, OrderType, Role, Signal, Source
+from engines.core.model import AccountMapping, Order, OrderState, OrderType, Signal, Source
 from engines.crashpoints import crash
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
-from engines.execution.jobs import Send
+from engines.execution.jobs import GoBefore, Send
 from engines.execution.lane import Lane
-from engines.execution.leaving import Exit
 from engines.execution.outcomes import OutcomeBoard, Tracker
 from engines.execution.overtaken import TakeBack, still_under_way, under_way
 from engines.execution.planning import Market, PlanTools, plan, preview
-from engines.execution.resting import held_back, resting_exits
+from engines.execution.resting import resting_exits
 from engines.execution.views import SignalOutcome
 from engines.ports import Clock, DuplicateSignal, Journal, JournalDown
 
@@ -44,7 +43,6 @@ class _Part:
     tracker: Tracker
     orders: list[Order] = field(default_factory=list)
     overtaken: list[tuple[Desk, Mapping[str, Decimal]]] = field(default_factory=list)  # entries under way that its exits come after
-    held_back: list[tuple[Desk, Decimal]] = field(default_factory=list)  # what exits that rest have of the units that it closes
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +81,6 @@ class FanOut:
                 self._take_back(desk, part.signal, entries)
         self._dispatch(orders)
         for part in parts:
-            for desk, units in part.held_back:
-                self._go_before(desk, part.signal, units)
             self.planned(part.tracker)
             self._tell_what_stays(part)
         if wait > 0:
@@ -138,14 +134,13 @@ class FanOut:
                 if signal.reduce_only and (entries := under_way(desk, part.signal)):
                     part.overtaken.append((desk, entries))
                 try:
-                    made = plan(desk, part.signal, mapping, market, self.plan_tools)
+                    connected = self.lane(desk.account.account_id) is not None
+                    made = plan(desk, part.signal, mapping, market, self.plan_tools, goes_before=connected)
                 except Exception as error:
                     if part is own:
                         raise
                     self._leave_out(desk, error)
                     continue
-                if part.signal.source is not Source.MANUAL and (units := held_back(desk, part.signal, made)):
-                    part.held_back.append((desk, units))
                 planned.append((desk, made))
                 part.orders += made
             self._stamp("planned", parts)
@@ -193,17 +188,15 @@ class FanOut:
         if lane is not None:
             lane.put(TakeBack(self.exits, signal, entries))
 
-    def _go_before(self, desk: Desk, signal: Signal, units: Decimal) -> None:
-        """What rests is taken back first, and then its units leave: as a stop does it."""
-        lane, key = self.lane(desk.account.account_id), desk.key_of(signal)
-        if lane is not None:
-            lane.put(Exit(self.exits, key, Role.EXIT, units, attempt=1, opened_at=desk.position(key).opened_at))
-
     def _dispatch(self, orders: Sequence[Order]) -> None:
         for order in orders:
             if order.state is OrderState.PLANNED:
                 lane = self.lane(order.account_id)
-                if lane is not None:
+                if lane is None:
+                    continue
+                if order.order_id in lane.desk.behind:
+                    lane.put(GoBefore(order.order_id, lane.desk.position(order.position_key).opened_at))
+                else:
                     lane.put(Send(order.order_id, urgent=not order.raises_exposure))
 
     def _repeat(self, tracker: Tracker, wait: float) -> SignalOutcome:

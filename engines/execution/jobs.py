@@ -12,19 +12,22 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from engines.core.model import Order, OrderState
+from engines.core.model import Order, OrderState, Timestamp
 from engines.core.orders import EventKind
 from engines.core.reconcile import reconcile
 from engines.core.sessions import HOME_EXCHANGE, day_start
 from engines.execution.compare import compare_now
 from engines.execution.desk import Desk
-from engines.execution.lane import Lane
+from engines.execution.lane import NOT_READY_PAUSE, Lane
 from engines.execution.planning import only_smaller
+from engines.execution.resting import resting_exits
 from engines.execution.work import AfterDeath
 from engines.ports import Halted, NeedsLogin, TandemError
 
 LONG_WAIT = 5.0
 """Seconds that an exit may wait until what its broker holds is looked at once more, and between two such looks."""
+LONGEST_LOOK, TOLD_AFTER = 1.0, 25
+"""Seconds between two looks of an exit at the market at those that rest before it, and the look with which a person is told (after some 20 seconds)."""
 SETTLE_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 ABSENT, UNSENT = "the broker never had it: absent from two complete order books", "taken back before it was sent"
 OUTGROWN = "taken back before it was sent: less is held by now"
@@ -75,6 +78,58 @@ def _taken_back_as_outgrown(desk: Desk, order_id: str) -> bool:
             return False
         desk.mark(order_id, EventKind.CANCELLED, {"message": OUTGROWN}, reason=OUTGROWN)
         return True
+
+
+@dataclass(slots=True)
+class GoBefore:
+    """Send a planned exit at the market once those that rest at a price have made way for it: they are taken back first, so that both can never fill. It is
+    an order like any other meanwhile: on record, shown, and looked for after a crash."""
+
+    order_id: str
+    opened_at: Timestamp | None  # of the position that is meant
+    looks: int = 0
+    urgent: bool = True
+    after_death: ClassVar[AfterDeath] = AfterDeath.ANEW
+
+    def run(self, lane: Lane) -> None:
+        desk = lane.desk
+        with desk.lock:
+            order = desk.orders.get(self.order_id)
+        if order is None or self.order_id not in desk.behind:
+            return
+        if desk.position(order.position_key).opened_at != self.opened_at:
+            cancel_now(lane, order)  # what is held since is another position
+        elif not desk.ready:
+            lane.put_later(self, NOT_READY_PAUSE)
+        elif not self._is_next(lane, order):
+            self._wait(lane, order)
+
+    def _is_next(self, lane: Lane, order: Order) -> bool:
+        """Whether nothing is before it any more; what is held by then it is weighed against as it leaves."""
+        desk = lane.desk
+        if desk.outgrown(order):
+            with desk.lock:
+                resting = resting_exits(desk, order.position_key)
+            for other in resting:
+                if other.state in (
+                    OrderState.PLANNED,
+                    OrderState.OPEN,
+                    OrderState.PARTLY_FILLED,
+                ):  # the others are being looked for already
+                    cancel_in_turn(lane, other)
+        with desk.lock:
+            if desk.outgrown(order) and resting_exits(desk, order.position_key):
+                return False
+            desk.behind.discard(self.order_id)
+        lane.put(Send(self.order_id, urgent=True, waited=True))
+        return True
+
+    def _wait(self, lane: Lane, order: Order) -> None:
+        self.looks += 1
+        if self.looks == TOLD_AFTER:
+            what = f"{order.symbol}: a close at the market waits: what rests at its price holds the same units and cannot be taken back"
+            lane.tools.on_trouble("exit_failed", "critical", what, order.account_id)
+        lane.put_later(self, min(0.1 * 1.3 ** min(self.looks, 10), LONGEST_LOOK))
 
 
 @dataclass(slots=True)

@@ -62,6 +62,7 @@ class Ledger:
         self.deadlines: dict[str, Timestamp] = {}  # by signal key: when what it opened is to leave, from its first fill on
         self.references: dict[str, Decimal] = {}  # order id → the price it was valued at when it was admitted
         self.written: dict[str, Timestamp] = {}  # planned orders whose bytes leave or have left → since when; set by the lane alone
+        self.behind: set[str] = set()  # exits at the market that wait until those which rest at a price have made way for them
         self.taken_back: set[str] = set()  # orders whose end was asked for here; what its broker or the chaser ends is not among them
         self.earlier: frozenset[str] = frozenset()  # orders that an earlier run has planned: they may have left
         self.counted: set[str] = set()  # signal keys that count as a trade of the session
@@ -126,8 +127,12 @@ class Ledger:
 
     def outgrown(self, order: Order) -> bool:
         """Whether this exit, planned a while ago, would with the others on their way take out more than is there by now, or than is there of its plan's."""
-        held, left = self.position(order.position_key).quantity, self.left_of(order.position_key, order.plan_id)
-        return held * order.side.sign >= 0 or self._room(order.position_key) < 0 or (left is not None and left < 0)
+        key = order.position_key
+        held, left = self.position(key).quantity, self.left_of(key, order.plan_id)
+        behind = sum(
+            (o.remaining for o in self.live_orders() if o.order_id in self.behind and o.position_key == key and o is not order), ZERO
+        )
+        return held * order.side.sign >= 0 or self._room(key) + behind < 0 or (left is not None and left < 0)
 
     def left_of(self, key: PositionKey, plan_id: str | None) -> Decimal | None:
         """Units that a plan which has fired let go of and that are neither gone nor leaving for it: whatever else is held was added since. None for a plan

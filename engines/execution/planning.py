@@ -37,6 +37,7 @@ from engines.core.model import (
 from engines.core.prices import exact, is_lot_multiple, is_tick_multiple
 from engines.core.slicing import slices
 from engines.execution.desk import Desk
+from engines.execution.resting import held_back
 
 CLOCK_SLACK = 1.0
 """Seconds a tick may lie ahead of our clock before its age counts as unknown."""
@@ -86,18 +87,26 @@ def reference_price(side: Side, order_type: OrderType, price: Decimal | None, tr
 
 
 def plan(
-    desk: Desk, signal: Signal, mapping: AccountMapping | None, market: Market, tools: PlanTools, plan_id: str | None = None
+    desk: Desk,
+    signal: Signal,
+    mapping: AccountMapping | None,
+    market: Market,
+    tools: PlanTools,
+    plan_id: str | None = None,
+    *,
+    goes_before: bool = False,
 ) -> tuple[Order, ...]:
     """The orders of this account for this signal, denied ones among them; those not denied are reserved when this returns. `plan_id`: the exit plan
-    that asks for them."""
+    that asks for them. `goes_before`: units that exits which rest at a price have leave too, with orders that are `behind` these until they made way."""
     with desk.lock:
-        planner = _Planner(desk, signal, mapping, market, tools)
+        planner = _Planner(desk, signal, mapping, market, tools, goes_before=goes_before)
         orders = planner.run()
         if plan_id is not None:
             orders = tuple(replace(order, plan_id=plan_id) for order in orders)
         for order in orders:
             if order.state is not OrderState.DENIED:
                 desk.admit(order, planner.reference or ZERO)
+        desk.behind.update(planner.behind)
         if any(order.raises_exposure for order in orders) and not signal.exits.empty:
             desk.specs[signal.key] = signal.exits
         return orders
@@ -106,7 +115,7 @@ def plan(
 def preview(desk: Desk, signal: Signal, mapping: AccountMapping | None, market: Market, tools: PlanTools) -> tuple[Order, ...]:
     """What `plan` would answer now, with nothing reserved."""
     with desk.lock:
-        return _Planner(desk, signal, mapping, market, tools).run()
+        return _Planner(desk, signal, mapping, market, tools, goes_before=True).run()
 
 
 NOT_ASKED_AGAIN = frozenset({Denial.MAX_TRADES.value, Denial.DRY_RUN.value})
@@ -176,7 +185,17 @@ def _as_signal(order: Order) -> Signal:
 class _Planner:
     """One use: the plan of one signal on one account."""
 
-    def __init__(self, desk: Desk, signal: Signal, mapping: AccountMapping | None, market: Market, tools: PlanTools) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        signal: Signal,
+        mapping: AccountMapping | None,
+        market: Market,
+        tools: PlanTools,
+        *,
+        goes_before: bool = False,
+    ) -> None:
+        self.goes_before, self.behind = goes_before, frozenset[str]()
         self.desk, self.signal, self.mapping, self.market, self.tools = desk, signal, mapping, market, tools
         self.account = desk.account
         self.instrument = market.instrument
@@ -195,6 +214,8 @@ class _Planner:
         orders: list[Order] = []
         if out:
             orders += self._exits(out)
+        if self.goes_before:
+            orders += self._behind(sized.quantity, out)
         wants_entry = not self.signal.reduce_only and (into or not out)
         if wants_entry:
             orders += self._entries(into, sized, freed=out + (self._leaving() if opposite else ZERO))
@@ -261,6 +282,13 @@ class _Planner:
         if is_lot_multiple(quantity, self.instrument.lot):
             parts = self._slices(quantity, most=1000)
         return [self._order(role, part) for part in parts]
+
+    def _behind(self, wanted: Decimal, leaves: Decimal) -> list[Order]:
+        """What is to leave as soon as the exits that rest have made way."""
+        units = held_back(self.desk, self.signal, None if self.signal.quantity is None else wanted, leaves)
+        orders = self._exits(units) if units else []
+        self.behind = frozenset(order.order_id for order in orders)
+        return orders
 
     # --- entries
 

@@ -5,10 +5,9 @@ Pure reading of one desk. Whatever leaves at the market already is left alone: i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 
-from engines.core.model import ZERO, Order, OrderState, OrderType, PositionKey, Signal
+from engines.core.model import ZERO, Order, OrderType, PositionKey, Signal
 from engines.execution.desk import Desk
 
 
@@ -18,16 +17,15 @@ def resting_exits(desk: Desk, key: PositionKey) -> list[Order]:
     return [order for order in live if order.order_type is not OrderType.MARKET]
 
 
-def held_back(desk: Desk, signal: Signal, made: Sequence[Order]) -> Decimal:
-    """Units that this close at the market was to take out and that exits which rest have: `made` is what was planned for it here."""
+def held_back(desk: Desk, signal: Signal, wanted: Decimal | None, leaves: Decimal) -> Decimal:
+    """Units that this close at the market is to take out and that exits which rest have: `leaves` go out without them, and `wanted` (None: all that is
+    held) in all. Hold the desk's lock."""
     if not signal.reduce_only or signal.order_type is not OrderType.MARKET:
         return ZERO
     key = desk.key_of(signal)
-    with desk.lock:
-        position = desk.position(key).quantity
-        held, resting = abs(position), sum((order.remaining for order in resting_exits(desk, key)), ZERO)
-        if position * signal.side.sign >= 0 or not resting:
-            return ZERO
-        planned = sum((order.quantity for order in made if order.state is OrderState.PLANNED), ZERO)
-        wanted = held if signal.quantity is None else min(held, signal.quantity)
-        return max(ZERO, min(wanted - planned, resting, held - (desk.pending_exits(key) - resting)))
+    position = desk.position(key).quantity
+    held, resting = abs(position), sum((order.remaining for order in resting_exits(desk, key)), ZERO)
+    if position * signal.side.sign >= 0 or not resting:
+        return ZERO
+    wanted = held if wanted is None else min(held, wanted)
+    return max(ZERO, min(wanted - leaves, resting, held - leaves - (desk.pending_exits(key) - resting)))

@@ -9,9 +9,22 @@ from decimal import Decimal
 
 import pytest
 
-from engines.core.model import AccountMapping, Denial, Order, OrderState, OrderType, Sizing, SizingMode, Source, StrategyConfig, Timeframe
-from engines.execution.jobs import Cancel, Settle
-from engines.ports import OrderReport, OrderRequest, Refused
+from engines.core.model import (
+    AccountMapping,
+    Denial,
+    HaltScope,
+    Order,
+    OrderState,
+    OrderType,
+    Sizing,
+    SizingMode,
+    Source,
+    StrategyConfig,
+    Timeframe,
+)
+from engines.execution.jobs import Cancel, GoBefore, Settle
+from engines.execution.work import Job
+from engines.ports import BrokerFill, OrderReport, OrderRequest, Refused
 from tests.execution.house import INFY, USER, House, WireBroker, account, books_balance
 
 STRATEGY = StrategyConfig("S1", USER, "Cross", "ema_cross", Timeframe.M1, (INFY.symbol,), active=True)
@@ -232,16 +245,22 @@ def sold(h: House) -> list[tuple[OrderType, Decimal]]:
 
 
 @pytest.mark.parametrize(("rests", "closes", "leaves"), [(3, None, [3]), (2, None, [1, 2]), (3, 2, [2]), (1, 2, [2])])
-@pytest.mark.parametrize("source", [Source.STRATEGY, Source.WEBHOOK])
-def test_a_strategys_close_goes_before_an_exit_that_rests(rests: int, closes: int | None, leaves: list[int], source: Source) -> None:
+@pytest.mark.parametrize("halted", [False, True])
+@pytest.mark.parametrize("source", [Source.STRATEGY, Source.WEBHOOK, Source.MANUAL])
+def test_a_close_at_the_market_goes_before_an_exit_that_rests(
+    rests: int, closes: int | None, leaves: list[int], source: Source, halted: bool
+) -> None:
     with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
         limit = resting(h, rests)
-        ask(h, "SELL", closes, reduce_only=True, source=source)
+        if halted:
+            h.system.emergency_stop(HaltScope.SYSTEM, None, "drill", USER, flatten=False)
+        asked = ask(h, "SELL", closes, reduce_only=True, source=source, account_ids=("A1",))
+        assert sorted(order.quantity for order in asked) == leaves
         h.until(lambda: h.held() == 3 - (closes or 3))
-        h.until(lambda: h.system.roster.lane("A1").idle and not h.system.roster.lane("A1").box.waiting())
+        h.until(lambda: {h.journal.orders()[order.order_id].state for order in asked} == {OrderState.FILLED})
         assert sold(h) == [(OrderType.LIMIT, rests), *((OrderType.MARKET, quantity) for quantity in leaves)]
         assert h.journal.orders()[limit.order_id].state is (OrderState.OPEN if (rests, closes) == (1, 2) else OrderState.CANCELLED)
-        assert h.notifier.incidents() == []
+        assert "exit_failed" not in h.notifier.incidents()
         books_balance(h)
 
 
@@ -298,14 +317,117 @@ def test_a_close_that_cannot_take_back_what_rests_goes_on_trying_and_a_person_is
         assert (len(back), sold(h)) == (1, [(OrderType.LIMIT, 3), (OrderType.MARKET, 3)])
 
 
-def test_a_persons_own_close_and_a_close_at_a_price_leave_what_rests_and_the_second_is_told() -> None:
+def test_a_close_at_a_price_leaves_what_rests_and_is_told_where_no_person_has_asked_for_it() -> None:
     with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
         limit = resting(h, 3)
-        h.send("SELL", None, strategy_id="S1", reduce_only=True)
-        assert h.notifier.incidents() == []
-        ask(h, "SELL", None, reduce_only=True, source=Source.STRATEGY, wait=5.0, order_type=OrderType.LIMIT, price=Decimal(105))
-        assert (h.held(), h.notifier.incidents()) == (3, ["exit_failed"])
+        for source, told in ((Source.MANUAL, []), (Source.STRATEGY, ["exit_failed"])):
+            ask(h, "SELL", None, reduce_only=True, source=source, order_type=OrderType.LIMIT, price=Decimal(105), account_ids=("A1",))
+            assert (h.held(), h.notifier.incidents()) == (3, told)
         assert h.journal.orders()[limit.order_id].state is OrderState.OPEN
+
+
+def held_up(h: House, monkeypatch: pytest.MonkeyPatch) -> list[OrderRequest]:
+    """The broker has no answer yet to being asked to take an order back."""
+    asked: list[OrderRequest] = []
+    monkeypatch.setattr(h.wires["A1"], "cancel", lambda broker_order_id, request: asked.append(request))
+    return asked
+
+
+def says(h: House, order: Order, state: OrderState, filled: int = 0) -> None:
+    """The broker tells what has become of an order that rested."""
+    report = h.books["A1"].reports[order.client_id]
+    fills = (BrokerFill("F1", Decimal(filled), Decimal(110), h.clock.now()),) if filled else ()
+    h.books["A1"].reports[order.client_id] = report = replace(report, state=state, filled_quantity=Decimal(filled), fills=fills)
+    h.wires["A1"].on_report(report)
+
+
+@pytest.mark.parametrize(
+    ("filled", "state", "becomes", "leaves"),
+    [
+        (0, OrderState.CANCELLED, OrderState.FILLED, [3]),
+        (2, OrderState.CANCELLED, OrderState.CANCELLED, [1]),
+        (3, OrderState.FILLED, OrderState.CANCELLED, []),
+    ],
+)
+def test_law_7_a_close_that_waits_for_what_rests_takes_out_what_is_left_of_it(
+    filled: int, state: OrderState, becomes: OrderState, leaves: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
+        limit, lane = resting(h, 3), h.system.roster.lane("A1")
+        asked = held_up(h, monkeypatch)
+        (close,) = ask(h, "SELL", None, reduce_only=True, source=Source.MANUAL, account_ids=("A1",))
+        h.until(lambda: asked)
+        assert (h.journal.orders()[close.order_id].state, sold(h)[1:]) == (OrderState.PLANNED, [])
+        says(h, limit, state, filled)
+        h.until(lambda: h.held() == 0 and lane.idle and not lane.box.waiting())
+        assert h.journal.orders()[close.order_id].state is becomes
+        assert sold(h)[1:] == [(OrderType.MARKET, quantity) for quantity in leaves]
+        assert h.notifier.incidents() == []
+        books_balance(h)
+
+
+def test_a_close_that_waits_for_what_rests_leaves_the_next_position_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
+        limit, lane = resting(h, 3), h.system.roster.lane("A1")
+        asked = held_up(h, monkeypatch)
+        kept: list[Job] = []
+        monkeypatch.setattr(lane, "put_later", lambda job, pause: kept.append(job))
+        (close,) = ask(h, "SELL", None, reduce_only=True, source=Source.MANUAL, account_ids=("A1",))
+        h.until(lambda: asked and kept)
+        says(h, limit, OrderState.FILLED, 3)
+        ask(h, wait=30.0)
+        monkeypatch.undo()
+        lane.put(next(job for job in kept if isinstance(job, GoBefore)))
+        h.until(lambda: h.journal.orders()[close.order_id].state is OrderState.CANCELLED)
+        assert (h.held(), sold(h)[1:]) == (3, [])
+
+
+def test_a_second_close_asks_for_nothing_that_the_first_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
+        limit = resting(h, 3)
+        asked = held_up(h, monkeypatch)
+        for state in (OrderState.PLANNED, OrderState.DENIED):
+            (close,) = ask(h, "SELL", None, reduce_only=True, source=Source.STRATEGY)
+            assert close.state is state
+        h.until(lambda: asked)
+        says(h, limit, OrderState.CANCELLED)
+        h.until(lambda: h.held() == 0)
+        assert sold(h)[1:] == [(OrderType.MARKET, 3)]
+
+
+def test_what_leaves_without_waiting_is_not_outgrown_by_what_waits_for_an_exit_that_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
+        limit, tries = resting(h, 2), iter(["retry", "retry"])
+        asked = held_up(h, monkeypatch)
+        h.script = lambda request: next(tries, "fill")
+        ask(h, "SELL", None, reduce_only=True, source=Source.STRATEGY)
+        h.until(lambda: asked and h.held() == 2)
+        says(h, limit, OrderState.CANCELLED)
+        h.until(lambda: h.held() == 0)
+        assert (sold(h)[1:], h.notifier.incidents()) == ([(OrderType.MARKET, 1), (OrderType.MARKET, 2)], [])
+
+
+def test_a_close_that_waits_for_what_rests_can_be_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
+        limit, lane = resting(h, 3), h.system.roster.lane("A1")
+        asked = held_up(h, monkeypatch)
+        (close,) = ask(h, "SELL", None, reduce_only=True, source=Source.MANUAL, account_ids=("A1",))
+        h.until(lambda: asked)
+        h.system.cancel_order(close.order_id)
+        h.until(lambda: lane.idle and not lane.box.waiting())
+        states = {h.journal.orders()[order.order_id].state for order in (limit, close)}
+        assert (h.held(), states, sold(h)[1:]) == (3, {OrderState.OPEN, OrderState.CANCELLED}, [])
+
+
+def test_after_a_restart_a_person_is_told_of_a_close_that_waited_for_what_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
+        limit = resting(h, 3)
+        held_up(h, monkeypatch)
+        (close,) = ask(h, "SELL", None, reduce_only=True, source=Source.MANUAL, account_ids=("A1",))
+        with h.restart() as then:
+            then.until(lambda: then.journal.orders()[close.order_id].state is OrderState.NOT_PLACED)
+            then.until(lambda: "exit_failed" in then.notifier.incidents())
+            assert (then.held(), then.journal.orders()[limit.order_id].state, sold(then)[1:]) == (3, OrderState.OPEN, [])
 
 
 @pytest.mark.parametrize(("source", "told"), [(Source.STRATEGY, ["exit_failed"]), (Source.MANUAL, [])])
@@ -314,4 +436,4 @@ def test_a_close_that_its_broker_refuses_is_told_where_no_person_has_asked_for_i
         ask(h, wait=5.0)
         h.script = lambda request: "refuse"
         ask(h, "SELL", None, reduce_only=True, source=source, wait=5.0)
-        assert (h.held(), h.notifier.incidents()) == (3, told)
+        assert (h.held(), [kind for kind in h.notifier.incidents() if kind == "exit_failed"]) == (3, told)
