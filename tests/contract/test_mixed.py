@@ -13,8 +13,6 @@ from tests.contract.venues import VENUES
 from tests.emulators.core.faults import Fault
 from tests.execution.house import books_balance
 
-pytestmark = pytest.mark.timeout(150)
-
 
 @pytest.fixture
 def house() -> Iterator[LiveHouse]:

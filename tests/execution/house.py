@@ -474,6 +474,7 @@ class House:
         calendar: Calendar | None = None,
         groups: Sequence[Group] = (),
         rules: Sequence[CombinedRule] = (),
+        patience: float = PATIENCE,
         start: bool = True,
     ) -> None:
         self.journal = journal or MemoryJournal()
@@ -505,7 +506,7 @@ class House:
             ids=ids or _unused_ids(self.journal),
             feed=self.feed,
             brokers={"wire": self._wire, "binance_spot": self._wire, **(brokers or {})},
-            settings=EngineSettings(max_price_age=60.0),
+            settings=EngineSettings(max_price_age=600.0, connect_patience=patience, ask_patience=patience),
             calendar=calendar or Calendar(hours={}, holidays=frozenset(), special={}, years=frozenset()),  # open at any hour
             live_market=live_market,
         )

@@ -147,7 +147,7 @@ def test_a_coin_account_that_cannot_be_connected_is_not_counted_in_rupees():
 
     group = Group("G1", "U1", "Both", ("A1", "A2"))
     rupees, coins = account("A1", broker="wire"), account("A2", broker="binance_spot")
-    with House(rupees, coins, groups=[group], rules=[ON_GROUP], brokers={"binance_spot": no_keys}) as house:
+    with House(rupees, coins, groups=[group], rules=[ON_GROUP], brokers={"binance_spot": no_keys}, patience=0.5) as house:
         assert "currencies" in house.system.combined.views()[0].why
         assert {view.account_id: view.currency for view in house.system.accounts()} == {"A1": "INR", "A2": "USDT"}
 

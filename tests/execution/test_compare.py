@@ -87,14 +87,15 @@ def test_a_read_that_fails_changes_nothing() -> None:
         assert house.system.roster.desk("A1").differences.keys() == {INFY.symbol}
 
 
-def test_a_push_about_a_trade_that_is_not_ours_makes_it_look_at_once() -> None:
+def test_a_push_about_a_trade_that_is_not_ours_makes_it_look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engines.execution.compare.HOLDING_EVERY", 3600.0)  # nothing but the push makes it look
     with bought() as house:
         house.books["A1"].elsewhere[INFY.symbol] = Decimal(-10)
         by_hand = OrderReport(
             "HAND1", OrderState.FILLED, symbol=INFY.symbol, side=Side.SELL, quantity=Decimal(10), filled_quantity=Decimal(10)
         )
         house.wires["A1"].on_report(by_hand)
-        house.until(lambda: DIFFERS in house.notifier.incidents(), 8)
+        house.until(lambda: DIFFERS in house.notifier.incidents())
 
 
 def test_a_person_who_closes_what_is_gone_sells_nothing(calm: None) -> None:

@@ -101,7 +101,7 @@ def test_a_deadline_that_passed_while_nobody_watched_is_kept_by_the_next_run() -
 def test_what_fills_after_the_deadline_has_taken_the_rest_out_leaves_at_once() -> None:
     clock = ShiftedClock()
     with House(account("A1", broker="wire"), clock=clock, script=lambda request: "fill" if request.reduce_only else "open") as house:
-        (entry,) = house.send("BUY", 10, exits=A_MINUTE, order_type=OrderType.LIMIT, price=Decimal(100), wait=1.0)
+        (entry,) = house.send("BUY", 10, exits=A_MINUTE, order_type=OrderType.LIMIT, price=Decimal(100))
         house.until(lambda: entry.order_id in house.books["A1"].reports)
         report = house.books["A1"].reports[entry.order_id]
         house.wires["A1"].on_report(filled(report, 4))

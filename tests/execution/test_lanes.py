@@ -19,7 +19,7 @@ from engines.execution.leaving import Exit
 from engines.execution.supervisor import Supervisor, Worker
 from engines.execution.work import AfterDeath
 from engines.ports import NeedsLogin, Retry, SystemClock, Unknown
-from tests.execution.house import INFY, NIFTY_FUT, USER, House, WireBroker, account, books_balance
+from tests.execution.house import INFY, NIFTY_FUT, PATIENCE, USER, House, WireBroker, account, books_balance
 
 STOP = ExitSpec(stop_price=Decimal(95))
 
@@ -36,10 +36,10 @@ def entries(house: House) -> int:
 def closing(house: House, name: str = "A1") -> Iterator[None]:
     """The moment in which an account's connection is being replaced: the old one is still being closed."""
     begun, go = threading.Event(), threading.Event()
-    house.wires[name].close = lambda: (begun.set(), go.wait(10))
+    house.wires[name].close = lambda: (begun.set(), go.wait(PATIENCE))
     thread = threading.Thread(target=house.system.connect, args=(name,))
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(PATIENCE)
     yield
     go.set()
     thread.join()
@@ -77,7 +77,7 @@ def test_what_the_old_lane_is_in_the_middle_of_goes_on_in_the_next():
 
         def hang(*_):
             asked.set()
-            cut.wait(10)
+            cut.wait(PATIENCE)
             raise Unknown("the connection was closed")
 
         def no(*_):
@@ -89,7 +89,7 @@ def test_what_the_old_lane_is_in_the_middle_of_goes_on_in_the_next():
         old.cancel, old.close = hang, close
         house.script = lambda request: "fill"
         halt, _ = house.system.emergency_stop(HaltScope.SYSTEM, None, "drill", USER)
-        assert asked.wait(10)
+        assert asked.wait(PATIENCE)
         house.system.connect("A1")
         cut.set()
         house.until(lambda: house.system.halt_report(halt.halt_id).accounts[0].state == "flat")
@@ -100,7 +100,7 @@ def test_a_connection_is_cut_before_it_is_closed_so_that_nobody_waits_for_its_an
     with House(account("A1", broker="wire"), script=lambda request: "hang") as house:
         old = house.wires["A1"]
         house.send(wait=0.0)
-        assert old.hanging.wait(10)
+        assert old.hanging.wait(PATIENCE)
         seen: list[bool] = []
         old.close = lambda: seen.append(old.released.is_set())
         house.system.connect("A1")
@@ -114,12 +114,12 @@ def test_an_order_that_a_replaced_lane_has_in_its_hands_leaves_once_and_by_the_n
 
         def late(request, permit):
             reached.set()
-            go.wait(10)
+            go.wait(PATIENCE)
             return place(request, permit)
 
         old.place = late
         (order,) = house.send(wait=0.0)
-        assert reached.wait(10)
+        assert reached.wait(PATIENCE)
         lane = house.system.roster.lane("A1")
         house.system.connect("A1")
         assert house.system.roster.lane("A1").send(order.order_id) == lanes.NOT_READY_PAUSE  # not before the old one has let go of it
@@ -313,7 +313,7 @@ def connect_twice(house: House) -> list[WireBroker]:
     make = roster._brokers
 
     def slow(one, desk):
-        both.wait(10)
+        both.wait(PATIENCE)
         made.append(make(one, desk))
         return made[-1]
 
@@ -405,7 +405,7 @@ def test_a_stop_waits_for_the_last_write_of_a_lane_that_was_just_replaced():
         old.may_write.clear()
         old.abort = lambda: cuts.append("old")  # a write that goes on all the same
         house.send(wait=0.0)
-        assert old.writing.wait(10)
+        assert old.writing.wait(PATIENCE)
         house.system.connect("A1")
         new = house.wires["A1"]
         new.abort = lambda: (cuts.append("new"), old.may_write.set())
@@ -427,7 +427,7 @@ def test_a_worker_is_replaced_by_one_of_its_name_and_what_was_told_of_it_is_over
         worker.pause(10)
 
     first = supervisor.add("lane A1", dies)
-    first.join(10)
+    first.join(PATIENCE)
     supervisor.check()
     second = supervisor.add("lane A1", lives)
     second.stuck = True

@@ -14,7 +14,7 @@ from engines.execution.chase import ENTRY_RESTS, EXIT_RESTS, MOST_CHASES, Chaser
 from engines.execution.sessions import WARN_BEFORE
 from engines.ports import BrokerFill, OrderReport, OrderRequest, StreamKey, SystemClock
 from tests.core.making import fill
-from tests.execution.house import INFY, House, account
+from tests.execution.house import INFY, PATIENCE, House, account
 
 COIN = Instrument("BINANCE:BTCUSDT", "BTC", "BINANCE", Decimal("0.01"), segment="SPOT", quantity_step=Decimal("0.00001"))
 
@@ -53,7 +53,7 @@ def chaser(house: House, clock: HandClock) -> tuple[Chaser, list[str]]:
 def test_an_exit_that_rests_is_priced_through_the_market_again_and_again_and_at_last_cancelled():
     with live_house(lambda request: "open" if request.reduce_only else "fill") as house:
         house.send("BUY", 10)
-        (exit_order,) = house.send("SELL", 10, wait=0.5, reduce_only=True)
+        (exit_order,) = house.send("SELL", 10, reduce_only=True)
         house.until(lambda: house.journal.orders()[exit_order.order_id].state is OrderState.OPEN)
         clock = HandClock()
         follow, told = chaser(house, clock)
@@ -75,8 +75,8 @@ def test_an_exit_that_rests_is_priced_through_the_market_again_and_again_and_at_
 
 def test_an_entry_that_rests_is_taken_back_and_a_limit_order_is_left_alone():
     with live_house(lambda request: "open") as house:
-        (market,) = house.send("BUY", 10, wait=0.5)
-        (limit,) = house.send("BUY", 10, wait=0.5, order_type=OrderType.LIMIT, price=Decimal(99))
+        (market,) = house.send("BUY", 10)
+        (limit,) = house.send("BUY", 10, order_type=OrderType.LIMIT, price=Decimal(99))
         house.until(lambda: house.journal.orders()[limit.order_id].state is OrderState.OPEN)
         clock = HandClock()
         follow, told = chaser(house, clock)
@@ -237,7 +237,7 @@ def test_what_a_fee_leaves_below_one_step_counts_as_flat():
         account("A1", broker="binance_spot"), instruments=(COIN,), script=lambda request: "fill" if request.reduce_only else "open"
     ) as house:
         signal = replace(house.signal(symbol=COIN.symbol), quantity=Decimal("0.01"))
-        (order,) = house.system.submit(signal, 5).orders
+        (order,) = house.system.submit(signal, PATIENCE).orders
         bought = BrokerFill("T1", Decimal("0.01"), Decimal(100), SystemClock().now(), fee_quantity=Decimal("0.0000104"))
         house.wires["A1"].on_report(
             OrderReport(order.broker_order_id or "", OrderState.FILLED, filled_quantity=Decimal("0.01"), fills=(bought,))

@@ -13,7 +13,7 @@ from engines.execution.connecting import Connect
 from engines.execution.jobs import OUTGROWN, Send
 from engines.execution.leaving import Exit
 from engines.ports import NeedsLogin, OrderReport, OrderRequest, Permit
-from tests.execution.house import INFY, USER, House, account, books_balance
+from tests.execution.house import INFY, PATIENCE, USER, House, account, books_balance
 
 
 def before_the_write(request: OrderRequest, permit: Permit) -> OrderReport:
@@ -72,7 +72,7 @@ def test_an_exit_that_was_long_on_the_wire_when_the_session_was_over_is_made_ane
         def slow(request: OrderRequest, permit: Permit) -> OrderReport:
             with permit():
                 pass
-            assert go.wait(10)
+            assert go.wait(PATIENCE)
             return as_the_answer(request, permit)
 
         ends(h, slow)

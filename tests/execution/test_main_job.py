@@ -156,7 +156,6 @@ def cash_plus_mark(system: TradingSystem, data: Data, account_id: str) -> Decima
     return cash + mark * sum((f.side.sign * f.quantity for f in fills), Decimal(0))
 
 
-@pytest.mark.timeout(120)
 def test_a_week_of_nifty_through_the_live_engine_balances_and_repeats(tmp_path: Path, nifty_fortnight: Path) -> None:
     week = run_week(tmp_path / "first", nifty_fortnight)
 

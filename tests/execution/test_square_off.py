@@ -113,9 +113,9 @@ def test_waiting_entries_are_taken_back_and_resting_exits_make_way() -> None:
     answers = {OrderType.MARKET: "fill", OrderType.LIMIT: "open"}
     with open_house(wall, script=lambda request: answers[request.order_type]) as house:
         send(house, INFY.symbol, 10)
-        entry = send(house, INFY.symbol, 7, order_type=OrderType.LIMIT, price=Decimal(95), wait=0.5)
-        overnight = send(house, INFY.symbol, 1, Product.CNC, order_type=OrderType.LIMIT, price=Decimal(95), wait=0.5)
-        (target,) = house.send("SELL", 10, order_type=OrderType.LIMIT, price=Decimal(105), wait=0.5)
+        entry = send(house, INFY.symbol, 7, order_type=OrderType.LIMIT, price=Decimal(95))
+        overnight = send(house, INFY.symbol, 1, Product.CNC, order_type=OrderType.LIMIT, price=Decimal(95))
+        (target,) = house.send("SELL", 10, order_type=OrderType.LIMIT, price=Decimal(105))
         assert target.role is Role.EXIT
         to(house, wall, "15:10")
         house.until(lambda: states(house).get("cash", ("", ""))[0] is RunState.DONE)

@@ -10,7 +10,7 @@ import pytest
 from engines.core.model import ExitSpec, OrderState, OrderType, Role, TargetSpec
 from engines.execution.leaving import Exit
 from engines.ports import OrderReport, OrderRequest
-from tests.execution.house import INFY, House, WireBroker, account, books_balance
+from tests.execution.house import INFY, PATIENCE, House, WireBroker, account, books_balance
 
 TWO = ExitSpec(stop_price=Decimal(95), targets=(TargetSpec(Decimal(50), price=Decimal(105)), TargetSpec(Decimal(30), price=Decimal(110))))
 
@@ -83,12 +83,12 @@ def test_a_target_that_its_lane_is_still_at_is_asked_for_by_nobody_else(monkeypa
 
         def slow(broker_order_id: str, request: OrderRequest) -> OrderReport | None:
             asked.set()
-            assert go.wait(10)
+            assert go.wait(PATIENCE)
             return WireBroker.cancel(wire, broker_order_id, request)
 
         wire.cancel = slow  # type: ignore[method-assign]
         h.feed.price(INFY.symbol, 105.0)
-        assert asked.wait(10)
+        assert asked.wait(PATIENCE)
         look(h)
         assert not any(isinstance(job, Exit) for job in lane.box.waiting())
         go.set()

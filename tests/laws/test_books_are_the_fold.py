@@ -79,7 +79,7 @@ def test_law_3_after_a_restart_on_another_day_an_orders_old_trades_are_not_booke
         closing(journal),
         House(account("A1", broker="wire"), journal=journal, script=lambda _: "open") as house,
     ):
-        (order,) = house.send("BUY", 10, order_type=OrderType.LIMIT, price=Decimal(99), wait=0.5)
+        (order,) = house.send("BUY", 10, order_type=OrderType.LIMIT, price=Decimal(99))
         book = house.books["A1"]
         first = BrokerFill("T1", Decimal(4), Decimal(99), SystemClock().now() - 2 * 86400)
         part = replace(

@@ -16,7 +16,7 @@ from engines.core.model import FINAL_STATES, AccountMapping, OrderState, Sizing,
 from engines.execution.connecting import Connect
 from engines.execution.jobs import Send
 from engines.ports import JournalDown, Retry
-from tests.execution.house import INFY, USER, House, account, books_balance
+from tests.execution.house import INFY, PATIENCE, USER, House, account, books_balance
 
 WIRE = account("A1", broker="wire")
 
@@ -74,7 +74,7 @@ def test_law_2_the_intent_and_its_client_id_are_durable_before_the_first_byte_le
     with House(WIRE, account("A2", broker="wire"), script=script) as house:
         house.send("BUY")
         house.send("SELL")  # an exit, planned by the same fan-out
-        house.system.submit(house.signal("BUY"), 5)
+        house.system.submit(house.signal("BUY"), PATIENCE)
         house.system.close_all(["A1", "A2"])  # exits planned in the lanes
     assert len(seen) == 8
     assert all(seen)
@@ -98,7 +98,7 @@ def test_law_10_one_signal_id_has_exactly_one_named_outcome_for_each_mapping():
     mappings = [AccountMapping(f"M{n}", f"A{n}", "S1", Decimal(50), sizing) for n in (1, 2, 3, 4)]
     with House(*accounts, strategies=[strategy], mappings=mappings, script=lambda r: "refuse") as house:
         signal = house.signal(quantity=None, strategy_id="S1", account_ids=(), name="once")
-        outcome = house.system.submit(signal, 5)
+        outcome = house.system.submit(signal, PATIENCE)
         assert outcome.settled
         assert sorted((o.account_id, o.state.value, o.reason) for o in outcome.orders) == [
             ("A1", "filled", None),
@@ -116,7 +116,7 @@ def test_law_10_a_repeated_signal_id_is_dropped_however_many_send_it_at_once():
         def send():
             signal = house.signal(name="same")
             start.wait()
-            answers.append(house.system.submit(signal, 5))
+            answers.append(house.system.submit(signal, PATIENCE))
 
         threads = [threading.Thread(target=send) for _ in range(16)]
         for thread in threads:
@@ -147,7 +147,7 @@ class OneOrderForEachIntent(RuleBasedStateMachine):
 
     @rule(side=st.sampled_from(["BUY", "SELL"]), quantity=st.integers(1, 5), name=st.sampled_from(["a", "b", "c", "d"]))
     def signal(self, side: str, quantity: int, name: str) -> None:
-        outcome = self.house.system.submit(self.house.signal(side, quantity, name=name), 3)
+        outcome = self.house.system.submit(self.house.signal(side, quantity, name=name), 1)
         assert outcome.duplicate == (name in self.names)
         assert sorted({order.account_id for order in outcome.orders}) == ["A1", "A2"]
         self.names.add(name)
@@ -230,14 +230,14 @@ def test_an_order_is_told_as_sent_when_its_bytes_leave_whenever_its_answer_comes
                     wrote.append(now())
                     yield
                 out.set()
-                go_on.wait(5)
+                go_on.wait(PATIENCE)
 
             return place(request, writing)
 
         house.wires["A1"].place = slow
         began = now()
         (order,) = house.send(wait=0.0)
-        assert out.wait(5)
+        assert out.wait(PATIENCE)
         told = house.system.order(order.order_id, "A1")
         assert told is not None
         assert told.state is OrderState.SENDING

@@ -34,7 +34,7 @@ from engines.core.model import (
 from engines.core.sessions import Calendar
 from engines.ports import RandomIds, SystemClock
 from engines.system import EngineSettings, TradingSystem
-from tests.execution.house import INFY, HandFeed, ListNotifier
+from tests.execution.house import INFY, PATIENCE, HandFeed, ListNotifier
 
 BY = Actor(None, "cli")
 OWNER, ASHA, BEN = "owner", "asha", "ben"
@@ -90,7 +90,7 @@ class Workspace:
         self.data.close()
 
     def settled(self) -> None:
-        pause, deadline = threading.Event(), self.clock.monotonic() + 20
+        pause, deadline = threading.Event(), self.clock.monotonic() + PATIENCE
         while any(order.state in UNSETTLED_STATES for desk in self.system.roster.desks() for order in desk.session_orders()):
             assert self.clock.monotonic() < deadline, "an order never settled"
             pause.wait(0.001)
@@ -193,7 +193,7 @@ class EachTheirOwn(RuleBasedStateMachine):
     def signal(self, close: bool, name: str, source: Source) -> None:
         shop, true = self.shop, self.true
         before = {person: len(shop.orders(person)) for person in ACCOUNTS}
-        outcome = shop.system.submit(self._made(close, name, source), 5)
+        outcome = shop.system.submit(self._made(close, name, source), PATIENCE)
         shop.settled()
         assert outcome.duplicate == (name in true.names)
         if outcome.duplicate:

@@ -13,7 +13,7 @@ from engines.execution.jobs import Modify
 from engines.execution.leaving import Flatten
 from engines.ports import JournalDown, OrderRequest, SystemClock
 from engines.system import Conflict
-from tests.execution.house import INFY, USER, House, account, books_balance
+from tests.execution.house import INFY, PATIENCE, USER, House, account, books_balance
 
 
 def stop(house: House, flatten: bool = True):
@@ -50,7 +50,7 @@ def test_law_4_after_a_stop_is_acknowledged_no_exposure_raising_order_is_written
         halt = stop(house)
         acknowledged = SystemClock().monotonic()
         placed_before = {key: [r for r in book.placed if not r.reduce_only] for key, book in house.books.items()}
-        house.until(lambda: flat(house, halt.halt_id), 20)
+        house.until(lambda: flat(house, halt.halt_id))
         running.clear()
         for thread in threads:
             thread.join()
@@ -66,7 +66,7 @@ def test_law_4_a_stop_waits_for_the_write_in_progress_or_cuts_it():
         wire = house.wires["A1"]
         wire.may_write.clear()
         house.system.submit(house.signal(), 0)
-        wire.writing.wait(5)
+        assert wire.writing.wait(PATIENCE)
         halt, _ = house.system.emergency_stop(HaltScope.SYSTEM, None, "drill", USER)
         assert wire.aborted  # a write that does not end is cut before the stop is acknowledged
         wire.may_write.set()
@@ -75,7 +75,7 @@ def test_law_4_a_stop_waits_for_the_write_in_progress_or_cuts_it():
 
 def test_law_4_after_a_stop_no_entry_is_changed_either():
     with House(account("A1", broker="wire"), script=lambda request: "open") as house:
-        (order,) = house.send("BUY", 10, order_type=OrderType.LIMIT, price=Decimal(99), wait=0.5)
+        (order,) = house.send("BUY", 10, order_type=OrderType.LIMIT, price=Decimal(99))
         asked: list[object] = []
         house.wires["A1"].modify = lambda *_, **terms: asked.append(terms)
         house.system.modify_order(order.order_id, quantity=Decimal(12))
@@ -86,7 +86,7 @@ def test_law_4_after_a_stop_no_entry_is_changed_either():
         lane = house.system.roster.lane("A1")
         job = Modify(order.order_id, Decimal(50), None, None)
         lane.put(job)  # asked before the stop, reached by the lane after it
-        job.done.wait(5)
+        assert job.done.wait(PATIENCE)
         assert "stop forbids" in job.error
         assert len(asked) == 1
 
@@ -102,26 +102,24 @@ def test_law_4_after_a_stop_no_entry_is_priced_through_the_market_though_that_ma
         smaller = Modify(order.order_id, Decimal(5), None, None)
         for each in (job, smaller):
             house.system.roster.lane("A1").put(each)
-            assert each.done.wait(10)
+            assert each.done.wait(PATIENCE)
         assert "stop forbids" in job.error
         assert (smaller.error, [terms["quantity"] for terms in asked]) == ("", [5])
 
 
 def test_law_4_a_change_that_hangs_does_not_hold_up_a_stop():
     with House(account("A1", broker="wire"), script=lambda request: "open") as house:
-        (order,) = house.send("BUY", 10, order_type=OrderType.LIMIT, price=Decimal(99), wait=0.5)
+        (order,) = house.send("BUY", 10, order_type=OrderType.LIMIT, price=Decimal(99))
         wire, reached, released = house.wires["A1"], threading.Event(), threading.Event()
 
         def hang(*_, **terms):
             reached.set()
-            released.wait(5)
+            released.wait(PATIENCE)
 
         wire.modify, wire.abort = hang, released.set
         house.system.roster.lane("A1").put(Modify(order.order_id, Decimal(50), None, None))
-        assert reached.wait(5)
-        began = SystemClock().monotonic()
+        assert reached.wait(PATIENCE)
         stop(house)
-        assert SystemClock().monotonic() - began < 2
         assert released.is_set(), "the connection was cut"
 
 
@@ -172,12 +170,11 @@ def test_law_5_the_stop_works_when_a_broker_hangs_and_one_account_never_delays_a
     with House(account("A1", broker="wire"), account("A2"), account("A3")) as house:
         house.send(account_ids=("A2", "A3"))
         house.script = lambda request: "hang"
-        house.system.submit(house.signal(account_ids=("A1",)), 0)
-        house.wires["A1"].hanging.wait(5)
-        began = SystemClock().monotonic()
+        (stuck,) = house.system.submit(house.signal(account_ids=("A1",)), 0).orders
+        assert house.wires["A1"].hanging.wait(PATIENCE)
         halt = stop(house)
-        assert SystemClock().monotonic() - began < 1.0
-        house.until(lambda: house.held("A2") == 0 and house.held("A3") == 0, 2)
+        house.until(lambda: house.held("A2") == 0 and house.held("A3") == 0)
+        assert house.journal.orders()[stuck.order_id].state is not OrderState.UNKNOWN, "nobody waited until it hung no more"
         states = {row.account_id: row.state for row in house.system.halt_report(halt.halt_id).accounts}
         assert (states["A2"], states["A3"]) == ("flat", "flat")
         assert states["A1"] in ("working", "stuck")
@@ -191,7 +188,8 @@ def test_law_5_a_hanging_account_delays_no_other_signal():
         house.script = lambda request: "hang"
         for _ in range(20):
             house.system.submit(house.signal("BUY", 1), 0)
-        house.until(lambda: house.held("A2") == 20, 3)
+        house.until(lambda: house.held("A2") == 20)
+        assert not house.books["A1"].reports, "the first still hangs"
         house.wires["A1"].abort()
 
 
@@ -262,11 +260,11 @@ def test_law_4_a_second_stop_is_acknowledged_no_sooner_than_it_holds():
         wire, slow, flush = house.wires["A1"], threading.Event(), house.latch.set
         wire.may_write.clear()
         house.system.submit(house.signal(), 0)
-        assert wire.writing.wait(5)
+        assert wire.writing.wait(PATIENCE)
 
         def first_is_slow(halt):
             if threading.current_thread() is first:
-                slow.wait(5)
+                slow.wait(PATIENCE)
             return flush(halt)
 
         house.latch.set = first_is_slow
@@ -432,14 +430,14 @@ def test_law_4_a_stop_that_comes_while_another_is_lifted_holds_in_memory_on_disk
 
         def slow(halt_id: str) -> bool:
             lifting.set()
-            begun.wait(10)
+            begun.wait(PATIENCE)
             stopping.join(0.3)  # whoever stops now must wait for its turn, or would have it undone on disk
             return lift(halt_id)
 
         house.latch.lift = slow
         starting = threading.Thread(target=switch, args=(house, True))
         starting.start()
-        assert lifting.wait(10)
+        assert lifting.wait(PATIENCE)
         stopping.start()
         begun.set()
         starting.join()
@@ -457,14 +455,14 @@ def test_law_4_a_stop_is_seen_by_every_gate_though_another_is_still_on_its_way_t
 
         def set_slowly(halt):
             reached.set()
-            slow.wait(10)
+            slow.wait(PATIENCE)
             return keep(halt)
 
         house.latch.set = set_slowly
         kill = house.system.kill_switch
         threads = [threading.Thread(target=kill, args=(name, True, "odd fills", USER)) for name in ("A1", "A2")]
         threads[0].start()
-        assert reached.wait(10)
+        assert reached.wait(PATIENCE)
         threads[1].start()
         house.until(lambda: house.system.account("A2").kill_switch)
         assert [o.reason for o in house.send()] == ["kill_switch", "kill_switch"]

@@ -13,7 +13,7 @@ from engines.core.model import ExitSpec, OrderState, StrategyConfig, Tick, Timef
 from engines.execution.supervisor import Death, Supervisor
 from engines.execution.work import AfterDeath
 from engines.ports import SystemClock
-from tests.execution.house import INFY, USER, House, account, books_balance
+from tests.execution.house import INFY, PATIENCE, USER, House, account, books_balance
 
 
 class Poison:
@@ -159,7 +159,7 @@ def test_law_13_what_fails_about_one_thread_keeps_no_other_from_being_looked_aft
     supervisor = Supervisor(SystemClock(), told.append)
     first, second = (supervisor.add(name, lambda worker: None) for name in ("first", "second"))
     for worker in (first, second):
-        worker.join(10)
+        worker.join(PATIENCE)
     supervisor.check()
     first.restart_at = second.restart_at = 0.0
     no_threads.append("first")
@@ -203,7 +203,7 @@ def test_law_14_orders_and_fills_are_never_dropped():
         def trade() -> None:
             start.wait()
             for _ in range(30):
-                (order,) = house.system.submit(house.signal("BUY", 1), 10).orders
+                (order,) = house.system.submit(house.signal("BUY", 1), PATIENCE).orders
                 assert order.state is OrderState.FILLED
 
         threads = [threading.Thread(target=trade) for _ in range(20)]

@@ -44,7 +44,6 @@ def three(discord: DiscordDouble, telegram: TelegramDouble) -> dict[str, dict[st
     }
 
 
-@pytest.mark.timeout(150)
 def test_a_thousand_messages_to_three_places_each_once_and_in_order(
     tmp_path: Path, three: dict[str, dict[str, str]], discord: DiscordDouble, telegram: TelegramDouble, post: Mailbox
 ) -> None:
