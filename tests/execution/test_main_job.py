@@ -10,8 +10,6 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
-import pytest
-
 from app.data import Actor, Data, open_data
 from app.live import Hub
 from engines.core import charges as charge_rules
