@@ -2,6 +2,7 @@
 // nothing flickers and no field loses its focus.
 
 import { digits, shaped, tone, unrounded, words } from "./format.js";
+import { leaves } from "./still.js";
 
 const TONES = {
   planned: "info", sending: "info", open: "info", working: "info", info: "info",
@@ -20,7 +21,7 @@ export function patch(key, value) {
 
 // What is shown only while something is held leaves with it; "3 of 5 filled" follows the rows that it counts.
 export function leave(key) {
-  document.querySelectorAll(`[data-while="${CSS.escape(key)}"]`).forEach((row) => row.remove());
+  document.querySelectorAll(`[data-while="${CSS.escape(key)}"]`).forEach(leaves);
 }
 
 export function tally() {
@@ -48,7 +49,7 @@ export function write(cell, value) {
   if (before === text && shape !== "age") return;
   cell.dataset.value = text;
   const column = cell.closest("td[data-value]");
-  if (column) column.dataset.value = text;
+  if (column?.querySelector("[data-shape]") === cell) column.dataset.value = text; // what stands below it on a phone is not what the column sorts by
   WRITERS[shape] ? WRITERS[shape](cell, value) : number(cell, value, shape);
   if ("flash" in cell.dataset && before) flash(cell, Number(text) - Number(before));
 }
