@@ -75,6 +75,8 @@ def _report(order: Mapping[str, Any]) -> OrderReport:
 
 
 class Program:
+    broker: type[LedgerBroker] = LedgerBroker
+
     def __init__(self, folder: Path, port: int) -> None:
         self.data = open_data(folder, exclusive=True)
         actor = Actor(None, "tests")
@@ -85,42 +87,44 @@ class Program:
         (self.row,) = self.data.accounts.list(None)
         self.feed = HandFeed(INFY)
         self.ids = RandomIds()
+        self.notifier = ListNotifier()
         self.system = TradingSystem(
             journal=self.data.journal,
             latch=self.data.latch,
             directory=self.data.directory,
-            notifier=ListNotifier(),
+            notifier=self.notifier,
             clock=SystemClock(),
             ids=self.ids,
             feed=self.feed,
-            brokers={"zerodha": lambda account, credentials: LedgerBroker(port)},
+            brokers={"zerodha": lambda account, credentials: self.broker(port)},
             settings=EngineSettings(max_price_age=60.0),
             calendar=Calendar(hours={}, holidays=frozenset(), special={}, years=frozenset()),
         )
         self.system.start()
 
-    def buy(self, name: str) -> None:
+    def signal(self, name: str, side: Side, **terms: Any) -> Signal:
         account = self.row.account
-        signal = Signal(
+        return Signal(
             key=self.ids.new(),
             signal_id=name,
             user_id=account.user_id,
             source=Source.MANUAL,
             symbol=INFY.symbol,
-            side=Side.BUY,
+            side=side,
             created_at=SystemClock().now(),
-            quantity=Decimal(10),
             account_ids=(account.account_id,),
-            exits=ExitSpec(stop_price=Decimal(95)),
+            **terms,
         )
-        self.system.submit(signal, 5)
+
+    def buy(self, name: str) -> None:
+        self.system.submit(self.signal(name, Side.BUY, quantity=Decimal(10), exits=ExitSpec(stop_price=Decimal(95))), 5)
 
     def desk(self) -> Any:
         return self.system.roster.desk(self.row.account.account_id)
 
     def until(self, true: Callable[[], object]) -> None:
         pause = threading.Event()
-        for _ in range(4000):
+        for _ in range(6000):
             if true():
                 return
             pause.wait(0.005)

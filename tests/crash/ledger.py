@@ -1,4 +1,4 @@
-"""A broker that outlives the program: real HTTP on loopback, fills every order at once, and remembers each one it was sent."""
+"""A broker that outlives the program: real HTTP on loopback, fills every order at once that is not to rest, and remembers each one it was sent."""
 
 from __future__ import annotations
 
@@ -22,23 +22,30 @@ class Ledger:
             self.orders.append(booked)
             return booked
 
+    def cancel(self, order_id: str) -> dict[str, Any]:
+        """Only what rests is ever asked for."""
+        with self.lock:
+            (order,) = [order for order in self.orders if order["order_id"] == order_id]
+            order["rests"] = "cancelled"
+            return order
+
     def names(self) -> list[str]:
         return [order["client_id"] for order in self.orders]
 
     def net(self) -> Decimal:
-        return sum((Decimal(o["quantity"]) * (1 if o["side"] == "BUY" else -1) for o in self.orders), Decimal(0))
+        return sum((Decimal(o["quantity"]) * (1 if o["side"] == "BUY" else -1) for o in self.orders if not o.get("rests")), Decimal(0))
 
 
 @contextmanager
 def serving(ledger: Ledger) -> Iterator[int]:
-    """The port on which the ledger answers POST /orders and GET /orders."""
+    """The port on which the ledger answers POST /orders (also to cancel one) and GET /orders."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             order = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            self._answer(ledger.book(order))
+            self._answer(ledger.cancel(order["cancel"]) if "cancel" in order else ledger.book(order))
 
         def do_GET(self) -> None:
             with ledger.lock:

@@ -65,7 +65,7 @@ def start(data: Data, port: int) -> TradingSystem:
 
 def settled(system: TradingSystem) -> None:
     pause = threading.Event()
-    for _ in range(4000):
+    for _ in range(6000):
         desks = system.roster.desks()
         if all(desk.ready for desk in desks) and not any(o.state in UNSETTLED_STATES for desk in desks for o in desk.session_orders()):
             return

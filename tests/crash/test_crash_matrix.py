@@ -17,10 +17,10 @@ from tests.crash.ledger import Ledger, serving
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(mode: str, folder: Path, port: int, point: str = "", program: str = "child") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", f"tests.crash.{program}", mode, str(folder), str(port)]
+def run(mode: str, folder: Path, port: int, point: str = "", program: str = "child", *late: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", f"tests.crash.{program}", mode, str(folder), str(port), *late]
     environment = os.environ | {"TANDEM_CRASH_AT": point}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -64,3 +64,27 @@ def test_a_shared_strategys_signal_is_recorded_for_everybody_or_for_nobody(tmp_p
     assert books["duplicate"] is True
     assert [[state for _, state in orders] for orders in books["orders"].values()] == [["not_placed"], ["not_placed"]]
     assert ledger.names() == []
+
+
+@pytest.mark.parametrize(
+    ("point", "rests", "close"),
+    [
+        ("after-commit-before-queue", "LIMIT open", "MARKET not_placed"),
+        ("in-lane-before-send", "LIMIT cancelled", "MARKET not_placed"),
+        ("after-answer-before-booking", "LIMIT cancelled", "MARKET filled"),
+    ],
+)
+def test_a_close_that_goes_before_what_rests_is_not_lost_in_between(point: str, rests: str, close: str, tmp_path: Path) -> None:
+    """Killed from the record of the close to its last byte: it has left once, or a person is told that it has not."""
+    ledger = Ledger()
+    with serving(ledger) as port:
+        died = run("reduce", tmp_path / "data", port, "", "resting_child", point)
+        assert died.returncode == -signal.SIGKILL, died.stderr[-2000:]
+        after = run("recover", tmp_path / "data", port, "", "resting_child")
+        assert after.returncode == 0, after.stderr[-2000:]
+    books = json.loads(after.stdout.splitlines()[-1])
+    names = ledger.names()
+    assert len(names) == len(set(names)), "an order was sent twice"
+    assert sorted(books["orders"].values()) == sorted([rests, close])
+    assert books["held"] == ledger.net() == (0 if close == "MARKET filled" else 10)
+    assert ("exit_failed" in books["told"]) == (books["held"] == 10)

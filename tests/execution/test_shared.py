@@ -209,7 +209,7 @@ def test_the_strategy_is_flat_only_once_nobody_holds_any_of_it():
 def test_an_account_that_cannot_be_planned_keeps_the_signal_from_nobody_else(monkeypatch: pytest.MonkeyPatch):
     real = fanout.plan
 
-    def broken(desk: Any, *rest: Any) -> Any:
+    def broken(desk: Any, *rest: Any, **more: Any) -> Any:
         if desk.account.account_id == "A1":
             raise ArithmeticError("no such number")
         return real(desk, *rest)
