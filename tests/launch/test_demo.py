@@ -13,9 +13,7 @@ import pytest
 
 from app.data import open_data
 from app.launch.demo import ACCOUNTS, EMAIL, MAPPINGS, STRATEGIES
-from tests.support.server import CLI, Server, run_command
-
-pytestmark = pytest.mark.timeout(120)
+from tests.support.server import CLI, PATIENCE, Server, run_command
 
 
 def sign_in(server: Server) -> tuple[str, str]:
@@ -46,7 +44,7 @@ def test_it_is_already_trading_on_five_different_accounts(demo: Server) -> None:
     assert len(demo.api.get("/api/combined").json["items"]) == 2
     assert [each["name"] for each in demo.api.get("/api/watchlists").json["items"]] == ["Morning"]
 
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE
     while {position["account_id"] for position in demo.api.get("/api/positions").json["items"]} != {account["id"] for account in accounts}:
         assert time.monotonic() < until, "some account never traded"
     positions = demo.api.get("/api/positions").json["items"]

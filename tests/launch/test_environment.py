@@ -18,8 +18,6 @@ from tests.support.server import ROOT
 
 ENTRY = "import sys\nimport tandem_probe\n\ndef run(args):\n    print(args.command, tandem_probe.VERSION, sys.prefix)\n    return 7\n"
 
-pytestmark = pytest.mark.timeout(180)
-
 
 def make_wheel(folder: Path, version: str) -> None:
     info = f"tandem_probe-{version}.dist-info"

@@ -12,6 +12,7 @@ import pytest
 
 from app.launch.errors import CannotRun
 from app.launch.web import WebServer, listen
+from tests.support.server import PATIENCE
 
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
@@ -25,7 +26,7 @@ class Application:
     def __call__(self, environ: dict[str, str], start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] == "/slow":
             self.entered.set()
-            self.release.wait(10)
+            self.release.wait(PATIENCE)
         text = environ["REMOTE_ADDR"] if environ["PATH_INFO"] == "/who" else "hello"
         start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))])
         return [text.encode()]
@@ -39,7 +40,7 @@ def serving(app: Application, proxy: str | None = None) -> Iterator[tuple[WebSer
 
     def run() -> None:
         server.run()
-        server.close(wait=5)
+        server.close(wait=PATIENCE)
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -48,13 +49,13 @@ def serving(app: Application, proxy: str | None = None) -> Iterator[tuple[WebSer
     finally:
         app.release.set()
         server.stop()
-        thread.join(10)
+        thread.join(PATIENCE)
         listener.close()
 
 
 def test_connections_are_kept_and_nothing_says_what_serves() -> None:
     with serving(Application()) as (_, port, _thread):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         for _ in range(3):
             connection.request("GET", "/")
             answer = connection.getresponse()
@@ -65,13 +66,13 @@ def test_connections_are_kept_and_nothing_says_what_serves() -> None:
 def test_an_answer_under_way_still_leaves_after_the_stop() -> None:
     app = Application()
     with serving(app) as (server, port, thread):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         connection.request("GET", "/slow")
-        assert app.entered.wait(5)
+        assert app.entered.wait(PATIENCE)
         server.stop()
         app.release.set()
         assert connection.getresponse().read() == b"hello"
-        thread.join(5)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
         connection.close()
 
@@ -91,7 +92,7 @@ def test_an_address_that_is_not_ours_is_one_clear_line() -> None:
 
 def test_the_port_is_free_again_at_once() -> None:
     with serving(Application()) as (_, port, _thread):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         connection.request("GET", "/")
         connection.getresponse().read()
     listen("127.0.0.1", port).close()
@@ -110,7 +111,7 @@ def test_the_port_is_free_again_at_once() -> None:
 )
 def test_only_the_proxy_that_was_named_says_who_asks(proxy: str | None, told: str | None, seen: str) -> None:
     with serving(Application(), proxy) as (_, port, _thread):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         connection.request("GET", "/who", headers={"X-Forwarded-For": told} if told else {})
         assert connection.getresponse().read().decode() == seen
         connection.close()

@@ -30,7 +30,7 @@ class Answer:
 class Client:
     """One connection to one server, with an API token when it has one. Not for use by two threads at once."""
 
-    def __init__(self, port: int, token: str | None = None, *, host: str = "127.0.0.1", timeout: float = 30.0) -> None:
+    def __init__(self, port: int, token: str | None = None, *, host: str = "127.0.0.1", timeout: float = 120.0) -> None:
         self.host, self.port, self.token, self.timeout = host, port, token, timeout
         self._connection: http.client.HTTPConnection | None = None
 
