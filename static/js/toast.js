@@ -1,4 +1,4 @@
-// Short messages in the corner; they never take the focus.
+// Short messages over the strip of the header; they never take the focus.
 
 export function toast(text, tone = "ok") {
   const box = document.getElementById("toasts");
