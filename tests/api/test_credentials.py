@@ -40,6 +40,7 @@ def test_the_clear_values_come_after_the_password_and_into_the_log_and_are_kept_
         assert SECRET not in trader.get(address).text
 
 
+@pytest.mark.usefixtures("still")
 def test_a_wrong_password_shows_nothing_and_is_as_slow_as_at_sign_in(fresh: Rig) -> None:
     trader = fresh.trader
     path = f"/api/accounts/{kite(trader)['id']}/credentials/reveal"

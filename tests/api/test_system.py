@@ -162,6 +162,7 @@ def test_a_trader_may_not_reach_for_the_system(trader: Person, route: str) -> No
     assert trader.post(f"/api/system/{route}", {"scope": "system"}).status_code == 403
 
 
+@pytest.mark.usefixtures("still")
 def test_guessing_the_password_of_a_lift_is_slowed_down(fresh: Rig) -> None:
     halt = fresh.trader.post("/api/system/emergency-stop").json["halt_id"]
     path = f"/api/system/halts/{halt}/lift"

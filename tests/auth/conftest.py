@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.api.conftest import fresh, rig
+from tests.api.conftest import fresh, rig, still
 from tests.api.rig import Rig
 from tests.auth.front import Front
 
-__all__ = ["fresh", "rig"]
+__all__ = ["fresh", "rig", "still"]
 
 
 @pytest.fixture(scope="session")

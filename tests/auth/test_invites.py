@@ -76,6 +76,7 @@ def test_withdrawn_it_is_worth_nothing(front: Front) -> None:
     assert front.audited("invite.withdrawn")[0].object_id == invite_id
 
 
+@pytest.mark.usefixtures("still")
 def test_sent_again_the_new_link_holds_and_the_old_one_does_not(front: Front) -> None:
     owner = mailing_owner(front)
     email, invite_id, path = invited(front)

@@ -60,6 +60,7 @@ def test_five_wrong_codes_and_the_right_one_is_over_too(front: Front) -> None:
     assert visitor.send("/sign-up/code", {"code": front.mails(email)[-1]["code"]}).location == "/"
 
 
+@pytest.mark.usefixtures("still")
 @pytest.mark.parametrize(("waited", "answer"), [(590, 302), (601, 410)])
 def test_a_code_is_good_for_ten_minutes(front: Front, waited: float, answer: int) -> None:
     visitor, _, code = begun(front)
@@ -80,6 +81,7 @@ def test_a_code_is_good_once_and_in_the_browser_that_asked(front: Front) -> None
     assert [user.email for user in front.data.users.all()].count(email) == 1
 
 
+@pytest.mark.usefixtures("still")
 def test_a_new_code_replaces_the_old_one_and_is_sent_once_a_minute_and_five_times_an_hour(front: Front) -> None:
     visitor, email, code = begun(front)
     soon = visitor.send("/sign-up/again", page="/sign-up/code")
@@ -97,6 +99,7 @@ def test_a_new_code_replaces_the_old_one_and_is_sent_once_a_minute_and_five_time
     assert visitor.send("/sign-up/code", {"code": codes[-1]}).status_code == 302
 
 
+@pytest.mark.usefixtures("still")
 def test_a_known_address_sees_what_an_unknown_one_sees(front: Front) -> None:
     """Every page and every refusal on the way, to the last byte; only the mail differs."""
     known, unknown = front.person(), new_email()

@@ -103,6 +103,7 @@ def test_an_empty_form_names_the_fields(client: FlaskClient) -> None:
     assert "Type your password." in answer.text
 
 
+@pytest.mark.usefixtures("still")
 def test_guessing_is_slowed_down_even_for_the_right_password(fresh: Rig) -> None:
     fresh.data.users.add(EMAIL, PASSWORD, role=UserRole.OWNER, by=MACHINE)
     client = fresh.app.test_client()
