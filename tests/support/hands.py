@@ -13,7 +13,6 @@ from selenium.common.exceptions import (
     WebDriverException,
 )
 from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -21,12 +20,25 @@ from tests.support.browser import Browser
 
 PATIENCE = 30.0  # a machine that stands still for seconds is no fault of the page
 
-# A part of the page that is drawn anew between the two halves of a click swallows it without a word.
-WATCH = """
-  const [what] = arguments;
-  window.missed = true;
-  window.addEventListener('click', ({ target }) => { window.missed = !what.contains(target); }, { capture: true, once: true });
+# What is asked for is found in the page, in one question: the driver's own eyes send a long script for each element that may be it.
+EYES = """
+  const sized = (each) => [...each.getClientRects()].some(({ width, height }) => width > 0 && height > 0) || [...each.children].some(sized);
+  const seen = (each) => each.checkVisibility({ opacityProperty: true, visibilityProperty: true }) && sized(each);
+  const words = (each) => (each.innerText ?? each.textContent).replace(/[\\u00a0\\t]+/g, ' ').trim();
+  const first = (css, text) => [...document.querySelectorAll(css)].find((each) => seen(each) && words(each).includes(text)) ?? null;
 """
+SEE = EYES + "return first(...arguments);"
+READ = EYES + "const found = first(...arguments); return found && words(found);"
+# Scripts must be there. And a part of the page that is drawn anew between the two halves of a click swallows it without a word.
+AIM = (
+    EYES
+    + """
+  const found = document.readyState === 'complete' ? first(...arguments) : null;
+  window.missed = true;
+  window.addEventListener('click', ({ target }) => { window.missed = !found?.contains(target); }, { capture: true, once: true });
+  return found;
+"""
+)
 
 
 def waiting(chrome: Browser) -> WebDriverWait[Browser]:
@@ -38,32 +50,13 @@ def waiting(chrome: Browser) -> WebDriverWait[Browser]:
 
 def one(chrome: Browser, css: str, text: str = "") -> WebElement:
     """The first visible element that has this text, waited for."""
-    found: list[WebElement] = []
-
-    def there(_: Browser) -> bool:
-        try:
-            found[:] = [each for each in chrome.find_elements(By.CSS_SELECTOR, css) if each.is_displayed() and text in each.text]
-        except WebDriverException as error:
-            return _drawn_anew(error)
-        return bool(found)
-
-    waiting(chrome).until(there, f"{css} {text}")
-    return found[0]
+    found: WebElement = waiting(chrome).until(lambda _: _answer(chrome, SEE, css, text), f"{css} {text}")
+    return found
 
 
 def read(chrome: Browser, css: str, text: str = "") -> str:
     """What stands in the first visible element that has this text: for where it may be drawn anew at any moment."""
-    said: list[str] = []
-
-    def there(_: Browser) -> bool:
-        try:
-            said[:] = [one(chrome, css, text).text]
-        except WebDriverException as error:
-            return _drawn_anew(error)
-        return True
-
-    waiting(chrome).until(there, f"{css} {text}")
-    return said[0]
+    return str(waiting(chrome).until(lambda _: _answer(chrome, READ, css, text), f"{css} {text}"))
 
 
 def says(chrome: Browser, css: str, text: str) -> None:
@@ -114,11 +107,10 @@ def click(chrome: Browser, css: str, text: str = "") -> None:
     """Clicks once: again only where the browser or the page says that the click before went nowhere."""
 
     def clicked(_: Browser) -> bool:
-        if chrome.execute_script("return document.readyState") != "complete":
-            return False  # scripts are not there yet
+        found = _answer(chrome, AIM, css, text)
+        if found is None:
+            return False
         try:
-            found = one(chrome, css, text)
-            chrome.execute_script(WATCH, found)
             found.click()
         except (ElementClickInterceptedException, ElementNotInteractableException):  # something lies over it, a toast for instance
             return False
