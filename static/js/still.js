@@ -53,6 +53,7 @@ function wait({ detail }, stop) {
   const { elt } = detail.requestConfig;
   if (!elt.id || !byItself(detail.requestConfig) || !held()) return;
   stop();
+  if (elt.id === "halts" && !late.has(elt.id)) toast("A stop was set or lifted", "warn"); // known at once all the same
   late.add(elt.id);
   timer ??= setInterval(again, LOOK_MS);
 }

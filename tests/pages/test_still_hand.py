@@ -71,7 +71,8 @@ def test_a_list_waits_while_the_mouse_is_on_one_of_its_buttons(chrome: Browser, 
 
 def test_a_halt_s_banner_waits_too_for_it_moves_the_whole_page(chrome: Browser, preview: str) -> None:
     opened(chrome, f"{preview}/positions")
-    assert chrome.execute_script("window.point('#t-positions .acts a'); return window.tell('halt')") == 0
+    told = "return [window.tell('halt'), document.getElementById('toasts').textContent.includes('A stop was set or lifted')]"
+    assert chrome.execute_script(f"window.point('#t-positions .acts a'); {told}") == [0, True], "but it is said at once"
     assert chrome.execute_script("window.point('.top .btn-stop'); return window.tell('halt')") == 1, "the header does not move with it"
 
 
