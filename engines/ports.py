@@ -28,6 +28,7 @@ from engines.core.model import (
     Fill,
     Group,
     Halt,
+    Incident,
     Instrument,
     JobRun,
     Order,
@@ -130,6 +131,7 @@ class Recovered:
     job_runs: Sequence[JobRun] = ()  # of the newest days
     combined: Sequence[CombinedState] = ()  # the newest of each rule
     real_prices: Sequence[str] = ()  # instruments that had real prices when the program ended: paper holds them at those
+    incidents: Sequence[Incident] = ()  # open ones of the kinds that last over a restart
 
 
 class Journal(Protocol):

@@ -96,6 +96,7 @@ class Runtime:
         for desk in system.roster.desks():
             self._restore_desk(desk, recovered, specs)
         system.market_turn.restore(recovered.real_prices)
+        system.aftermath.restore(recovered.incidents)
 
     def _restore_desk(self, desk: Desk, recovered: Recovered, specs: Mapping[str, ExitSpec]) -> None:
         key = desk.account.account_id

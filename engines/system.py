@@ -170,7 +170,14 @@ class TradingSystem:
             self.live.always(instrument.symbol for instrument in feed.instruments())
         self.market_turn = self._make_market_turn()
         self.aftermath = Aftermath(
-            clock, self.outcomes, self.roster.desks, self.roster.lane, self.exit_desk, self.runtime.tell_flat, self.trouble
+            clock,
+            self.outcomes,
+            self.roster.desks,
+            self.roster.lane,
+            self.exit_desk,
+            self.runtime.tell_flat,
+            self.trouble,
+            self.incident_log,
         )
 
     # --- life --------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from app.data.values import exact, exact_or_none, micros, micros_or_none, to_jso
 from engines.core import facts as f
 from engines.core.codec import dumps, to_plain
 from engines.core.model import Check, HaltScope, Order, OrderEvent, OrderState
-from engines.execution.incidents import LASTING
+from engines.execution.incidents import EXIT_MISSING, LASTING
 
 Writes = list[tuple[Table, Row]]
 
@@ -27,8 +27,8 @@ EVERYBODY, OWNERS = "", "@"
 """Instead of a user's id: a message to all people, and to those who own the machine."""
 AGAIN = 600_000_000
 """Microseconds in which the same trouble, over as soon as it is told, is told once."""
-_TOLD_OTHERWISE = frozenset({"unknown_order"})
-"""Trouble whose order tells of itself."""
+_TOLD_OTHERWISE = frozenset({"unknown_order", EXIT_MISSING})
+"""Trouble whose order tells of itself, or whose beginning was told as `exit_failed`."""
 
 
 class Group:

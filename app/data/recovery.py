@@ -18,6 +18,7 @@ from app.data.values import from_json, micros
 from engines.core.codec import dumps, loads
 from engines.core.model import AccountDay, CombinedState, ExitPlan, Fill, JobRun, Order, Position, PositionKey, Timestamp
 from engines.core.positions import empty, fold
+from engines.execution.incidents import KEPT
 from engines.ports import Recovered
 
 LIVE = "state IN ('planned', 'sending', 'unknown', 'open', 'partly_filled')"
@@ -28,6 +29,7 @@ SELECT orders.*, (
     WHERE mine.key = orders.signal_key AND later.seq > mine.seq AND later.side <> orders.side AND later.strategy_id IS orders.strategy_id
     AND json_extract(later.body, '$.reduce_only') ORDER BY later.seq LIMIT 1
 ) AS body FROM orders WHERE {LIVE} AND role = 'entry' AND body IS NOT NULL ORDER BY orders.seq"""
+_OPEN_INCIDENTS = "SELECT * FROM incidents WHERE until IS NULL ORDER BY seq"
 _TRIPS = 200
 _OPENINGS_KEPT = 3
 _JOB_DAYS = 3
@@ -75,6 +77,7 @@ def load(readers: Readers, since: Timestamp) -> tuple[Recovered, Openings | None
                 closed_trades=_closed_trades(db),
                 job_runs=_job_runs(db),
                 real_prices=[row["symbol"] for row in db.execute("SELECT symbol FROM markets WHERE live ORDER BY symbol")],
+                incidents=tuple(one for one in map(decode.incident, db.execute(_OPEN_INCIDENTS)) if one.kind in KEPT),
                 combined=[loads(CombinedState, row["body"]) for row in db.execute(_NEWEST_COMBINED)],
             )
         finally:

@@ -50,7 +50,9 @@ from app.data.strategies import Strategies
 from app.data.studies import Studies
 from app.data.tokens import Tokens, Webhooks
 from app.data.users import Users
+from app.data.values import to_json
 from app.data.watchlists import Watchlists
+from engines.execution.incidents import KEPT
 from engines.ports import Clock, Ids, JournalDown, RandomIds, SystemClock
 
 if TYPE_CHECKING:
@@ -115,8 +117,8 @@ class Data:
 
     def _end_incidents(self) -> None:
         """Whoever noticed them is gone; what still holds is noticed and told again."""
-        now = self._store.now()
-        self._store.journal.run(lambda db: db.execute("UPDATE incidents SET until = ? WHERE until IS NULL", (now,)))
+        now, sql = self._store.now(), "UPDATE incidents SET until = ? WHERE until IS NULL AND kind NOT IN (SELECT value FROM json_each(?))"
+        self._store.journal.run(lambda db: db.execute(sql, (now, to_json(sorted(KEPT)))))
 
     def secret_key(self) -> bytes:
         """Signs cookies; made once, readable only by its owner."""

@@ -12,11 +12,27 @@ from decimal import Decimal
 
 from engines.core import exits as exit_rules
 from engines.core import reentry
-from engines.core.model import ZERO, Denial, ExitPlan, Order, OrderState, OrderType, PlanState, PositionKey, Role, Source, Timestamp
+from engines.core.model import (
+    ZERO,
+    Denial,
+    ExitPlan,
+    Incident,
+    Order,
+    OrderState,
+    OrderType,
+    PlanState,
+    PositionKey,
+    Role,
+    Side,
+    Source,
+    Timestamp,
+)
+from engines.core.positions import position_id
 from engines.core.reasons import MARKET_CHANGED
 from engines.execution import refused
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
+from engines.execution.incidents import EXIT_MISSING, IncidentLog
 from engines.execution.jobs import OUTGROWN
 from engines.execution.lane import Lane
 from engines.execution.leaving import Exit
@@ -25,7 +41,7 @@ from engines.ports import Clock
 
 _LEGS = {Role.STOP: reentry.STOP, Role.TARGET: reentry.TARGET}
 _NUMBER = re.compile(r"\d[\d.,:]*")
-
+_RESTS = frozenset({OrderState.OPEN, OrderState.PARTLY_FILLED})
 
 LOOK_EVERY, LEFT_FOR, UNSURE_FOR = 0.5, 1.0, 15.0
 """Seconds between two looks at what has fired and is still there; for which nobody must be on the way for it, because an exit may just be being made;
@@ -40,6 +56,17 @@ class _Left:
     missed: Decimal = ZERO  # units that targets had let go of and nobody took out, at the last look
 
 
+@dataclass(frozen=True, slots=True)
+class _Unclosed:
+    """What an exit was to take out and did not: one signal's, whose parts may fail one after the other."""
+
+    message: str
+    side: Side  # the exit's
+    units: Decimal
+    since: Timestamp
+    signal_key: str = ""
+
+
 @dataclass(slots=True)
 class Aftermath:
     clock: Clock
@@ -49,10 +76,24 @@ class Aftermath:
     exits: ExitDesk
     tell_flat: Callable[[str, str, float, Timestamp, str, Decimal | None], None]  # strategy, symbol, price, moment, leg, entry price
     on_trouble: Callable[[str, str, str, str | None], None]
+    incidents: IncidentLog
     _looked_at: float = 0.0
     _left: dict[str, _Left] = field(default_factory=dict)  # by plan id
     # How things stand, and why exits were said to have ended since they stand so.
     _told: dict[PositionKey, tuple[object, set[object]]] = field(default_factory=dict)
+    _unclosed: dict[PositionKey, _Unclosed] = field(default_factory=dict)
+
+    def restore(self, incidents: Sequence[Incident]) -> None:
+        """After a restart, once the books are there: what was held without its exit still is, until a look says otherwise."""
+        held = {position.position_id: position for desk in self.desks() for position in desk.open_positions()}
+        for incident in incidents:
+            about = self.incidents.take_up(incident)
+            position = held.get(about)
+            if position is None:
+                self.incidents.resolve(EXIT_MISSING, about=about)
+                continue
+            side = Side.SELL if position.quantity > 0 else Side.BUY
+            self._unclosed[position.key] = _Unclosed(incident.message, side, abs(position.quantity), incident.since)
 
     def step(self) -> None:
         """Called a few times a second: what has fired and is still there, with nobody on the way for it, is asked out anew. So it is after a restart,
@@ -61,6 +102,7 @@ class Aftermath:
         if now - self._looked_at < LOOK_EVERY:
             return
         self._looked_at = now
+        self._look_at_unclosed()
         left = {plan.plan_id: (desk, lane, plan) for desk in self.desks() for lane, plan in self._left_on(desk)}
         for plan_id in self._left.keys() - left.keys():
             self._left.pop(plan_id, None)
@@ -92,6 +134,34 @@ class Aftermath:
             asked = {job.plan_id for job in lane.box.at_work() if isinstance(job, Exit)}
             return [(lane, plan) for plan in fired if plan.plan_id not in asked]
 
+    def _look_at_unclosed(self) -> None:
+        """What an exit did not take out needs a person, told or not, until it has left, or is under a plan or an exit that rests."""
+        desks = {desk.account.account_id: desk for desk in self.desks()}
+        for key, unclosed in list(self._unclosed.items()):
+            desk = desks.get(key.account_id)
+            if desk is None:
+                self._closed(key)
+                continue
+            with desk.lock:
+                if self._unclosed.get(key) is not unclosed:
+                    continue  # it has just changed
+                if _is_over(desk, key, unclosed):
+                    self._closed(key)
+                else:
+                    whose, about = desk.account.user_id, position_id(key)
+                    self.incidents.raise_(EXIT_MISSING, "critical", unclosed.message, key.account_id, user_id=whose, about=about)
+
+    def _closed(self, key: PositionKey) -> None:
+        if self._unclosed.pop(key, None) is not None:
+            self.incidents.resolve(EXIT_MISSING, about=position_id(key))
+
+    def _note_unclosed(self, order: Order, message: str) -> None:
+        if order.reason == OUTGROWN:
+            return  # what it was for has gone
+        key, before = order.position_key, self._unclosed.get(order.position_key)
+        more = before.units if before is not None and before.signal_key == order.signal_key else ZERO
+        self._unclosed[key] = _Unclosed(message, order.side, order.remaining + more, self.clock.now(), order.signal_key)
+
     def exit_failed(self, desk: Desk, order: Order) -> None:
         """An exit ended without filling: a target goes back under its stop; a stop, or what had left when the stop fired, is tried again as a stop."""
         plan = desk.plans.get(order.position_key)
@@ -121,14 +191,14 @@ class Aftermath:
         lane.put_later(again, min(pause, refused.LOOK_EVERY) if shut else pause)
 
     def _tell(self, order: Order) -> None:
-        what = f"{order.symbol}: an exit ended as {order.state.value}: {order.reason or ''}"
-        self.on_trouble("exit_failed", "critical", what, order.account_id)
+        self.on_trouble("exit_failed", "critical", _ended(order), order.account_id)
 
     def _tell_once(self, desk: Desk, order: Order, shut: bool) -> None:
         """What is tried again and again is told again when something has changed: the words of the refusal but for numbers in them, how much is held,
         whether the market is open."""
         standing = (desk.position(order.position_key).quantity, shut)
         cause = (order.role, order.state, _NUMBER.sub("", order.reason or ""))
+        self._note_unclosed(order, f"{_ended(order)}; what it was to close is held until another leaves")
         told = self._told.get(order.position_key)
         if told is None or told[0] != standing:
             told = self._told[order.position_key] = (standing, set())
@@ -166,12 +236,14 @@ class Aftermath:
     def _tell_what_stays(self, desk: Desk, order: Order) -> None:
         if self._was_expected(desk, order) or not order.remaining or not desk.holds(order.position_key):
             return
-        what = f"{order.symbol}: an exit ended as {order.state.value}: {order.reason or ''}; what it was to close is held, and nothing closes it"
+        what = f"{_ended(order)}; what it was to close is held, and nothing closes it"
         self.on_trouble("exit_failed", "critical", what, order.account_id)
+        self._note_unclosed(order, what)
 
     def flat(self, order: Order, price: Decimal, entry_price: Decimal | None) -> None:
         """A stop, a target or a person has closed what a strategy held: once no account holds any of it, the strategy is told."""
         self._told.pop(order.position_key, None)
+        self._closed(order.position_key)
         strategy_id, tracker = order.strategy_id, self.outcomes.get(order.signal_key)
         if strategy_id is None or (tracker is not None and tracker.signal.source is Source.STRATEGY):
             return
@@ -182,6 +254,23 @@ class Aftermath:
                 return
         leg = _LEGS.get(order.role, reentry.OTHER)
         self.tell_flat(strategy_id, order.symbol, float(price), self.clock.now(), leg, entry_price)
+
+
+def _ended(order: Order) -> str:
+    return f"{order.symbol}: an exit ended as {order.state.value}: {order.reason or ''}"
+
+
+def _is_over(desk: Desk, key: PositionKey, unclosed: _Unclosed) -> bool:
+    """Whether what was to leave has left, by whatever exit, or is guarded again. What rests is known for sure once the broker has said so."""
+    exits = [order for order in desk.session_orders() if order.position_key == key and not order.raises_exposure]
+    since = [order for order in exits if order.created_at >= unclosed.since and order.signal_key != unclosed.signal_key]
+    taken = sum((order.filled_quantity for order in since), ZERO)
+    resting = sum((order.remaining for order in exits if desk.ready and order.state in _RESTS), ZERO)
+    plan, instrument = desk.plans.get(key), desk.tools.instrument(key.symbol)
+    guarded = exit_rules.guarded(plan) if plan is not None else ZERO
+    held = -desk.position(key).quantity * unclosed.side.sign
+    left = min(held, unclosed.units - taken) - resting - guarded
+    return not desk.holds(key) or left <= 0 or (instrument is not None and left < instrument.lot)
 
 
 def rest_of(desk: Desk, plan: ExitPlan) -> Decimal:

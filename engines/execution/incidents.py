@@ -13,8 +13,10 @@ from engines.core.facts import IncidentChanged
 from engines.core.model import Incident
 from engines.ports import Clock, Ids, Journal, Notifier
 
+EXIT_MISSING = "exit_missing"
 LASTING = frozenset(
     {
+        EXIT_MISSING,
         "feed_silent",
         "journal_down",
         "thread_died",
@@ -35,6 +37,8 @@ LASTING = frozenset(
     }
 )
 """Kinds that stay open until somebody resolves them; the others are told and are over at once."""
+KEPT = frozenset({EXIT_MISSING})
+"""Kinds of them that stay open over a restart, because nothing else on record says it: their id ends with what they are about."""
 PRICES = "prices_"
 """Begins the kinds about one broker's price stream; they last too."""
 
@@ -53,23 +57,31 @@ class IncidentLog:
         self, kind: str, severity: str, message: str, account_id: str | None = None, *, user_id: str | None = None, about: str = ""
     ) -> None:
         """Tell of trouble; `about` tells two troubles of one kind apart (a thread's name, a strategy)."""
-        key = (kind, account_id or about)
+        key = (kind, about or account_id or "")
         now = self._clock.now()
         with self._lock:
             if key in self._open:
                 return
             whose = user_id or (self._owner_of(account_id) if account_id else None)
             lasts = kind in LASTING or kind.startswith(PRICES)
-            incident = Incident(self._ids.new(), kind, message, severity, now, whose, account_id, until=None if lasts else now)
+            name = f"{self._ids.new()}-{about}" if kind in KEPT else self._ids.new()
+            incident = Incident(name, kind, message, severity, now, whose, account_id, until=None if lasts else now)
             if lasts:
                 self._open[key] = incident
         self._tell(incident)
 
     def resolve(self, kind: str, account_id: str | None = None, *, about: str = "") -> None:
         with self._lock:
-            incident = self._open.pop((kind, account_id or about), None)
+            incident = self._open.pop((kind, about or account_id or ""), None)
         if incident is not None:
             self._tell(replace(incident, until=self._clock.now()))
+
+    def take_up(self, incident: Incident) -> str:
+        """After a restart: one of KEPT, which has been told already; what it is about."""
+        about = incident.incident_id.rpartition("-")[2]
+        with self._lock:
+            self._open[incident.kind, about] = incident
+        return about
 
     def open(self) -> Sequence[Incident]:
         with self._lock:

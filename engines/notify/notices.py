@@ -185,6 +185,7 @@ _TITLES: Mapping[str, tuple[Event, str, str]] = {
     "overfill": (Event.DIFFERENCES, "More was filled than ordered", ""),
     "unguarded": (Event.TROUBLE, "A position is not guarded", ""),
     "exit_failed": (Event.TROUBLE, "An exit failed", ""),
+    "exit_missing": (Event.TROUBLE, "A position is held without its exit", ""),
     "exit_waits": (Event.TROUBLE, "An exit waits for its broker", ""),
     "order_rests": (Event.TROUBLE, "An order does not fill", ""),
     "strategy_quarantined": (Event.TROUBLE, "A strategy was taken out", "A strategy runs again"),

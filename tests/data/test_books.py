@@ -277,3 +277,16 @@ def test_incidents_end_with_the_process_that_saw_them(tmp_path: Path) -> None:
     with open_data(tmp_path / "data", exclusive=True) as again:
         assert again.books.incidents(user, open_only=True).items == ()
         assert [one.incident_id for one in again.books.incidents(user).items] == ["I"]
+
+
+def test_what_an_exit_has_left_open_stays_with_the_one_that_comes_next_and_has_no_message_of_its_own(tmp_path: Path) -> None:
+    with open_data(tmp_path / "data", exclusive=True) as data:
+        user = cheap_user(data)
+        left = Incident("I-P1", "exit_missing", "what it was to close is held", "critical", NOON, user, None)
+        over = Incident("I-P2", "exit_missing", "what it was to close is held", "critical", NOON, user, None, until=NOON + 1)
+        data.journal.append(*map(f.IncidentChanged, (left, over)))
+        data.journal.run(lambda _: None)
+    with open_data(tmp_path / "data", exclusive=True) as again:
+        assert again.books.incidents(user, open_only=True).items == (left,)
+        assert again.journal.load(NOON).incidents == (left,)
+        assert again._store.readers.all("SELECT kind FROM messages") == []

@@ -101,12 +101,14 @@ def test_incidents_name_their_account_once_and_those_of_what_is_over_or_gone_are
         incident("position_differs", "Of an account that is archived", "gone"),
         incident("journal_down", "The disk is full", None),
         incident("combined_left", "The combined stop of Family is met at -500.00", None),
+        incident("exit_missing", "NSE:INFY: an exit ended as rejected: no; what it was to close is held, and nothing closes it"),
     ]
     assert [(need.text, need.href) for need in needs([well], [], [], status(), told)] == [
         ("Kite: the broker's session ends in 5 min", "/accounts/A1"),
         ("Kite: The broker holds 5 more", "/accounts/A1"),
         ("The disk is full", "/health"),
         ("The combined stop of Family is met at -500.00", "/limits"),
+        ("Kite: NSE:INFY: an exit ended as rejected: no; what it was to close is held, and nothing closes it", "/accounts/A1"),
     ]
 
 
