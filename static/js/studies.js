@@ -11,6 +11,7 @@ export function startStudies() {
     const form = event.target.closest("form[data-studies]");
     if (form && event.target.name === "ids") counted(form);
   });
+  keepTicks();
   document.body.addEventListener("htmx:afterSettle", () => document.querySelectorAll("form[data-studies]").forEach(counted));
   document.querySelectorAll("form[data-studies]").forEach(counted);
   setInterval(ask, 2000);
@@ -43,6 +44,14 @@ async function ask() {
   } catch {
     // the next time
   }
+}
+
+// What was ticked stays so in a list that fetches itself afresh.
+function keepTicks() {
+  const boxes = () => [...document.querySelectorAll("form[data-studies] [name=ids]")];
+  let ticked = new Set();
+  document.body.addEventListener("htmx:beforeSwap", () => (ticked = new Set(boxes().filter((box) => box.checked).map((box) => box.value))));
+  document.body.addEventListener("htmx:afterSwap", () => boxes().forEach((box) => (box.checked = !box.disabled && ticked.has(box.value))));
 }
 
 function counted(form) {

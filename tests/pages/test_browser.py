@@ -166,6 +166,20 @@ def test_a_study_that_was_ended_no_longer_says_running(chrome: Browser, preview:
     until(chrome, "!window.before")  # the page is fetched anew
 
 
+def test_what_was_ticked_to_be_compared_stays_ticked_when_a_study_ends(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/backtests")
+    ticked = "[...document.querySelectorAll('#studies [name=ids]:checked')].map((box) => box.value)"
+    chosen = chrome.execute_script(
+        f"[...document.querySelectorAll('#studies [name=ids]:enabled')].slice(0, 2).forEach((box) => box.click()); return {ticked}"
+    )
+    assert len(chosen) == 2
+    fresh = "document.body.addEventListener('htmx:afterSettle', () => { window.fresh = true; }, { once: true });"
+    chrome.execute_script(fresh + "document.body.dispatchEvent(new CustomEvent('tandem:study'))")
+    until(chrome, "window.fresh")
+    becomes(chrome, f"return {ticked}", chosen)
+    one(chrome, "[data-compare]:enabled", "2")
+
+
 def test_errors_appear_beside_their_fields_and_what_was_typed_stays(chrome: Browser, preview: str) -> None:
     chrome.get(f"{preview}/accounts/new")
     one(chrome, "#f-max_daily_loss").send_keys("2500")
