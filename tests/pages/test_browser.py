@@ -441,8 +441,11 @@ def test_an_event_changes_only_the_number_it_is_about(chrome: Browser, preview: 
 
 
 def happens(chrome: Browser, kind: str, payload: dict[str, str], then: str) -> None:
-    """`then` holds as soon as this was told: a moment later the list is fetched afresh, in which the sample book knows nothing of it."""
+    """`then` holds as soon as this was told: a moment later the list is fetched afresh, in which the sample book knows nothing of it. No hand lies on
+    the page, for which a row would stay."""
     chrome.execute_script(
+        "window.addEventListener('pointermove', (event) => event.stopImmediatePropagation(), true);"
+        "document.documentElement.dispatchEvent(new PointerEvent('pointerleave'));"
         f"window.held = false; document.addEventListener('tandem-{kind}', () => {{ window.held = {then}; }}, {{ once: true }});"
         f"new BroadcastChannel('tandem-U1').postMessage({json.dumps({'kind': kind, 'payload': payload})})"
     )
