@@ -124,8 +124,11 @@ class ExitDesk:
         tracker: Tracker | None,
         facts: tuple[Fact, ...],
         plan_id: str | None = None,
+        *,
+        goes_before: bool = False,
     ) -> Sequence[Order] | None:
-        """Plan and journal the exit in one transaction with `facts`; the orders to send now. `plan_id`: of the exit plan that asks for it. None
+        """Plan and journal the exit in one transaction with `facts`; the orders to send now. `plan_id`: of the exit plan that asks for it; `goes_before`:
+        as `planning.plan` says. None
         while nothing of what is held is free to leave for a plan or for what follows a signal to close (nothing is journaled then). Raises JournalDown
         (nothing reserved)."""
         desk = lane.desk
@@ -138,7 +141,7 @@ class ExitDesk:
         if market is None:
             self.outcomes.discard(tracker)
             return ()
-        orders = plan(desk, tracker.signal, None, market, self.plan_tools, plan_id)
+        orders = plan(desk, tracker.signal, None, market, self.plan_tools, plan_id, goes_before=goes_before)
         if ours and (plan_id is not None or role is Role.EXIT) and all(order.state is OrderState.DENIED for order in orders):
             self.outcomes.discard(tracker)
             return None if desk.holds(key) else ()

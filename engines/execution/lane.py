@@ -197,7 +197,7 @@ class Lane:
 
     def _left_behind(self, order_id: str | None, job: Job) -> set[str]:
         """Exits that a job of the lane had planned and not come to send: nobody else would."""
-        sent_on = {getattr(other, "order_id", None) for other in self.box.waiting() if type(other).__name__ == "Send"}
+        sent_on = {getattr(other, "order_id", None) for other in self.box.waiting() if type(other).__name__ in ("Send", "GoBefore")}
         tracker: Tracker | None = getattr(job, "tracker", None)
         with self.desk.lock:
             order = self.desk.orders.get(order_id or "")

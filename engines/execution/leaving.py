@@ -5,7 +5,7 @@ Whatever leaves is planned here at the last moment, from what is held then, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import ClassVar
@@ -16,7 +16,7 @@ from engines.execution import refused
 from engines.execution.compare import compare_now
 from engines.execution.desk import Desk
 from engines.execution.exits import ExitDesk
-from engines.execution.jobs import Send, cancel_in_turn
+from engines.execution.jobs import GoBefore, Send, cancel_in_turn
 from engines.execution.lane import Lane
 from engines.execution.outcomes import Tracker
 from engines.execution.work import AfterDeath
@@ -73,14 +73,23 @@ class Exit:
             self._wait(lane)
             return
         try:
-            orders = self.desk_exits.plan(lane, self.key, self.quantity, self.role, self.tracker, self._facts(desk), self.plan_id)
+            orders = self.desk_exits.plan(
+                lane, self.key, self.quantity, self.role, self.tracker, self._facts(desk), self.plan_id, goes_before=self._is_close
+            )
         except JournalDown:
             self._again(lane, 0.25)  # nothing is sent that is not journaled; the gate is closed and the page says so
             return
         if orders is None:
             self._wait(lane)
             return
-        sends = [Send(order.order_id, urgent=True) for order in orders]
+        self._send(lane, orders)
+
+    def _send(self, lane: Lane, orders: Sequence[Order]) -> None:
+        desk = lane.desk
+        for order in orders:
+            if order.order_id in desk.behind:
+                lane.put(GoBefore(order.order_id, desk.position(self.key).opened_at))
+        sends = [Send(order.order_id, urgent=True) for order in orders if order.order_id not in desk.behind]
         while sends:
             try:
                 sends.pop(0).run(lane)
@@ -88,6 +97,11 @@ class Exit:
                 for send in sends:
                     lane.put(send)
                 raise
+
+    @property
+    def _is_close(self) -> bool:
+        """A person's own close is on record before what rests at a price is taken back: nobody else knows of it."""
+        return self.tracker is not None and self.role is Role.EXIT
 
     def _is_over(self, desk: Desk) -> bool:
         """The position that was meant has ended while this exit waited: what is held since is another."""
@@ -131,7 +145,7 @@ class Exit:
 
     def _in_the_way(self, desk: Desk) -> list[Order]:
         """Resting exits that hold what this one needs: they are cancelled first, so that both can never fill (law 9). One that follows a signal to close
-        leaves alone what is at the market: that may be the signal's own."""
+        leaves alone what is at the market: that may be the signal's own. A person's close has orders that wait for what rests at a price."""
         follows = self.role is Role.EXIT and self.tracker is None
         with desk.lock:
             held = abs(desk.position(self.key).quantity)
@@ -146,6 +160,7 @@ class Exit:
                 and order.state in (OrderState.OPEN, OrderState.PARTLY_FILLED)
                 and (order.plan_id is None or order.plan_id != self.plan_id)  # what leaves for the same plan is leaving already
                 and not (follows and order.order_type is OrderType.MARKET)
+                and not (self._is_close and order.order_type is not OrderType.MARKET)
             ]
 
     def _is_short(self, desk: Desk) -> bool:

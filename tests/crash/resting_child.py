@@ -1,5 +1,5 @@
-"""The program that is killed while a close at the market waits for an exit that rests: `act` buys, rests an exit at a price and then reduces at the market,
-to die at the given point of that alone; `recover` starts on the same folder, settles, and prints what a person is told and what there is as JSON.
+"""The program that is killed while a close at the market waits for an exit that rests: `act` buys, rests an exit at a price and then reduces at the market (`close`: by the position's
+button), to die at the given point of that alone; `recover` starts on the same folder, settles, and prints what a person is told and what there is as JSON.
 """
 
 from __future__ import annotations
@@ -48,12 +48,15 @@ class Program(child.Program):
     def sell(self, name: str, **terms: Any) -> None:
         self.system.submit(self.signal(name, Side.SELL, reduce_only=True, **terms), 5)
 
-    def reduce(self, point: str) -> None:
+    def reduce(self, how: str, point: str) -> None:
         self.buy("one")
         self.sell("rests", order_type=OrderType.LIMIT, price=Decimal(110), quantity=Decimal(10))
         self.until(lambda: any(order.state is OrderState.OPEN for order in self.desk().live_orders()))
         crashpoints._ARMED = point
-        self.sell("now", quantity=None)
+        if how == "reduce":
+            self.sell("now", quantity=None)
+        else:
+            self.system.close_position(self.desk().open_positions()[0].position_id, None)
         self.until(self.flat)
 
     def after(self) -> dict[str, Any]:
@@ -70,7 +73,7 @@ class Program(child.Program):
 
 def main(mode: str, folder: str, port: str, point: str = "") -> None:
     program = Program(Path(folder), int(port))
-    answer = program.reduce(point) if mode != "recover" else program.after()
+    answer = program.reduce(mode, point) if mode != "recover" else program.after()
     program.system.stop()
     program.data.close()
     print(json.dumps(answer))

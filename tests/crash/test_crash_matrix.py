@@ -67,18 +67,19 @@ def test_a_shared_strategys_signal_is_recorded_for_everybody_or_for_nobody(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("point", "rests", "close"),
+    ("how", "point", "rests", "close"),
     [
-        ("after-commit-before-queue", "LIMIT open", "MARKET not_placed"),
-        ("in-lane-before-send", "LIMIT cancelled", "MARKET not_placed"),
-        ("after-answer-before-booking", "LIMIT cancelled", "MARKET filled"),
+        ("reduce", "after-commit-before-queue", "LIMIT open", "MARKET not_placed"),
+        ("close", "in-lane-before-send", "LIMIT cancelled", "MARKET not_placed"),
+        ("reduce", "in-lane-before-send", "LIMIT cancelled", "MARKET not_placed"),
+        ("reduce", "after-answer-before-booking", "LIMIT cancelled", "MARKET filled"),
     ],
 )
-def test_a_close_that_goes_before_what_rests_is_not_lost_in_between(point: str, rests: str, close: str, tmp_path: Path) -> None:
+def test_a_close_that_goes_before_what_rests_is_not_lost_in_between(how: str, point: str, rests: str, close: str, tmp_path: Path) -> None:
     """Killed from the record of the close to its last byte: it has left once, or a person is told that it has not."""
     ledger = Ledger()
     with serving(ledger) as port:
-        died = run("reduce", tmp_path / "data", port, "", "resting_child", point)
+        died = run(how, tmp_path / "data", port, "", "resting_child", point)
         assert died.returncode == -signal.SIGKILL, died.stderr[-2000:]
         after = run("recover", tmp_path / "data", port, "", "resting_child")
         assert after.returncode == 0, after.stderr[-2000:]

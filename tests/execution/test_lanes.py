@@ -199,10 +199,10 @@ def test_an_account_that_begins_with_wrong_keys_is_stopped_like_any_other():
 def once(real: Callable[..., object], error: Exception) -> Callable[..., object]:
     failures = iter([error])
 
-    def call(*given):
+    def call(*given, **named):
         if (failure := next(failures, None)) is not None:
             raise failure
-        return real(*given)
+        return real(*given, **named)
 
     return call
 
@@ -261,7 +261,7 @@ def test_an_exit_that_had_made_nothing_when_the_lane_died_is_made(monkeypatch):
     with House(account("A1", broker="wire")) as house:
         house.send("BUY", 10)
         call = once(ExitDesk.plan, RuntimeError("a bug before planning"))
-        monkeypatch.setattr(ExitDesk, "plan", lambda *given: call(*given))
+        monkeypatch.setattr(ExitDesk, "plan", lambda *given, **named: call(*given, **named))
         key = house.system.roster.desk("A1").open_positions()[0].key
         house.system.roster.lane("A1").put(Exit(house.system.exit_desk, key, Role.STOP, Decimal(4)))
         house.until(lambda: house.held() == 6)

@@ -16,6 +16,7 @@ from engines.core.model import (
     Order,
     OrderState,
     OrderType,
+    Role,
     Sizing,
     SizingMode,
     Source,
@@ -419,11 +420,31 @@ def test_a_close_that_waits_for_what_rests_can_be_taken_back(monkeypatch: pytest
         assert (h.held(), states, sold(h)[1:]) == (3, {OrderState.OPEN, OrderState.CANCELLED}, [])
 
 
-def test_after_a_restart_a_person_is_told_of_a_close_that_waited_for_what_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+def closes(h: House) -> Order:
+    """A person closes the position by its button; the order is on record."""
+    desk = h.system.roster.desk("A1")
+    (position,) = desk.open_positions()
+    tracker = h.system._exit(desk, position.key, None, Role.EXIT)
+    assert tracker.planned.wait(30)
+    return tracker.outcome().orders[-1]
+
+
+@pytest.mark.parametrize(("rests", "leaves"), [(3, [3]), (2, [1, 2])])
+def test_a_position_that_a_person_closes_by_its_button_goes_before_an_exit_that_rests(rests: int, leaves: list[int]) -> None:
+    with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
+        resting(h, rests)
+        closes(h)
+        h.until(lambda: h.held() == 0)
+        assert sold(h)[1:] == [(OrderType.MARKET, quantity) for quantity in leaves]
+        books_balance(h)
+
+
+@pytest.mark.parametrize("by_button", [False, True])
+def test_after_a_restart_a_person_is_told_of_a_close_that_waited_for_what_rests(by_button: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
         limit = resting(h, 3)
         held_up(h, monkeypatch)
-        (close,) = ask(h, "SELL", None, reduce_only=True, source=Source.MANUAL, account_ids=("A1",))
+        close = closes(h) if by_button else ask(h, "SELL", None, reduce_only=True, source=Source.MANUAL, account_ids=("A1",))[0]
         with h.restart() as then:
             then.until(lambda: then.journal.orders()[close.order_id].state is OrderState.NOT_PLACED)
             then.until(lambda: "exit_failed" in then.notifier.incidents())
