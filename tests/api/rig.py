@@ -19,12 +19,14 @@ from app.live import Hub
 from config import Settings
 from engines.market.simulated import SimulatedFeed
 from engines.ports import RandomIds, SystemClock
-from engines.system import BrokerMaker, TradingSystem
+from engines.system import BrokerMaker, EngineSettings, TradingSystem
 from tests.support import canaries
 
 PASSWORD = "correct horse battery"
 MACHINE = Actor(None, "cli")
 _names = itertools.count(1)
+PATIENT = EngineSettings(max_price_age=60.0, stall_after=60.0, connect_patience=30.0, ask_patience=30.0)
+"""A machine that stands still for seconds is no old price and no silent broker: what those mean is asserted with settings of its own."""
 
 
 class Person:
@@ -138,6 +140,7 @@ class Rig:
             ids=RandomIds(clock),
             feed=SimulatedFeed(clock, seed=7),
             brokers=self.brokers,
+            settings=PATIENT,
         )
         self.system.start()
         self.settings = Settings(data_dir=self.folder, secret_key=self.data.secret_key().decode())

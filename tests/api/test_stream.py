@@ -32,7 +32,7 @@ class Stream:
                 if "event" in fields:
                     yield int(fields["id"]), fields["event"], json.loads(fields["data"])
 
-    def until(self, fits: Callable[[str, dict[str, Any]], bool], most: int = 400) -> list[Event]:
+    def until(self, fits: Callable[[str, dict[str, Any]], bool], most: int = 5000) -> list[Event]:
         seen: list[Event] = []
         for event in self._events:
             seen.append(event)

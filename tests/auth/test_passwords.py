@@ -85,6 +85,7 @@ def test_a_link_does_not_outlive_a_password_that_was_set_another_way(front: Fron
     assert front.visitor().sign_in(email, NEW).location == "/"
 
 
+@pytest.mark.usefixtures("still")
 @pytest.mark.parametrize(("waited", "answer"), [(3590, 200), (3601, 404)])
 def test_a_link_is_good_for_an_hour(front: Front, waited: float, answer: int) -> None:
     path = asked(front, front.person())
@@ -129,6 +130,7 @@ def test_nobody_learns_whether_an_address_is_known(front: Front) -> None:
     assert sorted(row["email"] for row in rows) == sorted([known, known, unknown, unknown]), "both leave the same behind"
 
 
+@pytest.mark.usefixtures("still")
 def test_an_address_is_sent_one_a_minute_and_five_an_hour_and_the_answer_stays(front: Front) -> None:
     email = front.person()
     first = seen(front.visitor().send("/forgot", {"email": email}))
