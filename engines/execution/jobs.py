@@ -111,11 +111,7 @@ class GoBefore:
             with desk.lock:
                 resting = resting_exits(desk, order.position_key)
             for other in resting:
-                if other.state in (
-                    OrderState.PLANNED,
-                    OrderState.OPEN,
-                    OrderState.PARTLY_FILLED,
-                ):  # the others are being looked for already
+                if other.state not in (OrderState.SENDING, OrderState.UNKNOWN):  # these are being looked for already
                     cancel_in_turn(lane, other)
         with desk.lock:
             if desk.outgrown(order) and resting_exits(desk, order.position_key):
