@@ -19,6 +19,7 @@ from engines.core.model import Candle, Instrument, Tick, Timeframe
 from engines.market.files import BadFile, read_market_file
 from engines.market.replay import LevelWalk, ReplayClock, ReplayFeed
 from tests.market.making import INFY, OPEN, HandClock
+from tests.market.ws_server import until
 
 DAILY = Path("../shared/data/nse_stocks_daily_2008_2021.csv.gz")
 DAY = 86_400
@@ -209,7 +210,7 @@ def test_at_full_speed_the_next_moment_comes_only_when_the_engines_are_done_and_
 
     feed.start(take)
     for count in (1, 2, 3):
-        assert arrived.acquire(timeout=10)
+        assert arrived.acquire(timeout=30)
         assert len(seen) == count
         if count < 3:
             go_on.release()
@@ -278,12 +279,11 @@ def test_a_paused_replay_stands_still_steps_to_a_moment_and_goes_on(write: Write
     feed.pace.step(OPEN, 39)
     feed.start(take)
     for _ in range(4):
-        assert arrived.acquire(timeout=10)
+        assert arrived.acquire(timeout=30)
     assert not arrived.acquire(timeout=0.05)
     assert (seen[-1], feed.pace.paused, feed.finished) == (59.0, True, False)
     feed.pace.go_on()
-    while not feed.finished:
-        assert arrived.acquire(timeout=10)
+    until(lambda: feed.finished)
     feed.stop()
     assert seen == sorted(seen)
     assert len(seen) >= 8

@@ -99,7 +99,7 @@ def test_the_feed_ticks_from_its_own_thread_until_it_is_stopped_and_may_start_ag
 
         feed.start(take)
         assert feed.alive
-        assert enough.wait(10)
+        assert enough.wait(30)
         with pytest.raises(RuntimeError):
             feed.start(take)
         feed.stop()
