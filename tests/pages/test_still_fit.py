@@ -118,6 +118,19 @@ def test_the_exit_plan_is_not_under_the_acts_where_two_panels_stand_beside_each_
     becomes(chrome, PUSHES, 0, "#t-positions")
 
 
+@pytest.mark.parametrize(("address", "table"), [("/positions", "t-positions"), ("/accounts/A1", "t-positions"), ("/", "t-open")])
+def test_a_profit_that_grows_moves_no_row_of_a_phone(chrome: Browser, preview: str, address: str, table: str) -> None:
+    resize(chrome, 390, 844, phone=True)
+    chrome.get(preview + address)
+    settled(chrome)
+    rows = f"return [...document.querySelectorAll('#{table} tr, #{table} .acts a')].map((each) => each.getBoundingClientRect().top)"
+    before = chrome.execute_script(rows)
+    for profit, said in (("-1.5", "−₹1.50"), ("1234567.89", "+₹12,34,567.89"), ("0", "₹0.00")):
+        tell(chrome, "position", {"id": "P1", "quantity": "150", "unrealised": profit})
+        until(chrome, f"document.querySelector('#{table} [data-key=\"position:P1.unrealised\"]').textContent === '{said}'")
+        becomes(chrome, rows, before)
+
+
 def test_what_stands_below_a_number_on_a_phone_is_not_what_its_column_sorts_by(chrome: Browser, preview: str) -> None:
     resize(chrome, 390, 844, phone=True)
     chrome.get(f"{preview}/positions")
