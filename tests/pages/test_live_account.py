@@ -16,6 +16,7 @@ from tests.support.person import Person
 from tests.support.server import OWNER, Server
 
 NAME = "Kite family"
+LOG_IN = 90.0  # the product gives a browser of its own a minute
 
 
 @pytest.fixture
@@ -151,7 +152,7 @@ def _gives_what_the_automated_log_in_needs(person: Person, customer: EmulatedAcc
 def _is_logged_in_by_itself(person: Person, kite: KiteEmulator, customer: EmulatedAccount) -> None:
     kite.set_login_page("captcha")
     person.strike("#connection button", "Log in automatically now")
-    person.see("#connection .callout", "captcha")
+    person.see("#connection .callout", "captcha", LOG_IN)
     person.see("#connection .callout", "It has stopped until you try again")
     person.photograph("auto-login-failed")
     kite.set_login_page("normal")
@@ -160,7 +161,7 @@ def _is_logged_in_by_itself(person: Person, kite: KiteEmulator, customer: Emulat
     person.see("#connection .badge", "needs login")
     person.strike("#connection button", "Log in automatically now")
     person.click("[data-ask-yes]", "Try again")
-    person.see("#connection .badge", "ready")
+    person.see("#connection .badge", "ready", LOG_IN)
     person.until("!document.querySelector('#connection .callout')")
 
 

@@ -28,6 +28,7 @@ EYES = """
   const first = (css, text) => [...document.querySelectorAll(css)].find((each) => seen(each) && words(each).includes(text)) ?? null;
 """
 SEE = EYES + "return first(...arguments);"
+ALL = EYES + "return [...document.querySelectorAll(arguments[0])].map((each) => [seen(each), words(each)]);"
 READ = EYES + "const found = first(...arguments); return found && words(found);"
 # Scripts must be there. And a part of the page that is drawn anew between the two halves of a click swallows it without a word.
 AIM = (
@@ -41,16 +42,19 @@ AIM = (
 )
 
 
-def waiting(chrome: Browser) -> WebDriverWait[Browser]:
-    return WebDriverWait(chrome, PATIENCE, poll_frequency=0.05)
+def waiting(chrome: Browser, patience: float = PATIENCE) -> WebDriverWait[Browser]:
+    return WebDriverWait(chrome, patience, poll_frequency=0.05)
 
 
 # --- eyes ------------------------------------------------------------------------------------------------------------
 
 
-def one(chrome: Browser, css: str, text: str = "") -> WebElement:
-    """The first visible element that has this text, waited for."""
-    found: WebElement = waiting(chrome).until(lambda _: _answer(chrome, SEE, css, text), f"{css} {text}")
+def one(chrome: Browser, css: str, text: str = "", patience: float = PATIENCE) -> WebElement:
+    """The first visible element that has this text, waited for; where it never comes, what stands there instead is told."""
+    try:
+        found: WebElement = waiting(chrome, patience).until(lambda _: _answer(chrome, SEE, css, text))
+    except TimeoutException:
+        raise AssertionError(f"{css} {text!r}: at {chrome.current_url} there is {_answer(chrome, ALL, css)}") from None
     return found
 
 

@@ -31,8 +31,8 @@ class Person:
     def go(self, path: str) -> None:
         self.chrome.get(self.base + path)
 
-    def see(self, css: str, text: str = "") -> WebElement:
-        return hands.one(self.chrome, css, text)
+    def see(self, css: str, text: str = "", patience: float = hands.PATIENCE) -> WebElement:
+        return hands.one(self.chrome, css, text, patience)
 
     def read(self, css: str, text: str = "") -> str:
         return hands.read(self.chrome, css, text)
