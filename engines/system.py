@@ -340,7 +340,10 @@ class TradingSystem:
         return self.stopper.report(halt_id)
 
     def set_engines(self, on: bool, user_id: str | None, by: str) -> None:
-        self.stopper.switch_engines(on, user_id, by)
+        """Raises Conflict where a stop holds and they were to go on."""
+        holds = self.stopper.switch_engines(on, user_id, by)
+        if holds is not None:
+            raise Conflict(f"A stop holds ({holds.scope.value}, {holds.halt_id}). Lift it first, then start.")
 
     def engines_on(self, user_id: str | None) -> bool:
         return self.board.engines_on(user_id)

@@ -205,11 +205,15 @@ class Stopper:
 
     # --- switches
 
-    def switch_engines(self, on: bool, user_id: str | None, by: str) -> None:
-        """Off denies entries and leaves positions guarded; like a stop, it holds before this returns, and over a restart."""
+    def switch_engines(self, on: bool, user_id: str | None, by: str) -> Halt | None:
+        """Off denies entries and leaves positions guarded; like a stop, it holds before this returns, and over a restart. On answers the stop that holds by
+        now and changes nothing then: it may have been asked for before that was pressed, and a lift alone must not let anything trade."""
         now = self.clock.now()
         if on:
             with self._changing:
+                holds = self.board.held(HaltScope.SYSTEM, None) or (self.board.held(HaltScope.USER, user_id) if user_id else None)
+                if holds is not None:
+                    return holds
                 self.board.switch_engines(True, user_id)
                 gone = self._unlatch(off_as_halt(user_id, now, by).halt_id)
                 self.journal.append(EngineSwitched(True, user_id, by, now))
@@ -221,6 +225,7 @@ class Stopper:
             self._told_if_lost(kept)
             self.barrier([lane for lane in self.lanes() if user_id is None or lane.desk.account.user_id == user_id])
         self.tell("engine", user_id, {"on": on})
+        return None
 
     def switch_kill(self, account: Account, lane: Lane | None, on: bool, reason: str, by: str, flatten: bool) -> None:
         """On: no entry of the account leaves once this returns, also after a restart; `flatten`, once asked for, holds for as long as the switch is on."""

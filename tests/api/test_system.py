@@ -131,7 +131,7 @@ def test_a_stop_that_is_pressed_again_switches_the_engines_off_again_and_is_writ
     body = {"scope": scope, "flatten": False}
     halt = owner.post("/api/system/emergency-stop", body).json["halt_id"]
     for whose in (None, owner.user.user_id):
-        fresh.system.set_engines(True, whose, owner.user.user_id)  # a start that was asked for before the stop, and carried out after it
+        fresh.system.board.switch_engines(True, whose)  # as a start left it that was carried out while a stop was pressed
     again = owner.post("/api/system/emergency-stop", body | {"reason": "again"})
     assert (again.status_code, again.json["halt_id"]) == (200, halt)
     assert not owner.get("/api/system/status").json["on"]

@@ -9,6 +9,7 @@ import pytest
 
 from engines.core.facts import EngineSwitched
 from engines.core.model import HaltScope, Limits, OrderState, OrderType, Role, Source, StrategyConfig, Timeframe
+from engines.execution.halts import off_as_halt
 from engines.execution.jobs import Modify
 from engines.execution.leaving import Flatten
 from engines.ports import JournalDown, OrderRequest, SystemClock
@@ -304,12 +305,32 @@ def test_a_stop_that_keeps_positions_can_be_followed_by_one_that_closes_them():
 SCOPES = [(HaltScope.SYSTEM, None), (HaltScope.USER, USER), (HaltScope.ACCOUNT, "A1"), (HaltScope.STRATEGY, "S1")]
 
 
+def on_under_a_stop(house: House, whose: str | None) -> None:
+    """What a start left that was carried out while a stop was pressed, before the one refused the other."""
+    house.system.board.switch_engines(True, whose)
+    house.latch.lift(off_as_halt(whose, 0.0, USER).halt_id)
+    house.journal.append(EngineSwitched(True, whose, USER, house.clock.now()))
+
+
+@pytest.mark.parametrize(("scope", "whose"), SCOPES[:2])
+def test_law_4_a_start_that_was_asked_for_before_a_stop_starts_nothing_after_it(scope: HaltScope, whose: str | None):
+    with House() as house:
+        halt, _ = house.system.emergency_stop(scope, whose, "drill", USER)
+        for reach in {USER, whose}:
+            with pytest.raises(Conflict):
+                house.system.set_engines(True, reach, USER)
+        house.system.lift(halt.halt_id, USER)
+        assert [o.reason for o in house.send()] == ["halted"]
+        house.system.set_engines(True, whose, USER)
+        assert [o.reason for o in house.send()] == [None]
+
+
 @pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize(("scope", "whose"), SCOPES[:2])
 def test_law_4_a_stop_that_is_pressed_again_switches_off_engines_that_are_on_again(scope: HaltScope, whose: str | None, restarted: bool):
     with House() as first:
         halt, _ = first.system.emergency_stop(scope, whose, "drill", USER)
-        first.system.set_engines(True, whose, USER)
+        on_under_a_stop(first, whose)
         with first.restart() if restarted else first as house:
             again, created = house.system.emergency_stop(scope, whose, "again", USER)
             assert (again.halt_id, created, house.system.engines_on(whose)) == (halt.halt_id, False, False)
@@ -326,7 +347,7 @@ def test_law_4_a_stop_that_is_pressed_again_switches_off_engines_that_are_on_aga
 def test_a_stop_that_is_pressed_again_switches_off_a_persons_engines_though_those_of_all_are_off():
     with House() as house:
         halt, _ = house.system.emergency_stop(HaltScope.USER, USER, "mine", USER)
-        house.system.set_engines(True, USER, USER)
+        on_under_a_stop(house, USER)
         house.system.set_engines(False, None, USER)
         house.system.emergency_stop(HaltScope.USER, USER, "again", USER)
         house.system.set_engines(True, None, USER)
@@ -339,7 +360,7 @@ def test_a_stop_that_is_pressed_again_tells_of_the_engines_only_where_it_has_swi
         for _ in range(3):
             house.system.emergency_stop(HaltScope.SYSTEM, None, "drill", USER)
         assert [type(fact) for fact in house.journal.facts].count(EngineSwitched) == 1
-        house.system.set_engines(True, None, USER)
+        on_under_a_stop(house, None)
         for _ in range(2):
             house.system.emergency_stop(HaltScope.SYSTEM, None, "drill", USER)
         assert [fact.on for fact in house.journal.facts if isinstance(fact, EngineSwitched)] == [False, True, False]

@@ -80,9 +80,6 @@ def switch_engines(user: User, on: bool, body: SwitchIn, by: Actor) -> SwitchAns
     scope = _scope(user, body.scope)
     reach = None if scope == "system" else user.user_id
     if on:
-        holding = [halt for halt in shop.system.halts() if _stops(halt, user, scope)]
-        if holding:
-            raise Conflict(f"A stop holds ({holding[0].scope.value}, {holding[0].halt_id}). Lift it first, then start.")
         shop.system.set_engines(True, user.user_id, user.user_id)
     if reach is None or not on:
         shop.system.set_engines(on, reach, user.user_id)
@@ -216,13 +213,6 @@ def _scope(user: User, wanted: str | None) -> str:
     if wanted == "system":
         raise Problem(403, "Only the owner may start or stop the whole system.")
     return "user"
-
-
-def _stops(halt: Halt, user: User, scope: str) -> bool:
-    """Whether starting engines in this scope would be against the halt."""
-    if halt.scope is HaltScope.SYSTEM:
-        return True
-    return halt.scope is HaltScope.USER and halt.scope_id == user.user_id and scope in ("user", "system")
 
 
 def _find(shop: Workspace, user: User, halt_id: str) -> tuple[Halt, list[AccountHalt]]:
