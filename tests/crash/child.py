@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from app.data import Actor, open_data
+from app.data import Actor, journal, open_data
 from engines.brokers.transport import Connection
 from engines.core.model import Account, ExitSpec, HaltScope, OrderState, Side, Signal, Source
 from engines.core.sessions import Calendar
@@ -22,6 +22,8 @@ from engines.ports import Balance, BrokerFill, BrokerTraits, OrderReport, OrderR
 from engines.system import EngineSettings, TradingSystem
 from tests.execution.house import INFY, HandFeed, ListNotifier
 from tests.support.broker import QuietBroker
+
+journal.WAIT = 30.0  # as in the rest of the suite: a shared machine may stand still for longer than the product waits
 
 
 class LedgerBroker(QuietBroker):
@@ -117,7 +119,7 @@ class Program:
         )
 
     def buy(self, name: str) -> None:
-        self.system.submit(self.signal(name, Side.BUY, quantity=Decimal(10), exits=ExitSpec(stop_price=Decimal(95))), 5)
+        self.system.submit(self.signal(name, Side.BUY, quantity=Decimal(10), exits=ExitSpec(stop_price=Decimal(95))), 30)
 
     def desk(self) -> Any:
         return self.system.roster.desk(self.row.account.account_id)

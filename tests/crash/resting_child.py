@@ -46,7 +46,7 @@ class Program(child.Program):
     broker = RestingBroker
 
     def sell(self, name: str, **terms: Any) -> None:
-        self.system.submit(self.signal(name, Side.SELL, reduce_only=True, **terms), 5)
+        self.system.submit(self.signal(name, Side.SELL, reduce_only=True, **terms), 30)
 
     def reduce(self, how: str, point: str) -> None:
         self.buy("one")

@@ -81,7 +81,7 @@ def main(mode: str, folder: str, port: str) -> None:
     settled(system)
     owner = next(user for user in data.users.all() if user.role is UserRole.OWNER)
     signal = Signal(RandomIds().new(), "one", owner.user_id, Source.STRATEGY, INFY.symbol, Side.BUY, SystemClock().now(), strategy_id="S1")
-    outcome = system.submit(signal, 5)
+    outcome = system.submit(signal, 30)
     settled(system)
     data.journal.commit()
     orders = {user.email: [(o.order_id, o.state.value) for o in data.books.orders(user.user_id).items] for user in data.users.all()}

@@ -35,7 +35,7 @@ class House:
 
         def wait(_: sqlite3.Connection) -> None:
             busy.set()
-            go.wait(50)
+            go.wait(120)
 
         threading.Thread(target=self.journal.run, args=(wait,)).start()
         assert busy.wait(30)

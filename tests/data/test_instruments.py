@@ -363,7 +363,7 @@ def test_the_process_builds_and_keeps_its_secrets(tmp_path: Path, shop: Shop) ->
     for fetch in (sources, broken):
         job = json.dumps({"folder": str(tmp_path), "now": NOW, "fetch": fetch, "force": False})
         done = subprocess.run(
-            [sys.executable, "-m", "app.data.build_master"], input=job, capture_output=True, text=True, timeout=50, check=False
+            [sys.executable, "-m", "app.data.build_master"], input=job, capture_output=True, text=True, timeout=120, check=False
         )
         said.append(json.loads(done.stdout))
         assert "canary" not in done.stdout + done.stderr

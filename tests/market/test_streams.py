@@ -180,7 +180,7 @@ def read_by(client: str, messages: Sequence[bytes]) -> Any:
     }[client]
     code += "\nimport json, sys\nprint(json.dumps([read(bytes.fromhex(line.strip())) for line in sys.stdin], default=lambda at: at.timestamp()))"
     fed = "\n".join(message.hex() for message in messages)
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], input=fed, capture_output=True, text=True, timeout=50, check=True)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], input=fed, capture_output=True, text=True, timeout=120, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -143,5 +143,5 @@ QUIET = """
 
 
 def test_the_sdk_comes_when_it_is_needed_and_without_its_reactor():
-    found = subprocess.run([sys.executable, "-c", textwrap.dedent(QUIET)], capture_output=True, text=True, timeout=50, check=False)
+    found = subprocess.run([sys.executable, "-c", textwrap.dedent(QUIET)], capture_output=True, text=True, timeout=120, check=False)
     assert (found.returncode, found.stdout) == (0, ""), found.stderr
