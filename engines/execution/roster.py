@@ -16,6 +16,7 @@ from engines.execution.desk import Desk, DeskTools
 from engines.execution.fanout import Route
 from engines.execution.lane import Lane, LaneTools
 from engines.execution.overtaken import under_way
+from engines.execution.resting import resting_exits
 from engines.execution.supervisor import Supervisor
 from engines.execution.unconnected import Unconnected
 from engines.ports import Broker, Directory
@@ -256,5 +257,6 @@ def _leaves(desk: Desk, signal: Signal) -> bool:
     """Whether the account has something of the strategy that this signal takes out and that is not leaving already, or an entry on its way to it."""
     key = desk.key_of(signal)
     with desk.lock:
-        held = desk.position(key).quantity * signal.side.sign < 0 and desk.free_to_exit(key) > 0
+        stays = desk.free_to_exit(key) > 0 or resting_exits(desk, key)  # what rests at a price may never fill
+        held = desk.position(key).quantity * signal.side.sign < 0 and bool(stays)
     return held or bool(under_way(desk, signal))

@@ -265,6 +265,20 @@ def test_a_close_at_the_market_goes_before_an_exit_that_rests(
         books_balance(h)
 
 
+@pytest.mark.parametrize(
+    ("terms", "held", "told"), [({}, 0, []), ({"order_type": OrderType.LIMIT, "price": Decimal(105)}, 3, ["exit_failed"])]
+)
+def test_a_mapping_that_is_off_hears_the_close_of_what_an_exit_that_rests_holds(
+    terms: dict[str, object], held: int, told: list[str]
+) -> None:
+    with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
+        resting(h, 3)
+        unmap(h)
+        h.system.runtime.refresh_now()
+        ask(h, "SELL", None, reduce_only=True, source=Source.STRATEGY, **terms)
+        h.until(lambda: (h.held(), h.notifier.incidents()) == (held, told))
+
+
 def test_a_close_that_goes_before_what_rests_leaves_its_own_order_at_the_market_alone() -> None:
     """At brokers an order at the market is open for a moment before it fills, and the resting one may take its time to be cancelled."""
     with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
