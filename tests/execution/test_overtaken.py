@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -236,7 +237,7 @@ def test_an_entry_of_an_earlier_run_that_may_have_left_is_looked_for_and_not_cal
 
 def resting(h: House, quantity: int) -> Order:
     """A person's own exit that waits for its price, of a position of three."""
-    ask(h, wait=5.0)
+    ask(h, wait=30.0)
     h.script = lambda request: "open" if request.order_type is OrderType.LIMIT else "fill"
     return h.send("SELL", quantity, strategy_id="S1", reduce_only=True, order_type=OrderType.LIMIT, price=Decimal(110))[0]
 
@@ -344,6 +345,7 @@ def test_a_close_at_a_price_leaves_what_rests_and_is_told_where_no_person_has_as
 def held_up(h: House, monkeypatch: pytest.MonkeyPatch) -> list[OrderRequest]:
     """The broker has no answer yet to being asked to take an order back."""
     asked: list[OrderRequest] = []
+    monkeypatch.setattr("engines.execution.jobs.TOLD_AFTER", math.inf)  # however long the test takes
     monkeypatch.setattr(h.wires["A1"], "cancel", lambda broker_order_id, request: asked.append(request))
     return asked
 
