@@ -57,6 +57,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
 NIFTY_YEAR = Path(__file__).resolve().parents[2] / "shared" / "data" / "nifty50_1min_2024.csv.gz"
 FULL_HASHER = users._hasher
+SHIPPED = Path(__file__).resolve().parent / "support" / "shipped"
 
 
 @pytest.hookimpl(trylast=True)
@@ -124,6 +125,15 @@ def _patient_journal() -> Iterator[None]:
     """Whoever commits gives up after two seconds, and a shared machine may stand still for longer: what that means is asserted with waits of its own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(journal, "WAIT", 30.0)
+        patch.setattr(journal.SqliteJournal.run, "__defaults__", (60.0,))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _programs_as_they_ship() -> Iterator[None]:
+    """The program comes without `rich`, which is here for the tools that check it. structlog takes it where it finds it, and that is a tenth of a start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(SHIPPED), prepend=os.pathsep)
         yield
 
 

@@ -24,6 +24,13 @@ LAUNCHER = ROOT / "run_strategy_system.py"
 OWNER = ("owner@example.com", "correct horse battery")
 PATIENCE = 120.0
 """Seconds for a process to start or end: a machine that is shared by many takes its time."""
+PATIENT = """import os, runpy, sys
+sys.argv = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(sys.argv[0]))
+from app.data import journal
+journal.WAIT = 30.0
+runpy.run_path(sys.argv[0], run_name="__main__")"""
+"""The launcher, with the patience of the rest of the suite: two seconds without the disk are no fault on a machine that is shared."""
 CLI = Actor(user_id=None, via="cli")
 
 
@@ -72,7 +79,7 @@ class Server:
         ready: queue.Queue[str] = queue.Queue()
         words = [self.command, "--port", str(self.port), "--data-dir", str(self.data_dir), "--no-browser", *self.options]
         self.process = subprocess.Popen(
-            [sys.executable, str(LAUNCHER), *words],
+            [sys.executable, "-c", PATIENT, str(LAUNCHER), *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
