@@ -150,7 +150,7 @@ def test_what_is_watched_is_recorded_while_it_trades(rig: Rig) -> None:
     recorder = recorder_for("ticks", rig.system, rig.data, SystemClock())
     rig.trader.get("/api/candles?symbol=NSE:INFY&timeframe=1m")  # a chart watches
     waiting = threading.Event()
-    for _ in range(600):
+    for _ in range(2400):
         recorder.step()
         if recorder.status().ticks > 3:
             break

@@ -184,7 +184,7 @@ def test_an_order_that_really_happened_is_told_with_what_guards_it_and_its_signa
     order = fresh.trader.bought(account, stop_loss={"pct": "1"}, targets=[{"pct": "2"}])
     room, clock = Newsroom(fresh.data, LiveBooks(fresh.system), fresh.system.clock, fresh.system.clock), threading.Event()
     told: dict[str, Any] = {}
-    for _ in range(600):
+    for _ in range(2400):
         room.step()
         told = {item["kind"]: item for item in fresh.trader.get("/api/messages").json["items"] if item["state"] == "told"}
         if {"order", "signal"} <= told.keys():

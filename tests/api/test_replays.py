@@ -52,7 +52,7 @@ def mapped(rig: Rig) -> dict[str, Any]:
 def until(rig: Rig, replay_id: str, *states: str) -> dict[str, Any]:
     """Every frame together, once the replay is in one of these states."""
     pause = threading.Event()
-    for _ in range(600):
+    for _ in range(2400):
         told: dict[str, Any] = rig.trader.get(f"/api/replays/{replay_id}").json
         if told["state"] in states:
             return told

@@ -70,7 +70,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
         yield Bench(data, tmp_path)
 
 
-def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
+def until(true: Callable[[], bool], seconds: float = 120.0) -> None:
     limit = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < limit, "it did not happen"
@@ -108,7 +108,7 @@ def test_a_running_study_is_ended_when_somebody_asks(bench: Bench, does: str, mo
     thread.start()
     until(lambda: (now := queue.progress(study)) is not None and now.part == 0.4)
     assert queue.cancel(bench.user, study, BY).state is StudyState.RUNNING
-    thread.join(30)
+    thread.join(120)
     row = bench.data.studies.get(None, study)
     assert (row.state, row.progress) == (StudyState.CANCELLED, 0.4)
 
@@ -119,14 +119,14 @@ def test_a_stop_of_the_program_puts_the_study_back_and_the_next_start_does_it(be
     thread.start()
     until(lambda: (now := queue.progress(study)) is not None and now.part == 0.4)
     turn.stopped.set()
-    thread.join(30)
+    thread.join(120)
     assert bench.data.studies.get(None, study).state is StudyState.QUEUED
     later, again = bench.queue("does"), Turn()
     thread = threading.Thread(target=later.loop, args=(again,))
     thread.start()
     until(lambda: bench.data.studies.get(None, study).state is StudyState.DONE)
     again.stopped.set()
-    thread.join(30)
+    thread.join(120)
 
 
 def test_files_go_with_a_study_and_a_sweep_asked_again_begins_with_what_it_had(bench: Bench) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from tests.api.rig import PASSWORD, Person, Rig
@@ -11,10 +13,12 @@ REPORT = {"account_id", "cancelled", "flattened", "open_orders", "open_positions
 
 def settle(person: Person, halt_id: str) -> dict:
     """The report once every account is flat; the engines flatten in parallel, so it is a matter of milliseconds."""
-    for _ in range(2000):
+    pause = threading.Event()
+    for _ in range(3000):
         report = person.get(f"/api/system/halts/{halt_id}").json
         if all(row["state"] == "flat" for row in report["accounts"]):
             return dict(report)
+        pause.wait(0.01)
     raise AssertionError(report)
 
 

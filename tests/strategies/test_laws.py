@@ -158,9 +158,9 @@ def test_candles_offered_from_several_threads_are_each_seen_once() -> None:
     for thread in (stepping, *offering):
         thread.start()
     for thread in offering:
-        thread.join(30)
+        thread.join(120)
     done.set()
-    stepping.join(30)
+    stepping.join(120)
     assert not stepping.is_alive()
     one = registry.create("ema_cross", {"fast": 1, "slow": 2, "direction": "both"}, INFY.symbol, M1)
     for candle in candles(closes):
