@@ -72,7 +72,7 @@ class Rig:
     ids: RandomIds
     clock: SystemClock
 
-    def buy(self, symbol: str, *, accounts: tuple[str, ...] = (), exits: ExitSpec | None = None, wait: float = 10.0) -> SignalOutcome:
+    def buy(self, symbol: str, *, accounts: tuple[str, ...] = (), exits: ExitSpec | None = None, wait: float = 60.0) -> SignalOutcome:
         """One manual signal for one unit on these accounts (default: all); waits until all are settled."""
         key = self.ids.new()
         signal = Signal(
@@ -91,7 +91,7 @@ class Rig:
 
     def wait_filled(self) -> None:
         """Until the fills of every order have been pushed and booked, and a moment more for what follows them."""
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         desks = self.system.roster.desks()
         while any(desk.live_orders() for desk in desks):
             assert time.monotonic() < until, "some orders were never filled"

@@ -28,10 +28,10 @@ def test_the_stub_broker_answers_after_its_delay_and_keeps_the_connection() -> N
 
 
 def test_the_floor_of_a_fan_out_waits_once_for_all_accounts_together() -> None:
-    with stub_broker(30) as port:
-        laps = fan_out_ms(port, accounts=10, rounds=6)
-    assert len(laps) == 6
-    assert 30 <= min(laps) < 10 * 30  # the quickest: a machine stands still now and then
+    with stub_broker(300) as port:
+        laps = fan_out_ms(port, accounts=10, rounds=4)
+    assert len(laps) == 4
+    assert 300 <= min(laps) < 10 * 300  # the quickest: a machine stands still now and then
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.5, 50), (0.99, 99), (1.0, 100), (0.001, 1)])

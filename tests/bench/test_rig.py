@@ -25,19 +25,19 @@ def seen(port: int) -> dict[str, int]:
 
 
 def test_a_signal_reaches_every_account_at_once_and_each_order_reaches_the_broker_once() -> None:
-    with stub_broker(50) as port, rig(port, accounts=8, symbols=2) as made:
+    with stub_broker(300) as port, rig(port, accounts=8, symbols=2) as made:
         orders, quickest = [], 1e9
-        for _ in range(20):  # a machine that stands still now and then does so once or twice
+        for _ in range(6):  # a machine that stands still now and then does so once or twice
             outcome = made.buy(SYMBOL)
             made.wait_filled()
             orders += outcome.orders
             assert len(outcome.orders) == 8
             assert {order.state for order in outcome.orders} <= {OrderState.OPEN, OrderState.FILLED}
             quickest = min(quickest, outcome.timing.last_acknowledged_ms or 1e9)
-            if quickest < 8 * 50:
+            if quickest < 8 * 300:
                 break
         assert seen(port) == {order.order_id: 1 for order in orders}
-        assert 50 <= quickest < 8 * 50, "one after the other would take eight times as long"
+        assert 300 <= quickest < 8 * 300, "one after the other would take eight times as long"
 
 
 def test_a_crossed_stop_is_written_once_for_each_holder() -> None:

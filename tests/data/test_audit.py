@@ -149,9 +149,9 @@ def test_a_hundred_thousand_rows_are_checked_in_a_few_seconds(tmp_path: Path) ->
         db.execute("BEGIN")
         db.executemany(f"INSERT INTO audit ({chain.COLUMNS}, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", made)
         db.execute("COMMIT")
-        started = time.process_time()
+        started = time.thread_time()
         assert chain.check(db) == chain.ChainCheck(rows, head)
-        assert time.process_time() - started < 1.0  # a fifth of a hundred thousand
+        assert time.thread_time() - started < 1.0  # a fifth of a hundred thousand
 
 
 def test_nobody_takes_back_what_the_log_says(data: Data) -> None:
