@@ -49,9 +49,9 @@ def play(seeds: Sequence[int]) -> list[Failure]:
         for emulator in house.emulators.values():
             emulator.no_faults()
             emulator.wait_idle()
-        _wait(lambda: _quiet(house), 30)
+        _wait(lambda: _quiet(house), 60)
         house.read_the_books()
-        _wait(lambda: all(not differences(house, seat) for _, seat in seated), 15)
+        _wait(lambda: all(not differences(house, seat) for _, seat in seated), 120)
         return [Failure(seed, seat.account_id, what) for seed, seat in seated for what in differences(house, seat)]
 
 
