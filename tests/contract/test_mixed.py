@@ -26,7 +26,7 @@ def ours(house: LiveHouse, seat: Seat) -> list[OrderState]:
 
 def test_one_signal_is_a_right_order_on_every_indian_account(house: LiveHouse) -> None:
     seats = [seat for seat in house.seats if seat.venue.symbol == "NSE:INFY"]
-    outcome = house.submit(*seats, wait=10)
+    outcome = house.submit(*seats, wait=30)
     assert {order.account_id for order in outcome.orders} == {seat.account_id for seat in seats}
     house.house.until(lambda: all(house.house.held(seat.account_id) == seat.venue.quantity for seat in seats))
     for seat in seats:
@@ -85,7 +85,7 @@ def test_law_4_after_a_stop_is_acknowledged_no_entry_reaches_a_broker(house: Liv
     house.house.system.emergency_stop(HaltScope.SYSTEM, None, "enough", "U1", flatten=True)
     late: set[str] = set()
     for venue in VENUES:
-        after = house.submit(*(seat for seat in house.seats if seat.venue is venue), wait=5)
+        after = house.submit(*(seat for seat in house.seats if seat.venue is venue), wait=30)
         assert {order.reason for order in after.orders} == {"halted"}
         late |= {order.client_id for order in after.orders}
     house.house.until(

@@ -155,8 +155,8 @@ def test_an_exit_that_only_trims_leaves_what_is_under_way() -> None:
 
 def test_a_limit_order_that_rests_was_meant_to_wait() -> None:
     with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED], script=lambda _: "open") as h:
-        resting = ask(h, order_type=OrderType.LIMIT, price=Decimal(90), wait=5.0)[0]
-        ask(h, "SELL", None, reduce_only=True, wait=5.0)
+        resting = ask(h, order_type=OrderType.LIMIT, price=Decimal(90), wait=30.0)[0]
+        ask(h, "SELL", None, reduce_only=True, wait=30.0)
         assert h.journal.orders()[resting.order_id].state is OrderState.OPEN
 
 
@@ -470,7 +470,7 @@ def test_after_a_restart_a_person_is_told_of_a_close_that_waited_for_what_rests(
 @pytest.mark.parametrize(("source", "told"), [(Source.STRATEGY, ["exit_failed"]), (Source.MANUAL, [])])
 def test_a_close_that_its_broker_refuses_is_told_where_no_person_has_asked_for_it(source: Source, told: list[str]) -> None:
     with House(account("A1", broker="wire"), strategies=[STRATEGY], mappings=[MAPPED]) as h:
-        ask(h, wait=5.0)
+        ask(h, wait=30.0)
         h.script = lambda request: "refuse"
-        ask(h, "SELL", None, reduce_only=True, source=source, wait=5.0)
+        ask(h, "SELL", None, reduce_only=True, source=source, wait=30.0)
         assert (h.held(), [kind for kind in h.notifier.incidents() if kind == "exit_failed"]) == (3, told)
