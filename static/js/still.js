@@ -11,13 +11,16 @@ const PRESSED = "a, button, input, select, textarea, summary, label";
 const ACTS = "main tr :is(a, button, label, input), main li :is(a, button)";
 
 let hand = null; // {x, y, at} of a mouse that moved and has not clicked since
+let spot = ""; // where the mouse was last told to be: some browsers tell it again when only the page has moved
 let moved = { acts: new Set(), at: -Infinity };
 const late = new Set(); // ids of the parts that wait
 let timer = null;
 
 export function startStill() {
   document.addEventListener("pointermove", ({ pointerType, clientX: x, clientY: y }) => {
-    if (pointerType === "mouse") hand = { x, y, at: performance.now() };
+    if (pointerType !== "mouse" || spot === `${x} ${y}`) return;
+    spot = `${x} ${y}`;
+    hand = { x, y, at: performance.now() };
   });
   document.documentElement.addEventListener("pointerleave", () => (hand = null));
   document.addEventListener("click", taken, true);
