@@ -38,7 +38,7 @@ class Person:
         return hands.read(self.chrome, css, text)
 
     def told(self, text: str) -> None:
-        """A message in the corner said this, on the page that is shown."""
+        """A message of the page that is shown said this."""
         self.until(f"window.told.some((each) => each.includes({text!r}))")
 
     def click(self, css: str, text: str = "") -> None:
