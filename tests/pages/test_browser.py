@@ -433,9 +433,8 @@ def test_an_event_changes_only_the_number_it_is_about(chrome: Browser, preview: 
     chrome.get(f"{preview}/positions")
     one(chrome, "main [type=search]").send_keys("sbin")
     event = {"id": "P1", "last_price": "815.00", "unrealised": "-1327.5", "quantity": "150"}
-    chrome.execute_script(f"new BroadcastChannel('tandem-U1').postMessage({{kind: 'position', payload: {json.dumps(event)}}})")
-    until(chrome, "document.querySelector('#p-P1 [data-key$=unrealised]').textContent === '−₹1,327.50'")
-    until(chrome, "document.querySelector('#p-P1 [data-key$=unrealised]').classList.contains('down')")
+    cell = "document.querySelector('#p-P1 [data-key$=unrealised]')"
+    happens(chrome, "position", event, f"{cell}.textContent === '−₹1,327.50' && {cell}.classList.contains('down')")
     assert chrome.switch_to.active_element.get_attribute("value") == "sbin"
     one(chrome, "#p-P1")
 

@@ -133,6 +133,7 @@ def _sends_a_signal_by_hand(person: Person) -> None:
     person.photograph("ticket")
     person.click("#sheet [data-ticket-send]", "Buy INFY")
     person.see("h1", "INFY")
+    person.fresh('data-value="filled"')
     person.see("#t-outcome .badge", "filled")
     person.photograph("signal")
     person.click("#t-outcome th a")

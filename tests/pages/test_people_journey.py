@@ -254,6 +254,7 @@ def _sends_one_signal(asha: Person, strategy: str) -> None:
     asha.until("document.querySelector('[data-preview-quantity]').textContent === '7'")
     asha.click("[data-ticket-send]", "Buy INFY")
     asha.see("h1", "INFY")
+    asha.fresh('data-value="filled"')
     asha.see("#t-outcome .badge", "filled")
     assert len(asha.chrome.find_elements(By.CSS_SELECTOR, "#t-outcome tbody tr")) == 1
     asha.photograph("one-signal")

@@ -53,6 +53,11 @@ class Person:
     def press(self, *keys: str) -> None:
         hands.press(self.chrome, *keys)
 
+    def fresh(self, markup: str) -> None:
+        """Once the server draws this the page is fetched anew: what was told before it listened is not waited for."""
+        self.until(f"fetch(location.href).then((answer) => answer.text()).then((text) => text.includes({markup!r}))")
+        self.chrome.refresh()
+
     def until(self, script: str) -> None:
         hands.until(self.chrome, script)
 
