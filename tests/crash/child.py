@@ -16,7 +16,7 @@ from typing import Any
 
 from app.data import Actor, journal, open_data
 from engines.brokers.transport import Connection
-from engines.core.model import Account, ExitSpec, HaltScope, OrderState, Side, Signal, Source
+from engines.core.model import UNSETTLED_STATES, Account, ExitSpec, HaltScope, Order, OrderState, Side, Signal, Source
 from engines.core.sessions import Calendar
 from engines.ports import Balance, BrokerFill, BrokerTraits, OrderReport, OrderRequest, Permit, RandomIds, SystemClock
 from engines.system import EngineSettings, TradingSystem
@@ -144,6 +144,16 @@ class Program:
         self.system.emergency_stop(HaltScope.SYSTEM, None, "drill", self.row.account.user_id)
         self.until(self.flat)
 
+    def written(self) -> Sequence[Order]:
+        """The orders of the books, once what is settled in memory has come to be written."""
+
+        def orders() -> Sequence[Order]:
+            self.data.journal.commit()
+            return self.data.books.orders(None, limit=500).items
+
+        self.until(lambda: not any(order.state in UNSETTLED_STATES for order in orders()))
+        return orders()
+
     def recover(self) -> dict[str, Any]:
         """Settle everything, then let what is still held leave through the stop that guards it."""
         self.until(lambda: self.desk().ready)
@@ -153,8 +163,7 @@ class Program:
         held = [str(p.quantity) for p in self.desk().open_positions()]
         self.feed.price(INFY.symbol, 94.0)
         self.until(self.flat)
-        self.data.journal.commit()
-        orders = self.data.books.orders(None, limit=500).items
+        orders = self.written()
         return {
             "held_at_start": held,
             "orders": {order.order_id: order.state.value for order in orders},

@@ -62,8 +62,7 @@ class Program(child.Program):
     def after(self) -> dict[str, Any]:
         self.until(lambda: self.desk().ready and not any(o.state in UNSETTLED_STATES for o in self.desk().session_orders()))
         self.until(lambda: not self.desk().open_positions() or "exit_failed" in self.notifier.incidents())
-        self.data.journal.commit()
-        orders = self.data.books.orders(None, limit=500).items
+        orders = self.written()
         return {
             "held": sum(int(position.quantity) for position in self.desk().open_positions()),
             "orders": {order.order_id: f"{order.order_type.value} {order.state.value}" for order in orders if not order.raises_exposure},

@@ -83,9 +83,9 @@ def main(mode: str, folder: str, port: str) -> None:
     signal = Signal(RandomIds().new(), "one", owner.user_id, Source.STRATEGY, INFY.symbol, Side.BUY, SystemClock().now(), strategy_id="S1")
     outcome = system.submit(signal, 30)
     settled(system)
+    system.stop()  # what is settled in memory has come to be written
     data.journal.commit()
     orders = {user.email: [(o.order_id, o.state.value) for o in data.books.orders(user.user_id).items] for user in data.users.all()}
-    system.stop()
     data.close()
     print(json.dumps({"duplicate": outcome.duplicate, "orders": orders}))
 
