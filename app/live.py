@@ -24,6 +24,8 @@ MOST_AGE = 15 * 60.0
 """Streams are ended after this many seconds (the browser comes back by itself), so that a lost client never pins a web thread for ever."""
 GATHER = 0.03
 """After it was woken a stream waits this long for more, so that a burst of orders costs one write."""
+UNWRITTEN = 2.0
+"""Facts are told before they are in the database, some milliseconds as a rule."""
 CHECK = 2.0
 """How often a stream asks whether its person may still listen."""
 ONES_OWN = 8
@@ -47,6 +49,7 @@ class Event:
     topic: str | None = None  # only for those who asked for it (a symbol)
     owner: bool | None = None  # of a person's own: only for the streams that are (or are not) an owner's; None: for all of theirs
     text: str | None = None
+    at: float = 0.0  # of a fact: when it was told, monotonic
 
 
 @dataclass(slots=True, eq=False)
@@ -102,7 +105,7 @@ class Hub:
             if len(facts) == facts.maxlen:
                 self._forgotten = facts[0].event_id
             self._id += 1
-            event = Event(self._id, kind, user_id, payload, everyone)
+            event = Event(self._id, kind, user_id, payload, everyone, at=self._clock.monotonic())
             facts.append(event)
             self._wake(event)
 
@@ -210,6 +213,13 @@ class Hub:
     def listeners(self) -> list[Listener]:
         with self._lock:
             return list(self._listeners)
+
+    def known(self) -> int:
+        """The id up to which a page that is drawn from now on knows all for sure: what was told a moment ago may not be written yet."""
+        since = self._clock.monotonic() - UNWRITTEN
+        with self._lock:
+            fresh = [event.event_id for event in takewhile(lambda event: event.at > since, reversed(self._facts))]
+            return fresh[-1] - 1 if fresh else self._id
 
     @property
     def closed(self) -> bool:

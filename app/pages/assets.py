@@ -1,7 +1,8 @@
 """Static files under one versioned root: `/static/<hash of the whole tree>/<path>`, cached for ever, compressed once.
 
 The page loads one style sheet and one script; both are joined here from the small files a person edits, in the order of `STYLES` and by
-following the scripts' imports. It never minifies or rewrites what it joins, and sends nothing but the served kinds of file.
+following the scripts' imports. It never minifies what it joins; of our scripts only lines that are comments stay here. It sends nothing but the
+served kinds of file.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ ENTRY = "js/main.js"
 FOREVER = "public, max-age=31536000, immutable"
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "(\./[^"]+)";\n', re.MULTILINE)
+_COMMENT = re.compile(r"^ *//.*\n", re.MULTILINE)  # a fifth of the compressed script
 _EXPORT = re.compile(r"^export ((?:async )?function|class|const) (\w+)", re.MULTILINE)
 
 
@@ -121,7 +123,7 @@ class Assets:
             return f'const {{{found.group(1).replace(" as ", ": ")}}} = modules["{beside(name, found.group(2))}"];\n'
 
         exports = ", ".join(found.group(2) for found in _EXPORT.finditer(text))
-        body = _EXPORT.sub(r"\1 \2", _IMPORT.sub(imported, text))
+        body = _COMMENT.sub("", _EXPORT.sub(r"\1 \2", _IMPORT.sub(imported, text)))
         return f'modules["{name}"] = (function () {{\n{body}\nreturn {{ {exports} }};\n}})();'
 
 

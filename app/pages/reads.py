@@ -75,6 +75,7 @@ from app.api.wire import Page
 from app.api.workspace import service as settings_of_all
 from app.api.workspace.schemas import WorkspaceOut
 from app.data import User
+from app.workspace import workspace
 
 ALL = 500  # the most that one read gives
 NOTHING_NEW = 1_000_000_000  # a frame that no replay comes to
@@ -85,6 +86,8 @@ class Reads:
 
     def __init__(self, user: User) -> None:
         self.user = user
+        self.heard = workspace().live.known()
+        """The last event that the first read knows of: what came later the page has to be told."""
 
     # accounts, strategies, mappings
     def accounts(self) -> list[AccountOut]:

@@ -86,6 +86,7 @@ def shell() -> dict[str, Any]:
     built = chrome.build(current_user, accounts(), reads().status(), reads().pnl(), reads().unread())
     return {
         "chrome": built,
+        "heard": reads().heard,
         "nav": chrome.navigation(request.path, built.role, built.open_positions, built.unread),
         "settings_tabs": chrome.SETTINGS,
         "shortcuts": keys.GROUPS,

@@ -6,6 +6,7 @@ import { toast } from "./toast.js";
 
 const POLL_MS = 3000;
 const KINDS = ["pnl", "order", "position", "signal", "engine", "halt", "incident", "job", "message", "price", "study", "reset"];
+const MISSED = ["order", "signal", "halt", "incident", "message"]; // what lists fetch afresh when they may not have been told
 const user = () => document.body.dataset.user;
 
 let channel = null;
@@ -13,9 +14,13 @@ let source = null;
 let wanted = new Set();
 let waiting = null;
 let polling = null;
+let drawn = 0; // the last event that the page knows of as it was drawn
+let heard = 0; // the last that it was told of
+let missable = 0; // the last of those that a list needs to be told of
 
 export function startLive() {
   if (!user()) return;
+  drawn = heard = Number(document.body.dataset.heard);
   wanted = symbolsHere();
   if (!navigator.locks || !window.BroadcastChannel || !window.EventSource) {
     startPolling();
@@ -23,12 +28,16 @@ export function startLive() {
   }
   channel = new BroadcastChannel(`tandem-${user()}`);
   channel.onmessage = ({ data }) => {
-    if (data.want) addSymbols(data.want);
-    else if (data.ask) channel.postMessage({ want: [...wanted] }); // a new leader asks what everybody needs
+    if (data.want) {
+      addSymbols(data.want);
+      if (source && data.drawn < missable) channel.postMessage({ missed: data.drawn });
+    } else if (data.missed) {
+      if (data.missed === drawn) MISSED.forEach(announce); // told before this tab listened
+    } else if (data.ask) channel.postMessage({ want: [...wanted] }); // a new leader asks what everybody needs
     else if (data.offline !== undefined) showOffline(data.offline);
-    else handle(data.kind, data.payload);
+    else handle(data.kind, data.payload, data.id);
   };
-  channel.postMessage({ want: [...wanted] });
+  channel.postMessage({ want: [...wanted], drawn });
   navigator.locks.request(`tandem-live-${user()}`, () => new Promise(lead));
   document.body.addEventListener("htmx:afterSettle", () => want(symbolsHere()));
 }
@@ -62,14 +71,11 @@ function addSymbols(symbols) {
 }
 
 function open() {
-  const again = Boolean(source);
   source?.close();
-  const symbols = [...wanted].slice(0, 200).join(",");
-  source = new EventSource(`/api/stream${symbols ? `?symbols=${encodeURIComponent(symbols)}` : ""}`);
-  source.onopen = () => {
-    tell({ offline: false });
-    if (again) ["order", "signal", "halt", "incident", "message"].forEach(announce); // what was told in between
-  };
+  const query = new URLSearchParams({ symbols: [...wanted].slice(0, 200).join() });
+  if (heard) query.set("last_event_id", heard); // and whatever has happened since
+  source = new EventSource(`/api/stream?${query}`);
+  source.onopen = () => tell({ offline: false });
   source.onerror = () => {
     tell({ offline: true });
     if (source.readyState === EventSource.CLOSED) setTimeout(open, 5000);
@@ -82,8 +88,9 @@ function open() {
       } catch {
         return;
       }
-      channel.postMessage({ kind, payload });
-      handle(kind, payload);
+      const id = Number(event.lastEventId);
+      channel.postMessage({ kind, payload, id });
+      handle(kind, payload, id);
     });
   }
 }
@@ -171,11 +178,13 @@ const sourced = (source) => (source ? source[0].toUpperCase() + source.slice(1) 
 
 const announced = new Map();
 
-function handle(kind, payload) {
+function handle(kind, payload, id) {
+  heard = id || heard;
+  if (MISSED.includes(kind)) missable = heard;
   HANDLERS[kind]?.(payload);
   document.dispatchEvent(new CustomEvent(`tandem-${kind}`, { detail: payload }));
   if (kind === "pnl" || kind === "price" || (kind === "study" && "doing" in payload) || (kind === "position" && !changed(payload))) return;
-  announce(kind === "reset" ? "order" : kind);
+  (kind === "reset" ? MISSED : [kind]).forEach(announce);
   if (kind === "engine" && "on" in payload && announced.get("on") !== payload.on) {
     if (announced.has("on")) announce("halt");
     announced.set("on", payload.on);
@@ -223,7 +232,7 @@ async function poll() {
     HANDLERS.pnl(pnl);
     HANDLERS.engine(status);
     (positions.items ?? []).forEach(HANDLERS.position);
-    ["order", "signal", "halt", "incident", "message"].forEach(announce);
+    MISSED.forEach(announce);
   } catch {
     document.getElementById("offline")?.removeAttribute("hidden");
   }

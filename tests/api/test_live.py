@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.live import HEARTBEAT, MOST_AGE, Hub, Listener, TooManyStreams
+from app.live import HEARTBEAT, MOST_AGE, UNWRITTEN, Hub, Listener, TooManyStreams
 from engines.core.model import Halt, HaltScope
 
 
@@ -182,3 +182,28 @@ def test_memory_is_bounded() -> None:
         made.publish("order", "me", payload(number))
         made.pulse("pnl", "me", payload(number))
     assert (len(made._facts), len(made._pulses)) == (100, 10)
+
+
+def test_a_page_that_is_drawn_now_is_told_what_may_not_have_been_written_when_it_was() -> None:
+    clock = Clock()
+    made = Hub(clock)
+    made.publish("order", "me", payload())
+    clock.at += UNWRITTEN
+    assert kinds(made, made.open("me", last_event_id=made.known())) == []
+    made.pulse("pnl", "me", payload())
+    assert kinds(made, made.open("me", last_event_id=made.known())) == [], "states of long ago are not played through"
+    made.publish("signal", "me", payload())
+    clock.at += UNWRITTEN / 2
+    made.publish("halt", "me", payload())
+    assert kinds(made, made.open("me", last_event_id=made.known())) == ["signal", "halt"]
+    clock.at += UNWRITTEN / 2
+    assert kinds(made, made.open("me", last_event_id=made.known())) == ["halt"]
+
+
+def test_a_page_that_is_drawn_after_more_than_is_kept_is_told_to_read_afresh_or_all_that_is_left() -> None:
+    made = hub(facts=4)
+    for _ in range(9):
+        made.publish("order", "me", payload())
+    listener = made.open("me", last_event_id=made.known())
+    assert not listener.lost
+    assert kinds(made, listener) == ["order"] * 4

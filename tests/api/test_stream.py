@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 
 from app.data import UserRole
 from tests.api.rig import MACHINE, Person, Rig
+from tests.api.test_security import browser
+
+__all__ = ["browser"]
 
 Event = tuple[int, str, dict[str, Any]]
 
@@ -137,6 +142,16 @@ def test_last_event_id_replays_what_was_missed(trader: Person, streams: list[Str
     streams.append(third := Stream(trader, last=before[0][0]))
     told = [(number, kind) for number, kind, _ in third.until(filled(account)) if kind in ("order", "signal")]
     assert [one for one in ((number, kind) for number, kind, _ in before[1:]) if one[1] in ("order", "signal")] == told
+
+
+def test_a_page_says_from_where_on_it_has_to_be_told(trader: Person, browser: FlaskClient, streams: list[Stream]) -> None:
+    """It was drawn before an order, its stream opens after it."""
+    account = trader.account()["id"]
+    [drawn] = re.findall(r'data-heard="(\d+)"', browser.get("/orders").text)
+    trader.bought(account)
+    late = Stream(trader, f"?last_event_id={drawn}")
+    streams.append(late)
+    late.until(filled(account))
 
 
 def test_an_id_that_is_forgotten_says_so(trader: Person, streams: list[Stream]) -> None:

@@ -67,6 +67,8 @@ TICKS = dict.fromkeys(PRICES, D("0.05"))
 class Sample:
     """`halted`: an emergency stop holds. `empty`: nothing is there yet."""
 
+    heard = 0
+
     def __init__(self, user: Any = None, *, empty: bool = False, halted: bool = False, on: bool = True, look: Any = None) -> None:
         self.empty, self.halted, self.on = empty, halted, on
         self.chosen = look
