@@ -15,6 +15,7 @@ let spot = ""; // where the mouse was last told to be: some browsers tell it aga
 let moved = { acts: new Set(), at: -Infinity };
 const late = new Set(); // ids of the parts that wait
 let timer = null;
+let alone = false; // whether the part that is swapped now came by itself
 
 export function startStill() {
   document.addEventListener("pointermove", ({ pointerType, clientX: x, clientY: y }) => {
@@ -27,8 +28,10 @@ export function startStill() {
   document.body.addEventListener("htmx:beforeRequest", (event) => wait(event, () => event.preventDefault()));
   document.body.addEventListener("htmx:beforeSwap", (event) => {
     wait(event, () => (event.detail.shouldSwap = false));
-    if (event.detail.shouldSwap && byItself(event.detail.requestConfig)) watch();
+    alone = byItself(event.detail.requestConfig);
+    if (event.detail.shouldSwap && alone) watch();
   });
+  window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !ones(name, node);
   document.body.addEventListener("htmx:afterSwap", note);
 }
 
@@ -48,6 +51,13 @@ export function leaves(row) {
   watch();
   row.remove();
   note();
+}
+
+// What somebody has typed or unfolded stays as it is where a part of the page comes afresh that knows nothing of it; and words that rows are filtered by
+// stay in any case, or rows would be away and nobody could see why.
+function ones(name, node) {
+  if (name === "value") return node.dataset.find || (alone && node.value !== node.defaultValue);
+  return name === "open" && alone && node.localName === "details";
 }
 
 const byItself = ({ elt, triggeringEvent }) => elt.getAttribute("hx-swap")?.startsWith("morph") && triggeringEvent?.type !== "tandem:wrote";

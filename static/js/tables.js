@@ -15,10 +15,16 @@ export function startTables() {
   document.addEventListener("input", (event) => {
     const box = event.target.closest("input[data-find]");
     if (!box) return;
-    remember(box.dataset.find).find = box.value.trim().toLowerCase();
+    remember(box.dataset.find).find = box.value.trim();
     apply(document.getElementById(box.dataset.find));
   });
-  document.body.addEventListener("htmx:afterSettle", () => [...chosen.keys()].forEach((id) => apply(document.getElementById(id))));
+  document.body.addEventListener("htmx:afterSettle", () => [...chosen.keys()].forEach(again));
+}
+
+function again(id) {
+  const box = document.querySelector(`[data-find="${id}"]`);
+  if (box && !box.value) box.value = chosen.get(id).find; // another box, of a list that was filtered by the server
+  apply(document.getElementById(id));
 }
 
 function remember(id) {
@@ -67,7 +73,8 @@ function apply(table) {
     });
     if (keyed.some(([, , row], index) => rows[index] !== row)) body.append(...keyed.map(([, , row]) => row));
   }
-  for (const row of rows) row.hidden = Boolean(state.find) && !row.textContent.toLowerCase().includes(state.find);
+  const words = state.find.toLowerCase();
+  for (const row of rows) row.hidden = Boolean(words) && !row.textContent.toLowerCase().includes(words);
 }
 
 function download(table, name) {

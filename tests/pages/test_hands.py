@@ -7,7 +7,7 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.pages.test_browser import desk
 from tests.support.browser import Browser, resize
-from tests.support.hands import becomes, click, one, press, until
+from tests.support.hands import becomes, click, one, press, until, write
 
 __all__ = ["desk"]
 
@@ -122,3 +122,40 @@ def test_nothing_moves_under_the_hand_when_the_connection_goes(chrome: Browser, 
     shown = "const line = document.getElementById('offline'); line.hidden = false; return [line.getBoundingClientRect(), innerWidth]"
     box, width = chrome.execute_script(shown)
     assert 0 <= box["left"] < box["right"] <= width, "the whole line is in sight"
+
+
+TYPED = """
+  const box = document.querySelector('main [type=search]');
+  return [box.value, [...document.querySelectorAll('#t-positions tbody tr')].filter((row) => !row.hidden && !row.textContent.includes('INFY')).length];
+"""
+
+
+@pytest.mark.parametrize("way", ["by itself", "by itself while nobody types", "by a filter"])
+def test_what_was_typed_to_find_rows_stays_when_the_list_comes_afresh(chrome: Browser, preview: str, way: str) -> None:
+    chrome.get(f"{preview}/positions")
+    write(chrome, "main [type=search]", "infy")
+    becomes(chrome, TYPED, ["infy", 0])
+    chrome.execute_script("window.fresh = 0; document.body.addEventListener('htmx:afterSettle', () => { window.fresh += 1; })")
+    if way == "by a filter":
+        click(chrome, "main [name=flat]")
+    else:
+        blur = "document.activeElement.blur();" if "nobody" in way else ""
+        chrome.execute_script(f"{blur} document.body.dispatchEvent(new CustomEvent('tandem:order'))")
+    until(chrome, "window.fresh > 0")
+    becomes(chrome, TYPED, ["infy", 0])
+
+
+def test_what_was_typed_stays_when_its_part_of_the_page_comes_afresh_by_itself(chrome: Browser, preview: str) -> None:
+    chrome.get(f"{preview}/accounts/A3")
+    click(chrome, "details:has(#f-token) > summary")
+    write(chrome, "#f-token", "half a tok")
+    fresh = (
+        "window.fresh = 0; document.body.addEventListener('htmx:afterSettle', ({ target }) => { window.fresh += target.id === 'account'; })"
+    )
+    chrome.execute_script(f"{fresh}; document.body.dispatchEvent(new CustomEvent('tandem:order'))")
+    until(chrome, "window.fresh > 0")
+    assert chrome.execute_script("return [document.activeElement.id, document.activeElement.value]") == ["f-token", "half a tok"]
+    one(chrome, "#f-token")
+    chrome.execute_script("window.fresh = 0; document.body.dispatchEvent(new CustomEvent('tandem:wrote'))")
+    until(chrome, "window.fresh > 0")
+    becomes(chrome, "return document.querySelector('#f-token').value", "")

@@ -144,13 +144,11 @@ def _sends_a_signal_by_hand(person: Person) -> None:
 def _watches_the_position(person: Person) -> None:
     person.go("/positions")
     person.see("#t-positions", "INFY")
-    box = person.see("main [type=search]")
-    box.send_keys("inf")
+    person.type("main [type=search]", "inf")
     before = person.read("#t-positions [data-key$='.last_price']")
     person.photograph("positions")
     person.until(f"document.querySelector(\"#t-positions [data-key$='.last_price']\").textContent !== {before!r}")
-    active = person.chrome.switch_to.active_element
-    assert active.get_attribute("value") == "inf"
+    person.until("document.activeElement.value === 'inf'")
     assert person.chrome.execute_script("return performance.getEntriesByType('navigation').length") == 1
 
 
