@@ -119,7 +119,7 @@ class Desk(Ledger):
             for key, book in list(self.books.items()):
                 self.books[key] = Book(book.position, book.position)
             self._forget_settled()
-            self.let_go = {key: left for key, plans in self.let_go.items() if (left := {name: u for name, u in plans.items() if u})}
+            self._forget_gone()
             self.deadlines = {key: deadline for key, deadline in self.deadlines.items() if deadline > now - DAY}
             self.tools.journal.append(DayChanged(self.day))
             return True
@@ -304,17 +304,6 @@ class Desk(Ledger):
             return
         if changed is not None:
             self._set_plan(changed, facts)
-
-    def _note_fired(self, plan: ExitPlan) -> None:
-        if plan.state is PlanState.STOPPED:
-            self.let_go.setdefault(plan.key, {}).setdefault(plan.plan_id, plan.quantity)
-
-    def _note_left(self, order: Order, moved: Decimal, position: Position) -> None:
-        """What has left of the units that fired plans let go of: what their own exits took out, and whatever is not held any more."""
-        held = ZERO if self._is_dust(position) else abs(position.quantity)
-        for plan_id, units in self.let_go.get(position.key, {}).items():
-            own = moved if order.plan_id == plan_id else ZERO
-            self.let_go[position.key][plan_id] = max(ZERO, min(units - own, held))
 
     def _let_go(self, plan: ExitPlan, order: Order, moved: Decimal, held: Decimal, facts: list[Fact]) -> None:
         """Less is held: a plan that has fired asks for less by that, and one that is armed guards what is left. What its own targets take out it has let go

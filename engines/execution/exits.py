@@ -128,9 +128,8 @@ class ExitDesk:
         goes_before: bool = False,
     ) -> Sequence[Order] | None:
         """Plan and journal the exit in one transaction with `facts`; the orders to send now. `plan_id`: of the exit plan that asks for it; `goes_before`:
-        as `planning.plan` says. None
-        while nothing of what is held is free to leave for a plan or for what follows a signal to close (nothing is journaled then). Raises JournalDown
-        (nothing reserved)."""
+        as `planning.plan` says. None while nothing of what is held is free to leave for a plan or for what follows a signal to close (nothing is journaled
+        then). Raises JournalDown (nothing reserved)."""
         desk = lane.desk
         ours = tracker is None
         if tracker is None:

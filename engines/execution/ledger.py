@@ -23,6 +23,7 @@ from engines.core.model import (
     Instrument,
     Order,
     OrderState,
+    PlanState,
     Position,
     PositionKey,
     Side,
@@ -57,7 +58,7 @@ class Ledger:
         self.books: dict[PositionKey, Book] = {}
         self.plans: dict[PositionKey, ExitPlan] = {}
         # Units that plans which have fired let go of and that are still held, by plan id: also of those that another plan has replaced since, or that are done.
-        self.let_go: dict[PositionKey, dict[str, Decimal]] = {}
+        self.fired_units: dict[PositionKey, dict[str, Decimal]] = {}
         self.specs: dict[str, ExitSpec] = {}  # by signal key, for fills that are still to come
         self.deadlines: dict[str, Timestamp] = {}  # by signal key: when what it opened is to leave, from its first fill on
         self.references: dict[str, Decimal] = {}  # order id → the price it was valued at when it was admitted
@@ -137,8 +138,22 @@ class Ledger:
     def left_of(self, key: PositionKey, plan_id: str | None) -> Decimal | None:
         """Units that a plan which has fired let go of and that are neither gone nor leaving for it: whatever else is held was added since. None for a plan
         that has not fired, or of which that is not known."""
-        units = self.let_go.get(key, {}).get(plan_id or "")
+        units = self.fired_units.get(key, {}).get(plan_id or "")
         return None if units is None else units - sum((o.remaining for o in self.live_orders() if o.plan_id == plan_id), ZERO)
+
+    def _note_fired(self, plan: ExitPlan) -> None:
+        if plan.state is PlanState.STOPPED:
+            self.fired_units.setdefault(plan.key, {}).setdefault(plan.plan_id, plan.quantity)
+
+    def _note_left(self, order: Order, moved: Decimal, position: Position) -> None:
+        """What has left of the units that fired plans let go of: what their own exits took out, and whatever is not held any more."""
+        held = ZERO if self._is_dust(position) else abs(position.quantity)
+        for plan_id, units in self.fired_units.get(position.key, {}).items():
+            own = moved if order.plan_id == plan_id else ZERO
+            self.fired_units[position.key][plan_id] = max(ZERO, min(units - own, held))
+
+    def _forget_gone(self) -> None:
+        self.fired_units = {key: left for key, plans in self.fired_units.items() if (left := {name: u for name, u in plans.items() if u})}
 
     def _room(self, key: PositionKey) -> Decimal:
         """As `free_to_exit`; below zero where more is on its way out than is there."""

@@ -148,10 +148,9 @@ def test_a_page_says_from_where_on_it_has_to_be_told(trader: Person, browser: Fl
     """It was drawn before an order, its stream opens after it."""
     account = trader.account()["id"]
     [drawn] = re.findall(r'data-heard="(\d+)"', browser.get("/orders").text)
-    trader.bought(account)
-    late = Stream(trader, f"?last_event_id={drawn}")
-    streams.append(late)
-    late.until(filled(account))
+    order = trader.bought(account)
+    streams.append(late := Stream(trader, f"?last_event_id={drawn}"))
+    assert late.until(filled(account))[-1][2]["order_id"] == order["order_id"]
 
 
 def test_an_id_that_is_forgotten_says_so(trader: Person, streams: list[Stream]) -> None:
